@@ -1,0 +1,235 @@
+"""Bytes to elements to events; for each refusal a reason that names the field and the fix.
+
+A message is one event or an array of events. Each element is accepted or refused by itself: one bad
+element of an array costs only itself. The fast path is orjson; what orjson cannot read is read again
+by the standard library, which accepts NaN, so that the refusal can name the field that holds it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from schemas.change import ChangeEvent
+from schemas.dead_letter import Refusal
+from schemas.feedback import FEEDBACK_KINDS, FeedbackEvent
+from schemas.identity import INDEX_BITS
+from schemas.topics import MAX_EVENT_BYTES
+from schemas.trace import TraceEvent
+
+Event = TraceEvent | FeedbackEvent | ChangeEvent
+EventKind = Literal["trace", "feedback", "change"]
+MODELS: Final[dict[str, type[TraceEvent] | type[FeedbackEvent] | type[ChangeEvent]]] = {
+    "trace": TraceEvent,
+    "feedback": FeedbackEvent,
+    "change": ChangeEvent,
+}
+
+MAX_DEPTH = 64
+"""Levels of nesting in one event. Deeper ones are a mistake or an attack, and no JSON reader's default holds."""
+MAX_EVENTS = 1 << INDEX_BITS
+SUPPORTED_VERSIONS = (1,)
+
+
+class Refused(NamedTuple):
+    """An element that is no event. ``original`` is None where the message itself is the original."""
+
+    reason: Refusal
+    message: str
+    field: str | None = None
+    original: bytes | None = None
+
+
+class Element(NamedTuple):
+    """One JSON object of a message; ``size`` in bytes is known only where it was measured."""
+
+    value: dict[str, Any]
+
+
+def split(data: bytes | None, max_event_bytes: int = MAX_EVENT_BYTES) -> list[Element | Refused]:
+    """The elements of a message, each an object or refused; never empty.
+
+    >>> split(b'[{"trace_id": "a"}, 3]')[1].message
+    'an event is a JSON object, not int'
+    >>> split(b"")[0].reason
+    <Refusal.EMPTY: 'empty'>
+    """
+    if not data or not data.strip():
+        return [Refused(Refusal.EMPTY, "the message is empty: send one JSON object or an array of them")]
+    parsed: Any
+    try:
+        parsed = orjson.loads(data)
+        strict = True
+    except orjson.JSONDecodeError as problem:
+        loose = _read_again(data, problem)
+        if isinstance(loose, Refused):
+            return [loose]
+        parsed, strict = loose.value["parsed"], False
+    if isinstance(parsed, list):
+        if not parsed:
+            return [Refused(Refusal.EMPTY, "the array is empty: send one event or more")]
+        if len(parsed) > MAX_EVENTS:
+            return [Refused(Refusal.TOO_MANY, f"{len(parsed)} events in one message: at most {MAX_EVENTS}")]
+        # Only a message that could hold an event over the limit is worth measuring element by element.
+        measure = len(data) > max_event_bytes
+        # Fewer brackets than the limit cannot nest deeper than it.
+        deep = data.count(b"[") + data.count(b"{") > MAX_DEPTH
+        return [_element(item, strict, deep, max_event_bytes if measure else None) for item in parsed]
+    if isinstance(parsed, dict) and len(data) > max_event_bytes:
+        return [_too_large(len(data), max_event_bytes)]
+    deep = data.count(b"[") + data.count(b"{") > MAX_DEPTH
+    return [_element(parsed, strict, deep, None)]
+
+
+def _too_large(size: int, limit: int) -> Refused:
+    return Refused(
+        Refusal.TOO_LARGE,
+        f"the event has {size} bytes, the limit is {limit}: shorten its texts, or raise max_event_bytes",
+    )
+
+
+def _element(item: Any, strict: bool, deep: bool, max_bytes: int | None) -> Element | Refused:
+    if not isinstance(item, dict):
+        message = f"an event is a JSON object, not {type(item).__name__}"
+        return Refused(Refusal.NOT_AN_EVENT, message, original=_dump(item))
+    if deep and (field := _deeper_than(item, MAX_DEPTH)) is not None:
+        message = f"{field}: nested deeper than {MAX_DEPTH} levels: flatten it"
+        return Refused(Refusal.TOO_DEEP, message, field, _dump(item))
+    if not strict and (problem := _not_json(item)) is not None:
+        return problem
+    if max_bytes is not None:
+        size = len(orjson.dumps(item))
+        if size > max_bytes:
+            return _too_large(size, max_bytes)._replace(original=_dump(item))
+    return Element(item)
+
+
+def _read_again(data: bytes, problem: orjson.JSONDecodeError) -> Element | Refused:
+    """Read what orjson refused with the standard library, to find a better reason or a good element."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        hint = "UTF-16 or Latin-1?" if data[:2] in (b"\xff\xfe", b"\xfe\xff") or error.start < 2 else "Latin-1?"
+        return Refused(
+            Refusal.BAD_ENCODING, f"byte {error.start} is not UTF-8: encode the message as UTF-8 ({hint})"
+        )
+    if text.startswith("\ufeff"):
+        return Refused(Refusal.BAD_ENCODING, "the message begins with a byte order mark: leave it out")
+    try:
+        return Element({"parsed": json.loads(text)})
+    except RecursionError:
+        return Refused(Refusal.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels: flatten it")
+    except ValueError:
+        return Refused(Refusal.BAD_JSON, f"not JSON: {problem}")
+
+
+def _deeper_than(item: dict[str, Any], limit: int) -> str | None:
+    """The first field of ``item`` that nests deeper than ``limit`` levels, the object itself being one."""
+    for name, value in item.items():
+        level = [value] if isinstance(value, dict | list) else []
+        depth = 1
+        while level:
+            depth += 1
+            if depth > limit:
+                return name
+            level = [
+                inner
+                for outer in level
+                for inner in (outer.values() if isinstance(outer, dict) else outer)
+                if isinstance(inner, dict | list)
+            ]
+    return None
+
+
+def _not_json(item: dict[str, Any]) -> Refused | None:
+    """Why an object that only the standard library could read is not JSON: NaN, Infinity, a lone surrogate."""
+    for name, value in item.items():
+        try:
+            json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            message = f"{name}: holds half of a surrogate pair, which is no character: send whole characters"
+            return Refused(Refusal.BAD_ENCODING, message, name, _dump(item))
+        except ValueError:
+            message = f"{name}: NaN and Infinity are not JSON numbers: leave the field out when it is unknown"
+            return Refused(Refusal.INVALID, message, name, _dump(item))
+    return None
+
+
+def _dump(item: Any) -> bytes:
+    """The element's own text, near enough to find it again; never fails."""
+    try:
+        return orjson.dumps(item)
+    except (TypeError, ValueError):
+        pass
+    try:
+        return json.dumps(item).encode()
+    except (RecursionError, ValueError):
+        return b""
+
+
+def classify(value: dict[str, Any]) -> EventKind | Refused:
+    """Which event an object is, where its topic doesn't tell: a line of a file.
+
+    ``event`` decides if present; else ``dimension`` with ``to`` and no ``trace_id`` is a change; else a
+    known ``kind`` without model, answer or tokens is feedback; else it is a trace.
+
+    >>> classify({"trace_id": "t", "kind": "thumbs", "value": "up"})
+    'feedback'
+    >>> classify({"dimension": "prompt_version", "to": "v7"})
+    'change'
+    """
+    named = value.get("event")
+    if named is not None:
+        if named == "trace" or named == "feedback" or named == "change":
+            return named  # type: ignore[no-any-return]
+        return Refused(Refusal.INVALID, "event: is one of trace, feedback, change", "event", _dump(value))
+    if "dimension" in value and "to" in value and "trace_id" not in value:
+        return "change"
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind in FEEDBACK_KINDS:
+        traits = ("model", "answer", "input_tokens", "output_tokens")
+        if not any(value.get(trait) is not None for trait in traits):
+            return "feedback"
+    return "trace"
+
+
+_VALIDATORS: Final = {name: model.__pydantic_validator__.validate_python for name, model in MODELS.items()}
+
+
+def validate(kind: EventKind, value: dict[str, Any]) -> Event | Refused:
+    """The event that an object holds, or the first field that is wrong with what it should be.
+
+    >>> validate("trace", {"trace_id": "t", "input_tokens": -1}).message
+    'input_tokens: input should be greater than or equal to 0 (got -1)'
+    """
+    version = value.get("v")
+    if version is not None and type(version) is int and version not in SUPPORTED_VERSIONS:
+        message = f"v: schema version {version} is newer than this Gleaner, which reads 1: upgrade it"
+        return Refused(Refusal.UNSUPPORTED_VERSION, message, "v", _dump(value))
+    try:
+        return _VALIDATORS[kind](value)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"] if part not in ("str", "Context")) or None
+        text = first["msg"].removeprefix("Value error, ")
+        text = text if field is None and ":" in text else text[:1].lower() + text[1:]
+        if field is None and ":" in text:
+            field = text.split(":", 1)[0]
+            message = text
+        else:
+            got = "" if first["type"] == "missing" else f" (got {_short(first['input'])})"
+            message = f"{field or kind}: {text}{got}"
+        return Refused(Refusal.INVALID, message, field, _dump(value))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def encode(value: BaseModel) -> bytes:
+    """A value of this package as it goes on the wire: UTF-8 JSON, wire names, no absent fields."""
+    return value.model_dump_json(by_alias=True, exclude_none=True).encode()

@@ -1,0 +1,132 @@
+"""What a detector concluded, and what a window measured."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from schemas.base import WIRE_VERSION, Record
+
+
+class SignalName(StrEnum):
+    """What is kept per segment. Units: a unit interval, a rate, or US dollars."""
+
+    FAITHFULNESS = "faithfulness"
+    ESCALATION = "escalation_rate"
+    COST = "cost_per_request"
+    SERVED_MODEL = "served_model"
+
+
+class Severity(StrEnum):
+    """P1 wakes somebody, P2 pages in working hours, P3 is a message, INFO is a note that never pages."""
+
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the gravest."""
+        return list(Severity).index(self)
+
+
+class Cause(Record):
+    """The value of a dimension that explains a move: ``previous`` gave way to ``current``.
+
+    ``previous`` is None where the value replaced nothing: one user, one document. The wire names are
+    ``from`` and ``to``.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    dimension: str
+    previous: str | None = Field(default=None, alias="from")
+    current: str | None = Field(default=None, alias="to")
+    share: float | None = None
+    """Part of the move that this value accounts for, 0 to 1; None for a deterministic cause."""
+
+
+class Signal(Record):
+    """An alarm of a rule in a segment.
+
+    ``baseline`` and ``value`` are in the signal's own unit (a mean, a rate, dollars): what was normal,
+    and the mean since ``onset`` over ``n`` units. ``onset`` is the estimated change point, whose
+    typical error is stated in the detectors' documentation; ``detected_at`` is the event time of the
+    observation that decided. ``evidence`` is log10 of the detector's statistic, ``threshold`` that of
+    the guaranteed bound. ``pages`` is False for notes: evidence for an incident, never one themselves.
+    """
+
+    type: Literal["alarm"] = "alarm"
+    v: int = WIRE_VERSION
+    id: str
+    app: str
+    environment: str
+    route: str
+    signal: SignalName
+    rule: str
+    severity: Severity
+    pages: bool
+    direction: Literal["up", "down", "changed"]
+    onset: int
+    detected_at: int
+    baseline: float | None
+    baseline_n: int = 0
+    baseline_note: str = ""
+    value: float | None
+    n: int
+    unit: str = ""
+    evidence: float | None = None
+    threshold: float | None = None
+    budget: str = ""
+    cause: Cause | None = None
+    ruled_out: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    """trace_ids of up to three of the worst units since the onset."""
+    reason: str
+    """Why it fired, in words."""
+
+
+class WindowStat(Record):
+    """One signal of one segment over one closed event-time window: ``[start, end)`` in epoch ms.
+
+    ``total`` is the sum over ``n`` units, so windows merge by addition. ``unmeasured`` counts the
+    units that had no value (an unscored answer, an unpriced request): they are in no mean.
+    ``late`` counts the units of ``n`` that came after the watermark and so reached no detector.
+    """
+
+    type: Literal["window"] = "window"
+    v: int = WIRE_VERSION
+    app: str
+    environment: str
+    route: str
+    signal: SignalName
+    start: int
+    end: int
+    n: int
+    total: float
+    unmeasured: int = 0
+    late: int = 0
+    revision: int = 0
+    """Rises when late units are added after the window was first published; the highest stands."""
+
+
+class RollingReport(Record):
+    """Where the rolling stage of one observations partition stands, and what it has counted.
+
+    ``counters`` by app: traces, feedback, scores, changes (each accepted event once), duplicates, late,
+    unjoined, unscored … Published with the state that it describes, so it is exact after a crash.
+    """
+
+    type: Literal["report"] = "report"
+    v: int = WIRE_VERSION
+    partition: int
+    position: int
+    watermark: int | None
+    counters: dict[str, dict[str, int]]
+
+
+SignalRecord = Signal | WindowStat | RollingReport
+SIGNAL_RECORD: TypeAdapter[SignalRecord] = TypeAdapter(Annotated[SignalRecord, Field(discriminator="type")])

@@ -1,0 +1,93 @@
+"""Every setting, its default and what it is for. Environment (``GLEANER_…``) before ``gleaner.toml``.
+
+A setting that changes *which* app or segment an event belongs to does not exist: two runs over the
+same log must agree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.topics import MAX_EVENT_BYTES, Topic
+
+EXIT_RESTART = 70
+"""Exit status of a role that cannot go on and lost nothing: a supervisor restarts it."""
+
+
+class Settings(BaseSettings):
+    """Frozen after start; passed down, never looked up from inside a step."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GLEANER_", toml_file="gleaner.toml", frozen=True, extra="ignore"
+    )
+
+    brokers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    topic_prefix: str = Field("", description="Put before every topic, group and transactional id")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of the topics that scale with load")
+    replication: int = Field(1, ge=1, le=5, description="Replication factor of the topics that Gleaner makes")
+    state_dir: Path = Field(Path("gleaner-data"), description="Everything that a role keeps on this machine")
+    embedded: bool = Field(False, description="The broker is the embedded one: state in SQLite, one owner")
+    stream_id: str = Field("", description="Names this life of an embedded broker; set by `gleaner up`")
+
+    session_timeout_ms: int = Field(10_000, ge=6_000, description="A dead worker's partitions move after this")
+    heartbeat_ms: int = Field(1_000, ge=100, description="Heartbeat of the consumer groups")
+    flush_size: int = Field(500, ge=1, description="Messages that ingest and harvest flush together")
+    flush_seconds: float = Field(0.2, gt=0, description="… or after this time, whichever comes first")
+    max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, description="A larger event is dead-lettered")
+
+    lateness_ms: int = Field(1_000, ge=0, description="The watermark stays this far behind the event times")
+    conversation_ms: int = Field(600_000, ge=1_000, description="A conversation's outcome is decided after this")
+    join_horizon_days: float = Field(14, gt=0, description="Feedback finds its trace for this long")
+    score_wait_ms: int = Field(600_000, ge=1_000, description="The faithfulness detector waits this long for a score")
+    commit_ms: int = Field(1_000, ge=10, description="The rolling state is committed this often, and at every alarm")
+    window_ms: int = Field(3_600_000, ge=60_000, description="Length of the published event-time windows")
+    segments: int = Field(1, ge=1, description="Segments that share a rule's false-page budget, at least")
+
+    score_rate: float = Field(1.0, ge=0, le=1, description="Share of traces that the judge scores")
+    rescore: bool = Field(False, description="Score traces again that carry the app's own faithfulness")
+    judge_url: str = Field("", description="OpenAI-compatible endpoint; empty: the offline scorer")
+    judge_model: str = Field("", description="Model that judges")
+    judge_key: SecretStr = Field(SecretStr(""), description="Key of the judge's endpoint")
+    judge_concurrency: int = Field(8, ge=1, description="Answers that are judged at the same time")
+    judge_seconds: float = Field(60, gt=0, description="An answer not judged within this is unscored: timeout")
+
+    store_path: Path | None = Field(None, description="The DuckDB file; default STATE_DIR/store.duckdb")
+    snapshot_seconds: float = Field(30, gt=0, description="Readers' snapshots are at most this old after a change")
+
+    slack_token: SecretStr = Field(SecretStr(""), description="Bot token; empty: alerts go to the console")
+    slack_channel: str = Field("", description="Channel id that pages go to")
+    slack_url: str = Field("https://slack.com/api/", description="Base URL of the Web API")
+    group_wait_seconds: float = Field(5, ge=0, description="The first post waits this long for three cases")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def topic(self, topic: Topic) -> str:
+        """The topic's name in this deployment."""
+        return self.topic_prefix + topic.name
+
+    def group(self, role: str) -> str:
+        """The consumer group of a role in this deployment."""
+        return f"{self.topic_prefix}gleaner-{role}"
+
+    def partitions_of(self, topic: Topic) -> int:
+        return topic.partitions or self.partitions
+
+    def store_file(self) -> Path:
+        return self.store_path or self.state_dir / "store.duckdb"
