@@ -10,6 +10,8 @@ module                 value
 ``observation``        the packed small numbers that ingest sends to an app's owner
 ``signal``             what a detector concluded: ``Signal``; what a window measured: ``WindowStat``
 ``incident``           :class:`~schemas.incident.Incident`: the signals of one cause
+``command``            :class:`~schemas.command.Command`: what a person asked to be done with an incident
+``effect``             :class:`~schemas.effect.Effect`: the post, edit or reply that a change asks for
 ``case``               :class:`~schemas.case.EvalCase`: a failing trace, whole and replayable
 ``dead_letter``        :class:`~schemas.dead_letter.DeadLetter`: what could not be read, and why
 ``identity``           ids that travel; all derived, none random

@@ -29,7 +29,7 @@ MODELS: Final[dict[str, type[TraceEvent] | type[FeedbackEvent] | type[ChangeEven
 }
 
 MAX_DEPTH = 64
-"""Levels of nesting in one event. Deeper ones are a mistake or an attack, and no JSON reader's default holds."""
+"""Levels of nesting in one event. A deeper one is a mistake or an attack."""
 MAX_EVENTS = 1 << INDEX_BITS
 SUPPORTED_VERSIONS = (1,)
 
@@ -112,7 +112,9 @@ def _read_again(data: bytes, problem: orjson.JSONDecodeError) -> Element | Refus
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        hint = "UTF-16 or Latin-1?" if data[:2] in (b"\xff\xfe", b"\xfe\xff") or error.start < 2 else "Latin-1?"
+        hint = (
+            "UTF-16 or Latin-1?" if data[:2] in (b"\xff\xfe", b"\xfe\xff") or error.start < 2 else "Latin-1?"
+        )
         return Refused(
             Refusal.BAD_ENCODING, f"byte {error.start} is not UTF-8: encode the message as UTF-8 ({hint})"
         )
@@ -145,7 +147,7 @@ def _deeper_than(item: dict[str, Any], limit: int) -> str | None:
 
 
 def _not_json(item: dict[str, Any]) -> Refused | None:
-    """Why an object that only the standard library could read is not JSON: NaN, Infinity, a lone surrogate."""
+    """Why an object that only the standard library could read is not JSON: NaN, a lone surrogate."""
     for name, value in item.items():
         try:
             json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()

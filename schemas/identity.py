@@ -23,7 +23,7 @@ class Coordinates(NamedTuple):
     topic: str
     partition: int
     offset: int
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # the wire's name; nobody needs tuple.index here
 
     def mark(self) -> int:
         """(offset, index) as one integer that grows along the partition.

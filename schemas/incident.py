@@ -16,7 +16,12 @@ class IncidentState(StrEnum):
 
 
 class Member(Record):
-    """One rule's alarm within an incident; ``alarms`` counts how often it has fired since."""
+    """One rule's alarm on one route within an incident; ``alarms`` counts how often it has fired since.
+
+    ``onset``, ``detected_at`` and ``signal_id`` are those of its first alarm; ``value`` and ``n`` those
+    of its latest (at ``last_at``); ``peak`` is the value farthest from the baseline. The rest is what
+    the signal said, so that any member can speak for the incident.
+    """
 
     signal: SignalName
     rule: str
@@ -26,6 +31,34 @@ class Member(Record):
     signal_id: str
     route: str = ""
     alarms: int = 1
+    last_at: int = 0
+    direction: str = ""
+    baseline: float | None = None
+    baseline_n: int = 0
+    baseline_note: str = ""
+    value: float | None = None
+    peak: float | None = None
+    n: int = 0
+    unit: str = ""
+    budget: str = ""
+    cause: Cause | None = None
+    ruled_out: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Note(Record):
+    """A change that was seen and doesn't page: evidence for every incident whose onset lies near it."""
+
+    signal_id: str
+    app: str
+    environment: str
+    route: str
+    rule: str
+    onset: int
+    detected_at: int
+    cause: Cause | None = None
+    reason: str = ""
 
 
 class CasePreview(Record):
@@ -76,6 +109,8 @@ class Incident(Record):
     """Changes seen near the onset, in words; the newest last."""
     reason: str = ""
     members: tuple[Member, ...] = ()
+    evidence: tuple[Note, ...] = ()
+    """The changes behind ``notes``, oldest first."""
     examples: tuple[str, ...] = ()
     cases: tuple[CasePreview, ...] = ()
     updated_at: int = 0

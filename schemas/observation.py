@@ -48,6 +48,8 @@ class Flag(IntFlag):
     """Cache reads and writes exceed the input tokens: the source counts exclusively, or is broken."""
     MISSING_CITATION = 1 << 15
     """A citation names a passage that was not retrieved."""
+    LOW_SCORE = 1 << 16
+    """The application's own faithfulness is below 0.75."""
 
 
 class PriceStatus(IntEnum):
@@ -107,7 +109,7 @@ class TraceRow(NamedTuple):
     kind: int
     source: int
     offset: int
-    index: int
+    element: int
     profile: int
     conversation_id: str | None
     user_id: str | None
@@ -128,7 +130,7 @@ class FeedbackRow(NamedTuple):
     kind: int
     source: int
     offset: int
-    index: int
+    element: int
     feedback_id: str
     feedback_kind: str
     value: float
@@ -143,7 +145,7 @@ class ScoreRow(NamedTuple):
     kind: int
     source: int
     offset: int
-    index: int
+    element: int
     score_id: str
     scorer: str
     value: float | None
@@ -159,7 +161,7 @@ class ChangeRow(NamedTuple):
     kind: int
     source: int
     offset: int
-    index: int
+    element: int
     change_id: str
     environment: str | None
     dimension: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -24,6 +24,10 @@ class UnscoredReason(StrEnum):
     TRUNCATED = "truncated"
     UNAVAILABLE = "judge_unavailable"
     TIMEOUT = "timeout"
+    REJECTED = "judge_rejected"
+    """The judge is well, but refuses this very request: too long, or its content filter."""
+    FAILED = "scorer_failed"
+    """The scorer raised what nobody foresaw; its process log names the type."""
     BUDGET = "budget"
     TRACE_GONE = "trace_gone"
 
@@ -93,4 +97,3 @@ class ScoreRequest(Record):
     question: str | None = None
     answer: str | None = None
     contexts: tuple[str, ...] = ()
-    tags: dict[str, Any] = {}

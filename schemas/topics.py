@@ -34,7 +34,9 @@ CHANGES = Topic("changes", "any", "ChangeEvent or array", 1, 90 * DAY_MS, APP_ME
 OBSERVATIONS = Topic("observations", "app", "ObservationBatch or Progress", None, 14 * DAY_MS)
 SCORE_REQUESTS = Topic("score-requests", "trace_id", "ScoreRequest", None, 3 * DAY_MS)
 SCORES = Topic("scores", "trace_id", "Score or Unscored", None, 14 * DAY_MS)
-ROLLING_STATE = Topic("rolling-state", "state key", "state of an observations partition", None, -1, cleanup="compact")
+ROLLING_STATE = Topic(
+    "rolling-state", "state key", "state of an observations partition", None, -1, cleanup="compact"
+)
 SIGNALS = Topic("signals", "app", "Signal, WindowStat or RollingReport", None, 90 * DAY_MS)
 CASE_REQUESTS = Topic("case-requests", "trace_id", "CaseRequest", None, 14 * DAY_MS)
 CASES = Topic("cases", "case_id", "EvalCase", None, 14 * DAY_MS)

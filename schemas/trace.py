@@ -75,7 +75,7 @@ class TraceEvent(Value):
     def context_texts(self) -> list[str]:
         """The passages as text, in the order of retrieval; a passage without text is left out.
 
-        >>> TraceEvent(trace_id="t", contexts=("a", Context(id="1", text="b"), Context(id="2"))).context_texts()
+        >>> TraceEvent(trace_id="t", contexts=("a", Context(text="b"), Context(id="2"))).context_texts()
         ['a', 'b']
         """
         texts = (c if isinstance(c, str) else c.text for c in self.contexts or ())

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -52,7 +53,7 @@ def consumer(settings: Settings, role: str, *topics: Topic, **options: object) -
     return AIOKafkaConsumer(*(settings.topic(topic) for topic in topics), **(config | options))
 
 
-def give_up(role: str, why: str) -> None:
+def give_up(role: str, why: str) -> NoReturn:
     """End the process at once with status 70: nothing is acknowledged that was not done."""
     log.critical("%s: %s; exit %d, nothing is lost, a restart goes on from here", role, why, EXIT_RESTART)
     for handler in logging.getLogger().handlers:
@@ -107,13 +108,13 @@ class BatchLoop:
     async def _durably(self, records: Sequence[ConsumerRecord]) -> None:
         for pause in (0.2, 0.5, 1.0, 2.0, None):
             try:
-                return await self.handle(records)
+                await self.handle(records)
+                return
             except Exception:
                 log.exception("%s: a batch of %d records failed", self.role, len(records))
                 if pause is None:
                     give_up(self.role, "the batch failed five times")
-                else:
-                    await asyncio.sleep(pause)
+                await asyncio.sleep(pause)
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         owned = self.reader.assignment()

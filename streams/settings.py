@@ -37,17 +37,27 @@ class Settings(BaseSettings):
     embedded: bool = Field(False, description="The broker is the embedded one: state in SQLite, one owner")
     stream_id: str = Field("", description="Names this life of an embedded broker; set by `gleaner up`")
 
-    session_timeout_ms: int = Field(10_000, ge=6_000, description="A dead worker's partitions move after this")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    session_timeout_ms: int = Field(
+        10_000, ge=6_000, description="A dead worker's partitions move after this"
+    )
     heartbeat_ms: int = Field(1_000, ge=100, description="Heartbeat of the consumer groups")
     flush_size: int = Field(500, ge=1, description="Messages that ingest and harvest flush together")
     flush_seconds: float = Field(0.2, gt=0, description="… or after this time, whichever comes first")
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, description="A larger event is dead-lettered")
 
     lateness_ms: int = Field(1_000, ge=0, description="The watermark stays this far behind the event times")
-    conversation_ms: int = Field(600_000, ge=1_000, description="A conversation's outcome is decided after this")
+    conversation_ms: int = Field(
+        600_000, ge=1_000, description="A conversation's outcome is decided after this"
+    )
     join_horizon_days: float = Field(14, gt=0, description="Feedback finds its trace for this long")
-    score_wait_ms: int = Field(600_000, ge=1_000, description="The faithfulness detector waits this long for a score")
-    commit_ms: int = Field(1_000, ge=10, description="The rolling state is committed this often, and at every alarm")
+    score_wait_ms: int = Field(
+        600_000, ge=1_000, description="The faithfulness detector waits this long for a score"
+    )
+    commit_ms: int = Field(
+        1_000, ge=10, description="The rolling state is committed this often, and at every alarm"
+    )
     window_ms: int = Field(3_600_000, ge=60_000, description="Length of the published event-time windows")
     segments: int = Field(1, ge=1, description="Segments that share a rule's false-page budget, at least")
 
@@ -56,15 +66,26 @@ class Settings(BaseSettings):
     judge_url: str = Field("", description="OpenAI-compatible endpoint; empty: the offline scorer")
     judge_model: str = Field("", description="Model that judges")
     judge_key: SecretStr = Field(SecretStr(""), description="Key of the judge's endpoint")
+    judge_tokens_per_hour: int = Field(0, ge=0, description="A judge process spends no more; 0: no limit")
     judge_concurrency: int = Field(8, ge=1, description="Answers that are judged at the same time")
-    judge_seconds: float = Field(60, gt=0, description="An answer not judged within this is unscored: timeout")
+    judge_seconds: float = Field(
+        60, gt=0, description="An answer not judged within this is unscored: timeout"
+    )
 
     store_path: Path | None = Field(None, description="The DuckDB file; default STATE_DIR/store.duckdb")
-    snapshot_seconds: float = Field(30, gt=0, description="Readers' snapshots are at most this old after a change")
+    snapshot_seconds: float = Field(
+        30, gt=0, description="Readers' snapshots are at most this old after a change"
+    )
 
     slack_token: SecretStr = Field(SecretStr(""), description="Bot token; empty: alerts go to the console")
     slack_channel: str = Field("", description="Channel id that pages go to")
     slack_url: str = Field("https://slack.com/api/", description="Base URL of the Web API")
+    incident_window_minutes: float = Field(
+        30, gt=0, description="Alarms whose onsets are this near are one incident"
+    )
+    incident_quiet_hours: float = Field(
+        24, gt=0, description="After this long without an alarm a new one opens anew"
+    )
     group_wait_seconds: float = Field(5, ge=0, description="The first post waits this long for three cases")
 
     @classmethod

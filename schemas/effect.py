@@ -1,0 +1,44 @@
+"""What a change of an incident asks of the outside: a post, an edit, a reply; and why."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from schemas.base import Record
+
+
+class EffectKind(StrEnum):
+    """``POST`` is an incident's first message, of which there is one; an ``EDIT`` notifies nobody; a
+    ``REPLY`` in its thread does."""
+
+    POST = "post"
+    EDIT = "edit"
+    REPLY = "reply"
+
+
+class NotifyReason(StrEnum):
+    """Why a message is sent or changed; the same word goes to the log, the row and the message."""
+
+    FIRST = "first"
+    WORSENED = "worsened"
+    GREW = "grew"
+    REFIRED = "refired"
+    EVIDENCE = "evidence"
+    CASES = "cases"
+    ACKED = "acked"
+    ROOT_LOST = "root_lost"
+
+
+class Effect(Record):
+    """``kind`` for ``reason``, owed to the incident at this ``revision``.
+
+    ``member`` is the signal id of the member that a reply is about. An ``urgent`` edit is not held
+    back to once a minute: somebody waits for it.
+    """
+
+    kind: EffectKind
+    incident_id: str
+    revision: int
+    reason: NotifyReason
+    member: str | None = None
+    urgent: bool = False

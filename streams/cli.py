@@ -1,0 +1,56 @@
+"""The command line: names and exit codes are a contract (0 done, 1 the answer is no, 2 wrong use)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import typer
+from pydantic import ValidationError
+
+from streams.commands import cases, incidents, roles, run, score, topics
+from streams.commands.fail import Failed
+
+app = typer.Typer(
+    name="gleaner",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Production feedback for LLM applications: signals from Kafka, pages in Slack, failures in DuckDB.",
+)
+
+for command in (*run.COMMANDS, *roles.COMMANDS, *score.COMMANDS, *incidents.COMMANDS, *cases.COMMANDS):
+    app.command()(command)
+app.add_typer(cases.app, name="cases")
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(topics.app, name="topics")
+
+
+def main() -> None:
+    """Run the command line; wrong settings and unreadable files are one line on standard error."""
+    try:
+        status: Any = app(standalone_mode=False)
+    except Failed as failure:
+        print(f"gleaner: {failure}", file=sys.stderr)
+        sys.exit(failure.status)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
+        print(f"gleaner: setting {name}: {first['msg']} (got {first['input']!r})", file=sys.stderr)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"gleaner: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

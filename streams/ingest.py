@@ -1,0 +1,198 @@
+"""Ingest: applications' events and judges' scores become observations, keyed by app.
+
+No state: a crash repeats what was not acknowledged, and the owner's marks drop the repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.codec import encode
+from schemas.observation import Progress, Source, SourceProgress
+from schemas.topics import CHANGES, DEAD_LETTERS, FEEDBACK, OBSERVATIONS, SCORE_REQUESTS, SCORES, TRACES
+from streams.batcher import Batcher, started
+from streams.batches import give_up, producer
+from streams.settings import Settings
+from streams.steps.ingest import IngestPolicy, Record, ingest, partition_of
+from streams.steps.observe import ScoringPolicy
+from streams.steps.pack import encode_progress
+from streams.steps.prices import Prices
+from streams.topics import TopicLife, topic_lives
+
+log = logging.getLogger(__name__)
+
+INPUTS = (TRACES, FEEDBACK, CHANGES, SCORES)
+TIMED = (TRACES, FEEDBACK, CHANGES)
+"""The inputs that hold the watermark back. A score takes its trace's place in the order instead."""
+END_SECONDS = 2.0
+"""A partition stands at its end when ingest has seen nothing new there for so long."""
+PROGRESS_SECONDS = 1.0
+FROZEN_SECONDS = 5.0
+"""A worker that has not run for so long may own nothing any more: it reports no ends until it has looked."""
+
+
+class Ingest:
+    """The agent's batcher and its effects; one per worker process."""
+
+    def __init__(self, settings: Settings, app: faust.App) -> None:
+        self.settings, self.app = settings, app
+        self.policy = IngestPolicy(
+            ScoringPolicy(settings.score_rate, settings.rescore),
+            settings.max_event_bytes,
+            2 * settings.max_event_bytes,
+        )
+        self.prices = Prices()
+        self.batcher = Batcher("ingest", settings.flush_size, settings.flush_seconds, self.flush)
+        self.out: AIOKafkaProducer | None = None
+        self._lives: dict[str, TopicLife] = {}
+        self._next: dict[Source, int] = {}
+        self._newest: dict[Source, int] = {}
+        self._moved: dict[Source, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.accepted = self.refused = 0
+
+    async def start(self) -> None:
+        if self.out is not None:
+            return
+        self._lives = await topic_lives(self.settings, (*INPUTS, OBSERVATIONS))
+        out = producer(self.settings)
+        await out.start()
+        self.out = out
+        self.batcher.start()
+        self._task = asyncio.get_running_loop().create_task(self._report())
+        self._task.add_done_callback(self._ended)
+
+    # -- a flush -----------------------------------------------------------------------------------
+
+    async def flush(self, events: Sequence[Any]) -> None:
+        """Observations first, then requests: a score can never overtake the trace that it is for."""
+        cut = len(self.settings.topic_prefix)
+        lives = self._lives
+        records = []
+        for event in events:
+            message = event.message
+            topic = message.topic[cut:]
+            timestamp = int(message.timestamp * 1000)
+            records.append(
+                Record(
+                    lives[topic].stream, topic, message.partition, message.offset, timestamp, message.value
+                )
+            )
+        flushed = ingest(records, self.policy, self.prices)
+        self._note(records, flushed.newest)
+        total = lives[OBSERVATIONS.name].partitions
+        await self._send(
+            [
+                (OBSERVATIONS.name, partition_of(app, total), app, message)
+                for app, message in flushed.observations
+            ]
+            + self._progress(records)
+        )
+        await self._send(
+            [(SCORE_REQUESTS.name, None, key, message) for key, message in flushed.requests]
+            + [(DEAD_LETTERS.name, None, letter.id, encode(letter)) for letter in flushed.dead_letters]
+        )
+        self.accepted += flushed.accepted
+        self.refused += len(flushed.dead_letters)
+        for letter in flushed.dead_letters:
+            log.info("dead letter %s at %s: %s", letter.id, tuple(letter.at), letter.reason.value)
+
+    async def _send(self, messages: Sequence[tuple[str, int | None, str | None, bytes]]) -> None:
+        assert self.out is not None
+        prefix = self.settings.topic_prefix
+        acks = [
+            await self.out.send(prefix + topic, value, key and key.encode(), partition)
+            for topic, partition, key, value in messages
+        ]
+        await asyncio.gather(*acks)
+
+    # -- progress ----------------------------------------------------------------------------------
+
+    def _note(self, records: list[Record], newest: dict[Source, int]) -> None:
+        now = time.monotonic()
+        for record in records:
+            source = Source(record.stream, record.topic, record.partition)
+            self._next[source] = record.offset + 1
+            self._moved[source] = now
+        for source, latest in newest.items():
+            self._newest[source] = max(self._newest.get(source, latest), latest)
+
+    def _progress(self, records: list[Record]) -> list[tuple[str, int | None, str | None, bytes]]:
+        """A flush's own report: how far its partitions have come, none of them at its end."""
+        sources = {Source(r.stream, r.topic, r.partition) for r in records if r.topic != SCORES.name}
+        return self._reports([self._entry(source, False) for source in sorted(sources)])
+
+    def _entry(self, source: Source, at_end: bool) -> SourceProgress:
+        return SourceProgress(source, self._next.get(source, 0), self._newest.get(source), at_end)
+
+    def _reports(self, entries: list[SourceProgress]) -> list[tuple[str, int | None, str | None, bytes]]:
+        counts = {topic.name: self._lives[topic.name].partitions for topic in TIMED}
+        message = encode_progress(Progress(int(time.time() * 1000), counts, entries))
+        return [
+            (OBSERVATIONS.name, partition, None, message)
+            for partition in range(self._lives[OBSERVATIONS.name].partitions)
+        ]
+
+    async def _report(self) -> None:
+        """Once a second: what this worker owns, and which of it stands at its end."""
+        ran = time.monotonic()
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            now = time.monotonic()
+            if now - ran > FROZEN_SECONDS:
+                for source in self._moved:
+                    self._moved[source] = now
+            ran = now
+            await self._send(self._reports(await self._look(now)))
+
+    async def _look(self, now: float) -> list[SourceProgress]:
+        """The progress of the partitions that this worker owns: what is fetched, what is still held."""
+        names = {self.settings.topic(topic) for topic in TIMED}
+        consumer = self.app.consumer
+        owned = sorted(tp for tp in consumer.assignment() if tp.topic in names)
+        try:
+            ends = await consumer.highwaters(*owned) if owned else {}
+            positions = {tp: await consumer.position(tp) for tp in owned}
+        except (KafkaError, AssertionError) as error:
+            log.info("no progress report this second, the assignment is changing: %r", error)
+            return []
+        unacked = {message.tp for message in consumer.unacked}
+        entries = []
+        for tp in owned:
+            name = tp.topic[len(self.settings.topic_prefix) :]
+            source = Source(self._lives[name].stream, name, tp.partition)
+            position = positions[tp]
+            if position is None or tp in unacked or self.batcher.holds(tp) or position < ends[tp]:
+                self._moved[source] = now
+            else:
+                self._next[source] = max(self._next.get(source, 0), position)
+            entries.append(self._entry(source, now - self._moved.setdefault(source, now) >= END_SECONDS))
+        return entries
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # Without reports no watermark moves, and nobody would be told of anything.
+        if not task.cancelled():
+            give_up("ingest", f"the progress task ended: {task.exception()!r}")
+
+
+def add_ingest(app: faust.App, settings: Settings) -> Ingest:
+    """Add the ingest agent to a Faust app."""
+    step = Ingest(settings, app)
+    inputs = app.topic(*(settings.topic(topic) for topic in INPUTS), value_type=bytes, value_serializer="raw")
+
+    @app.agent(inputs, name="ingest")
+    async def ingest_events(stream: Any) -> None:
+        await started(step.start(), "ingest")
+        manual = stream.noack()
+        async for event in manual.events():
+            await step.batcher.add(manual, event)
+
+    return step

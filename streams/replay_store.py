@@ -1,0 +1,49 @@
+"""Writes a replay's results to an eval store, as the store role would have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.signal import Signal, WindowStat
+from sinks.evalstore.owner import StoreOwner
+from streams.replay import Replayed, cases_of
+
+BATCH = 1_000
+
+
+class Stored(NamedTuple):
+    """Failing traces of this replay, and how many of them differ in content."""
+
+    cases: int
+    distinct: int
+
+
+def write_store(path: Path, done: Replayed, files: Sequence[Path]) -> Stored:
+    """Write cases, signals, windows, incidents and dead letters; publish a snapshot for readers.
+
+    Idempotent: replaying a file into its own store adds nothing. Raises ``StoreError`` where the store
+    is owned by another process or is no store.
+    """
+    with StoreOwner.open(path) as owner:
+        contents: dict[str, str] = {}
+        cases = cases_of(done.requests, files)
+        while batch := list(islice(cases, BATCH)):
+            owner.write(cases=batch, now=_now())
+            contents.update((case.case_id, case.content_hash) for case in batch)
+        owner.write(
+            signals=[s for s in done.signals if isinstance(s, Signal)],
+            windows=[s for s in done.signals if isinstance(s, WindowStat)],
+            incidents=done.incidents(),
+            dead_letters=done.dead_letters,
+            now=_now(),
+        )
+        owner.publish(_now())
+    return Stored(len(contents), len(set(contents.values())))
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,1 @@
+"""Where the rolling stage keeps its state: fenced, and together with the position that it has reached."""

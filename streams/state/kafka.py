@@ -1,0 +1,105 @@
+"""State in Kafka's own transactions, as Kafka Streams does it: for real Kafka.
+
+Outputs, state changes and the offset are one transaction. There is one transactional id per
+observations partition, so whoever opens it gets a new epoch and fences every earlier holder: a
+worker that was frozen in mid-commit wakes up to an error, not to an overwritten state. The state is
+the compacted topic ``rolling-state``; it follows the partition to any machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+
+from schemas.topics import OBSERVATIONS, ROLLING_STATE
+from streams.batches import producer
+from streams.settings import Settings
+from streams.state.base import Fenced, Opened, Output
+
+log = logging.getLogger(__name__)
+
+POSITION = "position"
+TRANSACTION_TIMEOUT_MS = 60_000
+"""A frozen holder's open transaction ends at the takeover, or after this if nobody takes over."""
+
+
+class KafkaState:
+    """The state of one observations partition in topic ``rolling-state``, same partition number."""
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self.settings, self.partition = settings, partition
+        self.topic = settings.topic(ROLLING_STATE)
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> Opened:
+        fresh = producer(
+            self.settings,
+            transactional_id=f"{self.settings.group('rolling')}-{self.partition}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        )
+        # Starting it bumps the epoch and ends the predecessor's transaction: only then is the topic
+        # complete up to its end, and only then may it be read back.
+        await fresh.start()
+        self._producer = fresh
+        entries = await self._read_back()
+        position = int(entries.pop(POSITION, b"0"))
+        return Opened(position, entries)
+
+    async def _read_back(self) -> dict[str, bytes]:
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.brokers,
+            group_id=None,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=50,
+        )
+        await reader.start()
+        try:
+            tp = TopicPartition(self.topic, self.partition)
+            reader.assign([tp])
+            await reader.seek_to_beginning(tp)
+            end = (await reader.end_offsets([tp]))[tp]
+            entries: dict[str, bytes] = {}
+            # The position passes control records and aborted ones too, so it reaches the end.
+            while await reader.position(tp) < end:
+                for record in (await reader.getmany(tp, timeout_ms=200)).get(tp, []):
+                    key = record.key.decode()
+                    if record.value is None:
+                        entries.pop(key, None)
+                    else:
+                        entries[key] = record.value
+            return entries
+        finally:
+            await reader.stop()
+
+    async def commit(
+        self, position: int, changes: Mapping[str, bytes | None], outputs: Sequence[Output]
+    ) -> None:
+        out = self._producer
+        assert out is not None, "open() comes first"
+        prefix = self.settings.topic_prefix
+        try:
+            async with out.transaction():
+                acks = [
+                    await out.send(prefix + output.topic, output.value, output.key.encode())
+                    for output in outputs
+                ]
+                for key, value in (*changes.items(), (POSITION, str(position).encode())):
+                    acks.append(await out.send(self.topic, value, key.encode(), partition=self.partition))
+                await asyncio.gather(*acks)
+                observations = TopicPartition(self.settings.topic(OBSERVATIONS), self.partition)
+                await out.send_offsets_to_transaction(
+                    {observations: position}, self.settings.group("rolling")
+                )
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            raise Fenced(f"partition {self.partition}: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None

@@ -1,0 +1,1 @@
+"""The steps of the pipeline as pure code: data and time in, data out. Kafka and replay both call these."""

@@ -1,0 +1,147 @@
+"""Harvest's step: a claim check and what it fetched become a whole case and its preview."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.case import CaseRequest, EvalCase
+from schemas.codec import Refused, split
+from schemas.incident import CasePreview
+from streams.steps.redact import Redactor
+
+EXCERPT = 300
+"""Characters of a preview's excerpt."""
+UNREDACTED = frozenset({"contexts", "retrieved_docs", "citations"})
+"""Retrieved passages are the organisation's own documents: a case is replayable only with them intact."""
+IDENTIFIERS = frozenset(
+    {"trace_id", "app", "environment", "route", "conversation_id", "user_id", "timestamp", "feedback_id"}
+)
+"""Names and ids stay as they are: they join, and say nothing of a person by themselves."""
+
+
+class Harvested(NamedTuple):
+    case: EvalCase
+    preview: CasePreview
+
+
+def element_at(value: bytes | None, index: int) -> dict[str, Any] | None:
+    """The event at ``index`` of a fetched message; None where it is not there any more."""
+    if value is None:
+        return None
+    elements = split(value, max_event_bytes=len(value))
+    if index >= len(elements):
+        return None
+    found = elements[index]
+    return None if isinstance(found, Refused) else found.value
+
+
+def harvest(request: CaseRequest, trace: dict[str, Any] | None, event: dict[str, Any] | None) -> Harvested:
+    """``trace`` is None where Kafka no longer holds it: the case is kept, and says so.
+
+    ``event`` is the feedback or score that gave the reason, None where the trace itself did.
+    """
+    redactor = Redactor()
+    clean = None if trace is None else _redact(trace, redactor)
+    clean_event = None if event is None else _redact(event, redactor)
+    scored = request.event_at is not None and request.event_at.topic == "scores"
+    feedback = None if scored else clean_event
+    missing = _missing(clean)
+    case = EvalCase(
+        case_id=request.case_id,
+        event_id=request.event_id,
+        app=request.app,
+        environment=request.environment,
+        route=request.route,
+        trace_id=request.trace_id,
+        time=request.time,
+        reasons=request.reasons,
+        trace=clean,
+        trace_at=request.trace_at,
+        feedback=feedback,
+        score=clean_event if scored else _own_score(request),
+        expected_answer=(feedback or {}).get("corrected_answer"),
+        cost=request.cost,
+        price_status=request.price_status,
+        content_hash=content_hash(request, clean),
+        replayable=not missing,
+        missing=missing,
+        redactions=redactor.count,
+    )
+    return Harvested(case, _preview(request, clean, clean_event, redactor))
+
+
+def content_hash(request: CaseRequest, trace: dict[str, Any] | None) -> str:
+    """Equal for two cases in which the same was asked, retrieved and answered.
+
+    A trace that is gone or has no text is equal to itself alone.
+    """
+    trace = trace or {}
+    content = [trace.get(name) for name in ("question", "messages", "contexts", "answer")]
+    if not any(content):
+        content = [request.case_id]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _redact(event: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    return {
+        name: value if name in UNREDACTED or name in IDENTIFIERS else redactor.value(value)
+        for name, value in event.items()
+    }
+
+
+def _missing(trace: dict[str, Any] | None) -> tuple[str, ...]:
+    """What a replay of this case would lack."""
+    if trace is None:
+        return ("trace: Kafka no longer holds it",)
+    missing = []
+    if not trace.get("question") and not trace.get("messages"):
+        missing.append("question")
+    if trace.get("answer") is None:
+        missing.append("answer")
+    if not trace.get("model"):
+        missing.append("model")
+    contexts = trace.get("contexts")
+    if contexts is None and trace.get("retrieved_docs"):
+        missing.append("contexts: only the ids of the passages were published")
+    if contexts and any(isinstance(c, dict) and c.get("text") is None for c in contexts):
+        missing.append("contexts: a passage has no text")
+    return tuple(missing)
+
+
+def _own_score(request: CaseRequest) -> dict[str, Any] | None:
+    if request.score is None:
+        return None
+    return {"scorer": request.scorer, "value": request.score}
+
+
+def _preview(
+    request: CaseRequest, trace: dict[str, Any] | None, event: dict[str, Any] | None, redactor: Redactor
+) -> CasePreview:
+    parts = []
+    if trace is not None:
+        question, answer = trace.get("question"), trace.get("answer")
+        parts += [f"asked: {_cut(question, 110)}"] if question else []
+        parts += [f"answered: {_cut(answer, 150)}"] if answer else []
+    said = (event or {}).get("comment") or (event or {}).get("reason")
+    parts += [f"said: {_cut(said, 80)}"] if isinstance(said, str) and said else []
+    excerpt = redactor.text(" · ".join(parts)) or "the trace is gone from Kafka"
+    return CasePreview(
+        case_id=request.case_id,
+        app=request.app,
+        environment=request.environment,
+        route=request.route,
+        trace_id=request.trace_id,
+        time=request.time,
+        reasons=tuple(str(reason) for reason in request.reasons),
+        score=request.score,
+        cost=request.cost,
+        excerpt=_cut(excerpt, EXCERPT),
+    )
+
+
+def _cut(text: object, limit: int) -> str:
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"

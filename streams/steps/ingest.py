@@ -1,0 +1,135 @@
+"""Ingest's step over one flush: records in; observations, score requests and dead letters out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from schemas.codec import EventKind, Refused, encode, split, validate
+from schemas.dead_letter import DeadLetter, Refusal
+from schemas.feedback import FeedbackEvent
+from schemas.identity import Coordinates
+from schemas.observation import Source
+from schemas.score import SCORE_RESULT, ScoreRequest
+from schemas.topics import CHANGES, FEEDBACK, MAX_EVENT_BYTES, OWN_MESSAGE_BYTES, TRACES
+from schemas.trace import TraceEvent
+from streams.steps.observe import (
+    Observed,
+    ScoringPolicy,
+    observe_change,
+    observe_feedback,
+    observe_score,
+    observe_trace,
+)
+from streams.steps.pack import Packer
+from streams.steps.prices import Prices
+from streams.steps.refuse import dead_letter
+
+KINDS: dict[str, EventKind] = {TRACES.name: "trace", FEEDBACK.name: "feedback", CHANGES.name: "change"}
+"""Event kind by topic. ``scores`` is not among them: it is Gleaner's own."""
+
+
+class Record(NamedTuple):
+    """A Kafka record, named without the deployment's prefix."""
+
+    stream: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+class Flushed(NamedTuple):
+    """What a flush sends, and the largest event time of each source partition in it."""
+
+    observations: list[tuple[str, bytes]]
+    requests: list[tuple[str, bytes]]
+    dead_letters: list[DeadLetter]
+    newest: dict[Source, int]
+    accepted: int
+
+
+class IngestPolicy(NamedTuple):
+    scoring: ScoringPolicy = ScoringPolicy()
+    max_event_bytes: int = MAX_EVENT_BYTES
+    max_message_bytes: int = OWN_MESSAGE_BYTES
+
+
+def partition_of(app: str, partitions: int) -> int:
+    """The observations partition of an app: our own partitioner, whatever the producer's was."""
+    return zlib.crc32(app.encode()) % partitions
+
+
+def ingest(records: Iterable[Record], policy: IngestPolicy, prices: Prices) -> Flushed:
+    """Read, validate, price and check a batch of records, in their order. Never raises for their content."""
+    packer = Packer()
+    requests: list[tuple[str, bytes]] = []
+    dead: list[DeadLetter] = []
+    newest: dict[Source, int] = {}
+    accepted = 0
+    for record in records:
+        source = Source(record.stream, record.topic, record.partition)
+        latest = newest.get(source)
+        for index, element in enumerate(read(record, policy, prices)):
+            if isinstance(element, Refused):
+                at = Coordinates(*source, record.offset, index)
+                dead.append(dead_letter(element, at, record.timestamp, record.value))
+                continue
+            accepted += 1
+            packer.add(element.app, source, element.profile, element.row)
+            time = element.row[0]
+            if latest is None or time > latest:
+                latest = time
+            if element.request is not None:
+                requests.append((element.request.trace_id, encode_request(element.request)))
+        if latest is not None:
+            newest[source] = latest
+    return Flushed(packer.messages(policy.max_message_bytes), requests, dead, newest, accepted)
+
+
+def read(record: Record, policy: IngestPolicy, prices: Prices) -> list[Observed | Refused]:
+    """The events of one record, or why they are none."""
+    kind = KINDS.get(record.topic)
+    if kind is None:
+        return [_score(record)]
+    result: list[Observed | Refused] = []
+    for index, element in enumerate(split(record.value, policy.max_event_bytes)):
+        if isinstance(element, Refused):
+            result.append(element)
+            continue
+        at = Coordinates(record.stream, record.topic, record.partition, record.offset, index)
+        result.append(observe(kind, element.value, at, record.timestamp, policy, prices))
+    return result
+
+
+def observe(
+    kind: EventKind,
+    value: dict[str, object],
+    at: Coordinates,
+    broker_time: int | None,
+    policy: IngestPolicy,
+    prices: Prices,
+) -> Observed | Refused:
+    """One JSON object as an observation, or the field that is wrong with it."""
+    event = validate(kind, value)
+    if isinstance(event, Refused):
+        return event
+    if isinstance(event, TraceEvent):
+        return observe_trace(event, at, broker_time, prices, policy.scoring)
+    if isinstance(event, FeedbackEvent):
+        return observe_feedback(event, at, broker_time)
+    return observe_change(event, at, broker_time)
+
+
+def _score(record: Record) -> Observed | Refused:
+    at = Coordinates(record.stream, record.topic, record.partition, record.offset)
+    try:
+        return observe_score(SCORE_RESULT.validate_json(record.value or b""), at)
+    except ValueError as error:
+        return Refused(Refusal.INVALID, f"scores: no score of this Gleaner's: {str(error)[:200]}")
+
+
+def encode_request(request: ScoreRequest) -> bytes:
+    return encode(request)

@@ -1,0 +1,171 @@
+"""The ledger of an observations partition: identity to the coordinates of the event that won it.
+
+It holds claim checks, not traces, for the join horizon. It is a fold over the observations topic: the
+rolling stage writes it after each commit of its state, and what a crash left unwritten (or a new
+machine has not at all) is read again from the topic. Keys carry the app, so two apps never meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from schemas.identity import Coordinates
+from schemas.observation import Flag, Kind, ObservationBatch, Profile, Source, TraceRow
+
+
+class LedgerStore(Protocol):
+    """Bytes to bytes, written in batches together with the position that they reach."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def write(self, entries: dict[bytes, bytes], position: int) -> None: ...
+
+    def position(self) -> int:
+        """The offset in ``observations`` up to which this ledger is complete; 0 for an empty one."""
+        ...
+
+
+class MemoryLedger:
+    """A ledger for one run: replay, tests."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, bytes] = {}
+        self._position = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._entries.get(key)
+
+    def write(self, entries: dict[bytes, bytes], position: int) -> None:
+        self._entries.update(entries)
+        self._position = position
+
+    def position(self) -> int:
+        return self._position
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._entries)
+
+
+class Known(NamedTuple):
+    """What the ledger remembers of a trace: enough to join feedback and to fetch the trace."""
+
+    at: Coordinates
+    time: int
+    environment: str
+    route: str
+    conversation_id: str | None
+    cost: float | None
+    price: int
+
+
+class Conversation(NamedTuple):
+    """First trace's time, and the (time, trace_id) of the first turn that can be scored."""
+
+    first_time: int
+    scored_turn: tuple[int, str] | None
+
+
+class Ledger:
+    """Reads through to the store; writes stay in memory until ``flush`` puts them down as one batch."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+        self._fresh: dict[bytes, bytes] = {}
+
+    def trace(self, app: str, trace_id: str) -> Known | None:
+        data = self._get(_key("t", app, trace_id))
+        if data is None:
+            return None
+        at, *rest = orjson.loads(data)
+        return Known(Coordinates(*at), *rest)
+
+    def add_trace(self, app: str, row: TraceRow, at: Coordinates, profile: Profile) -> bool:
+        """Claim a trace's identity; False when other coordinates hold it already: a duplicate."""
+        key = _key("t", app, row.trace_id)
+        data = self._get(key)
+        if data is not None:
+            return bool(Coordinates(*orjson.loads(data)[0]) == at)
+        self._fresh[key] = orjson.dumps(
+            (
+                (at.stream, at.topic, at.partition, at.offset, at.index),
+                row.time,
+                profile.environment,
+                profile.route,
+                row.conversation_id,
+                row.cost,
+                row.price,
+            )
+        )
+        return True
+
+    def add(self, identity: str, at: Coordinates) -> bool:
+        """Claim any other identity (feedback, score, change); False for a duplicate."""
+        key = b"i" + identity.encode()
+        data = self._get(key)
+        if data is not None:
+            return bool(Coordinates(*orjson.loads(data)) == at)
+        self._fresh[key] = orjson.dumps(list(at))
+        return True
+
+    def conversation(self, app: str, conversation_id: str) -> Conversation | None:
+        data = self._get(_key("c", app, conversation_id))
+        if data is None:
+            return None
+        first_time, turn = orjson.loads(data)
+        return Conversation(first_time, tuple(turn) if turn else None)
+
+    def note_turn(self, app: str, row: TraceRow) -> Conversation:
+        """Remember a turn of a conversation that has an id; returns the conversation with it."""
+        assert row.conversation_id is not None
+        known = self.conversation(app, row.conversation_id)
+        first = row.time if known is None else min(known.first_time, row.time)
+        turn = known.scored_turn if known else None
+        if scorable(row) and (turn is None or (row.time, row.trace_id) < turn):
+            turn = (row.time, row.trace_id)
+        now = Conversation(first, turn)
+        if now != known:
+            self._fresh[_key("c", app, row.conversation_id)] = orjson.dumps(now[:])
+        return now
+
+    def fold(self, batch: ObservationBatch) -> None:
+        """Absorb a batch again, for its identities alone: how a missing ledger is rebuilt."""
+        for row in batch.rows:
+            at = coordinates(batch.sources[row.source], row.offset, row.element)
+            if isinstance(row, TraceRow):
+                if self.add_trace(batch.app, row, at, batch.profiles[row.profile]) and row.conversation_id:
+                    self.note_turn(batch.app, row)
+            elif row.kind == Kind.FEEDBACK:
+                self.add(row.feedback_id, at)  # type: ignore[union-attr]
+            elif row.kind == Kind.SCORE:
+                self.add(row.score_id, at)  # type: ignore[union-attr]
+            else:
+                self.add(row.change_id, at)  # type: ignore[union-attr]
+
+    def flush(self, position: int) -> None:
+        """Write down everything since the last flush, complete up to ``position``."""
+        self._store.write(self._fresh, position)
+        self._fresh = {}
+
+    @property
+    def position(self) -> int:
+        return self._store.position()
+
+    def _get(self, key: bytes) -> bytes | None:
+        data = self._fresh.get(key)
+        return data if data is not None else self._store.get(key)
+
+
+def scorable(row: TraceRow) -> bool:
+    """Whether a faithfulness score comes with the trace or was asked for."""
+    return row.faithfulness is not None or bool(row.flags & Flag.SCORE_REQUESTED.value)
+
+
+def coordinates(source: Source, offset: int, index: int) -> Coordinates:
+    return Coordinates(source.stream, source.topic, source.partition, offset, index)
+
+
+def _key(kind: str, app: str, name: str) -> bytes:
+    return f"{kind}{len(app)}:{app}{name}".encode()

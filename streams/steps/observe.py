@@ -1,0 +1,242 @@
+"""Ingest's step: an event becomes numbers for its app's owner, and a request to the judge if sampled.
+
+Pure: what is known of an event depends on the event, its coordinates and the broker's time of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.change import ChangeEvent
+from schemas.feedback import LOW_RATING, FeedbackEvent
+from schemas.identity import Coordinates, derive, sampled
+from schemas.observation import (
+    DEFAULT,
+    ChangeRow,
+    FeedbackRow,
+    Flag,
+    Kind,
+    PriceStatus,
+    Profile,
+    ScoreRow,
+    TraceRow,
+)
+from schemas.score import Score, ScoreRequest, ScoreResult
+from schemas.trace import Context, TraceEvent
+from streams.steps.prices import Prices
+
+AHEAD_MS = 300_000
+"""An event may be five minutes ahead of the broker's clock; a later time is set to that bound."""
+GOOD_POLICY_RESULTS = frozenset({"allowed", "ok", "pass", "passed", "safe", "none", ""})
+TRUNCATED_BY = frozenset({"length", "max_tokens", "max_output_tokens"})
+FAITHFULNESS = "faithfulness"
+OWN_FLOOR = 0.75
+"""An application's own faithfulness below this makes a case. Other scorers bring their own verdicts."""
+
+
+class ScoringPolicy(NamedTuple):
+    """Which traces go to the judge: ``rate`` of them, by a hash of the trace_id."""
+
+    rate: float = 1.0
+    rescore: bool = False
+
+
+class Observed(NamedTuple):
+    """``row`` has no source and profile yet (see ``pack``); ``request`` goes to the judge."""
+
+    app: str
+    profile: Profile | None
+    row: TraceRow | FeedbackRow | ScoreRow | ChangeRow
+    request: ScoreRequest | None = None
+
+
+def event_time(timestamp: int | None, broker_time: int | None) -> tuple[int, int]:
+    """The time that an event is taken to have, and the flags that say so.
+
+    ``broker_time`` None means that there is no broker (a file): its lines carry their own.
+    """
+    if timestamp is None:
+        return (broker_time or 0), Flag.TIME_MISSING.value
+    if broker_time is not None and timestamp > broker_time + AHEAD_MS:
+        return broker_time + AHEAD_MS, Flag.TIME_CLAMPED.value
+    return timestamp, 0
+
+
+def observe_trace(
+    event: TraceEvent, at: Coordinates, broker_time: int | None, prices: Prices, scoring: ScoringPolicy
+) -> Observed:
+    """A trace as a row, priced and checked, and its request to the judge."""
+    time, flags = event_time(event.timestamp, broker_time)
+    cost, price = prices.of(event, time)
+    if price is PriceStatus.TOKEN_CONFLICT:
+        flags |= Flag.TOKEN_CONFLICT.value
+    flags |= check(event)
+    app = event.app or DEFAULT
+    own = event.scores.get(FAITHFULNESS) if event.scores else None
+    request = None
+    if (own is None or scoring.rescore) and event.answer and event.contexts and event.question:
+        texts = tuple(event.context_texts())
+        if texts and event.answer.strip() and sampled(event.trace_id, scoring.rate):
+            flags |= Flag.SCORE_REQUESTED.value
+            own = None
+            request = ScoreRequest.model_construct(
+                v=1,
+                app=app,
+                trace_id=event.trace_id,
+                time=time,
+                at=at,
+                question=event.question,
+                answer=event.answer,
+                contexts=texts,
+            )
+    if own is not None:
+        if not 0.0 <= own <= 1.0:
+            own = None
+        elif own < OWN_FLOOR:
+            flags |= Flag.LOW_SCORE.value
+    profile = Profile(
+        event.environment or DEFAULT,
+        event.route or DEFAULT,
+        event.provider,
+        event.model,
+        event.served_model,
+        event.prompt_version,
+        event.system_prompt_version,
+        event.index_version,
+        event.release,
+        tuple(sorted(event.versions.items())) if event.versions else (),
+    )
+    row = TraceRow(
+        time,
+        event.trace_id,
+        1,
+        0,
+        at.offset,
+        at.index,
+        0,
+        event.conversation_id,
+        event.user_id,
+        flags,
+        cost,
+        price.value,
+        event.input_tokens,
+        event.output_tokens,
+        event.latency_ms,
+        own,
+    )
+    return Observed(app, profile, row, request)
+
+
+def check(event: TraceEvent) -> int:
+    """The deterministic checks: flags for what is wrong on the face of a trace."""
+    flags = 0
+    error = event.error
+    if error:
+        flags |= Flag.ERROR.value
+    if event.schema_valid is False:
+        flags |= Flag.SCHEMA_INVALID.value
+    answer = event.answer
+    if answer is not None and not answer.strip() and not event.tool_calls:
+        flags |= Flag.EMPTY_ANSWER.value
+    if event.contexts == () or event.retrieved_docs == ():
+        flags |= Flag.EMPTY_RETRIEVAL.value
+    policy = event.policy_result
+    if policy is not None and policy.lower() not in GOOD_POLICY_RESULTS:
+        flags |= Flag.POLICY_BLOCKED.value
+    if event.refused:
+        flags |= Flag.REFUSED.value
+    if event.finish_reason in TRUNCATED_BY:
+        flags |= Flag.TRUNCATED.value
+    if event.fallback:
+        flags |= Flag.FALLBACK.value
+    if event.success is False:
+        flags |= Flag.FAILED.value
+    if event.user_rating is not None:
+        flags |= Flag.RATED.value
+        if event.user_rating <= LOW_RATING:
+            flags |= Flag.LOW_RATING.value
+    if event.citations and not _citations_known(event):
+        flags |= Flag.MISSING_CITATION.value
+    return flags
+
+
+def _citations_known(event: TraceEvent) -> bool:
+    """Whether every citation names a passage that was retrieved; unknown ids prove nothing."""
+    known = {c.id for c in event.contexts or () if isinstance(c, Context) and c.id is not None}
+    known |= {doc for doc in event.retrieved_docs or () if isinstance(doc, str)}
+    cited = {c for c in event.citations or () if isinstance(c, str)}
+    return not known or cited <= known
+
+
+def observe_feedback(event: FeedbackEvent, at: Coordinates, broker_time: int | None) -> Observed:
+    """Feedback as a row; its identity is its own id, or what it says of which trace."""
+    time, _ = event_time(event.timestamp, broker_time)
+    app = event.app or DEFAULT
+    number = event.number()
+    identity = (
+        derive("feedback", app, event.feedback_id)
+        if event.feedback_id
+        else derive("feedback", app, event.trace_id, event.kind, event.user_id, event.value)
+    )
+    row = FeedbackRow(
+        time,
+        event.trace_id,
+        Kind.FEEDBACK.value,
+        0,
+        at.offset,
+        at.index,
+        identity,
+        event.kind,
+        number,
+        event.negative(),
+    )
+    return Observed(app, None, row)
+
+
+def observe_change(event: ChangeEvent, at: Coordinates, broker_time: int | None) -> Observed:
+    """A change as a row; its identity is all that it says."""
+    time, _ = event_time(event.timestamp, broker_time)
+    app = event.app or DEFAULT
+    identity = derive(
+        "change",
+        app,
+        event.environment,
+        event.dimension,
+        event.previous,
+        event.current,
+        event.timestamp or time,
+    )
+    row = ChangeRow(
+        time,
+        "",
+        Kind.CHANGE.value,
+        0,
+        at.offset,
+        at.index,
+        identity,
+        event.environment,
+        event.dimension,
+        event.previous,
+        event.current,
+        event.author,
+    )
+    return Observed(app, None, row)
+
+
+def observe_score(result: ScoreResult, at: Coordinates) -> Observed:
+    """A judge's answer as a row; it takes its trace's time and segment from the app's owner."""
+    value, low = (result.value, result.low) if isinstance(result, Score) else (None, False)
+    row = ScoreRow(
+        0,
+        result.trace_id,
+        Kind.SCORE.value,
+        0,
+        at.offset,
+        at.index,
+        result.identity(),
+        result.scorer,
+        value,
+        low,
+        str(result.reason),
+    )
+    return Observed(result.app, None, row)

@@ -1,0 +1,117 @@
+"""Observations on the wire: one JSON message per app and flush, rows as arrays, profiles listed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from schemas.base import WIRE_VERSION
+from schemas.observation import (
+    ROW_TYPES,
+    ObservationBatch,
+    Profile,
+    Progress,
+    Row,
+    Source,
+    SourceProgress,
+)
+from schemas.topics import OWN_MESSAGE_BYTES
+
+MAX_ROWS = 2000
+"""Rows in one message."""
+
+
+class Packer:
+    """Collects the rows of one flush by app. The order of rows within an app is the order of ``add``."""
+
+    def __init__(self) -> None:
+        self._apps: dict[str, _AppPack] = {}
+
+    def add(self, app: str, source: Source, profile: Profile | None, row: tuple[Any, ...]) -> None:
+        """``row`` as its row type, with any ``source`` and ``profile``: both are filled in here."""
+        pack = self._apps.get(app)
+        if pack is None:
+            pack = self._apps[app] = _AppPack()
+        where = pack.sources.setdefault(source, len(pack.sources))
+        if profile is None:
+            pack.rows.append([*row[:3], where, *row[4:]])
+        else:
+            which = pack.profiles.setdefault(profile, len(pack.profiles))
+            pack.rows.append([*row[:3], where, *row[4:6], which, *row[7:]])
+
+    def messages(self, max_bytes: int = OWN_MESSAGE_BYTES) -> list[tuple[str, bytes]]:
+        """(app, message) in the order in which the apps first appeared; no message over ``max_bytes``."""
+        return [
+            (app, message)
+            for app, pack in self._apps.items()
+            for start in range(0, len(pack.rows), MAX_ROWS)
+            for message in pack.encode(app, pack.rows[start : start + MAX_ROWS], max_bytes)
+        ]
+
+
+class _AppPack:
+    __slots__ = ("profiles", "rows", "sources")
+
+    def __init__(self) -> None:
+        self.sources: dict[Source, int] = {}
+        self.profiles: dict[Profile, int] = {}
+        self.rows: list[list[Any]] = []
+
+    def encode(self, app: str, rows: list[list[Any]], max_bytes: int) -> list[bytes]:
+        message = orjson.dumps(
+            {
+                "v": WIRE_VERSION,
+                "app": app,
+                "sources": [list(source) for source in self.sources],
+                "profiles": [list(profile) for profile in self.profiles],
+                "rows": rows,
+            }
+        )
+        if len(message) <= max_bytes or len(rows) == 1:
+            return [message]
+        half = len(rows) // 2
+        return [*self.encode(app, rows[:half], max_bytes), *self.encode(app, rows[half:], max_bytes)]
+
+
+def encode_progress(progress: Progress) -> bytes:
+    sources = [[*entry.source, entry.offset, entry.max_time, entry.at_end] for entry in progress.sources]
+    return orjson.dumps(
+        {"v": WIRE_VERSION, "at": progress.at, "partitions": progress.partitions, "progress": sources}
+    )
+
+
+def decode(data: bytes) -> ObservationBatch | Progress:
+    """A message of the observations topic. Raises ``ValueError`` where it is none of this version."""
+    message = orjson.loads(data)
+    if not isinstance(message, dict) or message.get("v") != WIRE_VERSION:
+        raise ValueError(
+            f"v: is not {WIRE_VERSION}: written by another version of Gleaner, or by something else"
+        )
+    try:
+        if "progress" in message:
+            return Progress(
+                message["at"],
+                message["partitions"],
+                [
+                    SourceProgress(Source(stream, topic, partition), offset, max_time, at_end)
+                    for stream, topic, partition, offset, max_time, at_end in message["progress"]
+                ],
+            )
+        return ObservationBatch(
+            message["app"],
+            [Source(*source) for source in message["sources"]],
+            [profile_of(fields) for fields in message["profiles"]],
+            [row_of(fields) for fields in message["rows"]],
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"no observations in this message: {error!r}") from error
+
+
+def profile_of(fields: list[Any]) -> Profile:
+    *plain, versions = fields
+    return Profile._make([*plain, tuple((name, value) for name, value in versions)])
+
+
+def row_of(fields: list[Any]) -> Row:
+    return ROW_TYPES[fields[2]]._make(fields)

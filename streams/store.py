@@ -1,0 +1,196 @@
+"""The store role: cases, incidents, signals and dead letters into DuckDB, snapshots for its readers.
+
+Sole owner of the store's file. DuckDB runs in one thread of its own, so that heartbeats go on while it
+writes; offsets are committed after its transaction, and a batch that comes twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from aiokafka import ConsumerRecord
+
+from schemas.case import EvalCase
+from schemas.codec import Refused
+from schemas.dead_letter import DeadLetter, Refusal
+from schemas.identity import Coordinates
+from schemas.incident import Incident
+from schemas.signal import SIGNAL_RECORD, RollingReport, Signal, WindowStat
+from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
+from sinks.evalstore import StoreBusy, StoreOwner, Written
+from streams.batches import BatchLoop, consumer
+from streams.settings import Settings
+from streams.steps.refuse import dead_letter
+from streams.topics import ensure_topics, topic_lives
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Record = EvalCase | Signal | WindowStat | RollingReport | Incident | DeadLetter
+
+READERS: dict[Topic, Callable[[bytes], Record]] = {
+    CASES: EvalCase.model_validate_json,
+    SIGNALS: SIGNAL_RECORD.validate_json,
+    INCIDENTS: Incident.model_validate_json,
+    DEAD_LETTERS: DeadLetter.model_validate_json,
+}
+"""How each topic's values are read; what raises ``ValueError`` is a fault of Gleaner's own."""
+
+OWNER_WAIT = 10.0
+"""Seconds that the store waits for another owner to let go: a reader that publishes takes less."""
+PUBLISH_SHARE = 0.1
+"""Publishing takes at most this share of the store's time, however large the store has become."""
+
+
+async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
+    """Store what the topics bring until ``stop``; publishes a last snapshot before it returns.
+
+    Raises ``StoreBusy`` where another process keeps owning the file.
+    """
+    await ensure_topics(settings, READERS)
+    lives = await topic_lives(settings, READERS)
+    streams = {topic.name: life.stream for topic, life in zip(READERS, lives.values(), strict=True)}
+    with ThreadPoolExecutor(1, "duckdb") as thread:
+        work = StoreWork(settings, thread, streams)
+        await work.open()
+        try:
+            reader = consumer(settings, "store", *READERS)
+            loop = BatchLoop("store", settings, reader, work.handle, idle=work.publish_when_due)
+            stopping = asyncio.create_task(_stop_when(stop, loop)) if stop is not None else None
+            try:
+                await loop.run()
+            finally:
+                if stopping is not None:
+                    stopping.cancel()
+        finally:
+            await work.close()
+
+
+async def _stop_when(stop: asyncio.Event, loop: BatchLoop) -> None:
+    await stop.wait()
+    loop.stop()
+
+
+class Batch(NamedTuple):
+    """The values of a batch by what they are."""
+
+    cases: list[EvalCase]
+    signals: list[Signal]
+    windows: list[WindowStat]
+    reports: list[RollingReport]
+    incidents: list[Incident]
+    dead_letters: list[DeadLetter]
+
+
+def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, str]) -> tuple[Batch, int]:
+    """The batch that ``records`` hold, and how many of them could not be read.
+
+    Those become dead letters with their coordinates; their content is never logged.
+    """
+    batch = Batch([], [], [], [], [], [])
+    lists: dict[type, list[Record]] = dict(zip(_KINDS, batch, strict=True))
+    readers = {prefix + topic.name: (topic, read) for topic, read in READERS.items()}
+    faults = 0
+    for record in records:
+        topic, read = readers[record.topic]
+        try:
+            value = read(record.value or b"")
+        except ValueError as error:
+            faults += 1
+            at = Coordinates(streams.get(topic.name, ""), topic.name, record.partition, record.offset)
+            log.error("store: %s[%d]@%d cannot be read", record.topic, record.partition, record.offset)
+            kind = type(error).__name__
+            refused = Refused(Refusal.INVALID, f"not a value of {topic.value} ({kind}): a fault of Gleaner's own")
+            value = dead_letter(refused, at, max(record.timestamp, 0), record.value)
+        lists[type(value)].append(value)
+    return batch, faults
+
+
+_KINDS = (EvalCase, Signal, WindowStat, RollingReport, Incident, DeadLetter)
+
+
+class StoreWork:
+    """The role's effects, each run in the DuckDB thread and awaited."""
+
+    def __init__(self, settings: Settings, thread: ThreadPoolExecutor, streams: dict[str, str]) -> None:
+        self.settings, self.thread, self.streams = settings, thread, streams
+        self.records = self.faults = self.snapshots = 0
+        self.written = Written()
+        self.published_at = 0.0
+        self.publish_took = 0.0
+        self._owner: StoreOwner | None = None
+
+    @property
+    def owner(self) -> StoreOwner:
+        assert self._owner is not None, "open() comes first"
+        return self._owner
+
+    async def open(self) -> None:
+        """Take the store and publish a first snapshot, so that readers find one."""
+        path, deadline = self.settings.store_file(), time.monotonic() + OWNER_WAIT
+        while self._owner is None:
+            try:
+                self._owner = await self._in_thread(lambda: StoreOwner.open(path))
+            except StoreBusy:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        await self._publish()
+        log.info("store: owns %s, %s", path, self.owner_counts)
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Write a batch in one transaction; the caller commits its offsets after that."""
+        batch, faults = decode(records, self.settings.topic_prefix, self.streams)
+        now = time.time_ns() // 1_000_000
+        written = await self._in_thread(lambda: self.owner.write(*batch, now=now))
+        if written.rejected:
+            log.error("store: %d values of a batch cannot be stored, see dead_letters", written.rejected)
+        self.records += len(records)
+        self.faults += faults
+        self.written = self.written.plus(written)
+
+    async def publish_when_due(self) -> None:
+        if self.owner.unpublished and due(
+            time.monotonic() - self.published_at, self.settings.snapshot_seconds, self.publish_took
+        ):
+            await self._publish()
+
+    async def close(self) -> None:
+        """Publish what is unpublished and let go of the store, whatever ended the loop."""
+        try:
+            if self.owner.unpublished:
+                await self._publish()
+        finally:
+            await self._in_thread(self.owner.close)
+            stored = ", ".join(f"{count} {name}" for name, count in self.written._asdict().items() if count)
+            log.info(
+                "store: read %d records (%d unreadable), stored %s; %d snapshots",
+                self.records,
+                self.faults,
+                stored or "nothing new",
+                self.snapshots,
+            )
+
+    async def _publish(self) -> None:
+        began = time.monotonic()
+        await self._in_thread(lambda: self.owner.publish(time.time_ns() // 1_000_000))
+        self.published_at = time.monotonic()
+        self.publish_took = self.published_at - began
+        self.snapshots += 1
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+
+
+def due(since: float, every: float, took: float) -> bool:
+    """Whether to publish again, ``since`` seconds after the last time, which ``took`` that long.
+
+    >>> due(31, 30, 0.5), due(31, 30, 20.0)
+    (True, False)
+    """
+    return since >= max(every, took / PUBLISH_SHARE)

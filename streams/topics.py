@@ -1,0 +1,93 @@
+"""Creates the topics of the table, checks those that exist, and names each topic's life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from schemas.topics import TOPICS, Topic
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def configuration(topic: Topic) -> dict[str, str]:
+    """The topic's broker-side settings. Min in-sync replicas is left to the cluster, whose policy it is."""
+    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(topic.max_message_bytes)}
+    if topic.cleanup == "delete":
+        config["retention.ms"] = str(topic.retention_ms)
+    else:
+        # State is read back as a whole at every assignment: keep its log short.
+        config |= {"min.cleanable.dirty.ratio": "0.1", "segment.ms": "600000", "segment.bytes": "67108864"}
+    return config
+
+
+async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """Create the topics that are missing; returns their names. Existing ones are left as they are.
+
+    Does nothing on the embedded broker, which makes its topics when it starts. Raises the broker's
+    error (authorisation, replication factor …) with the topic's name.
+    """
+    if settings.embedded:
+        return []
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+    await admin.start()
+    try:
+        wanted = [
+            NewTopic(
+                settings.topic(topic),
+                settings.partitions_of(topic),
+                settings.replication,
+                topic_configs=configuration(topic),
+            )
+            for topic in topics
+        ]
+        response = await admin.create_topics(wanted)
+        created = []
+        for name, code, *rest in response.topic_errors:
+            if code == 0:
+                created.append(name)
+            elif for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)(f"topic {name}: {rest[0] if rest else ''}")
+        return created
+    finally:
+        await admin.close()
+
+
+class TopicLife(NamedTuple):
+    """The present life of a topic: its stream id, and how many partitions it has."""
+
+    stream: str
+    partitions: int
+
+
+async def topic_lives(settings: Settings, topics: Iterable[Topic]) -> dict[str, TopicLife]:
+    """The present life of each topic, by its name without the prefix.
+
+    Kafka gives every topic a uuid at its creation, so a topic that was deleted and made again is
+    another stream although its offsets begin at 0 like the first one's. The embedded broker has no
+    such ids: there each start is a new life, named by ``stream_id``. Raises the broker's error where
+    a topic is missing.
+    """
+    wanted = list(topics)
+    if settings.embedded:
+        return {t.name: TopicLife(settings.stream_id, settings.partitions_of(t)) for t in wanted}
+
+    def ask() -> dict[str, TopicLife]:
+        client = AdminClient({"bootstrap.servers": settings.brokers})
+        names = TopicCollection([settings.topic(topic) for topic in wanted])
+        futures = client.describe_topics(names, request_timeout=30)
+        lives = {}
+        for topic in wanted:
+            found = futures[settings.topic(topic)].result()
+            lives[topic.name] = TopicLife(str(found.topic_id), len(found.partitions))
+        return lives
+
+    return await asyncio.to_thread(ask)

@@ -1,0 +1,76 @@
+"""The worker role: ingest and harvest in Faust, and rolling beside them in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Literal
+
+import faust
+import mode
+import uvloop
+
+from streams import rolling
+from streams.batches import give_up
+from streams.faust_app import faust_app
+from streams.harvest import add_harvest
+from streams.ingest import add_ingest
+from streams.logs import configure
+from streams.settings import Settings
+from streams.topics import ensure_topics
+
+log = logging.getLogger(__name__)
+
+Only = Literal["ingest", "rolling"] | None
+
+
+class RollingService(mode.Service):
+    """Rolling inside a Faust worker: starts with it, and has committed before it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self._stop = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def on_start(self) -> None:
+        self._running = asyncio.get_running_loop().create_task(rolling.run(self.settings, self._stop))
+        self._running.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            give_up("rolling", f"ended: {task.exception()!r}")
+
+    async def on_stop(self) -> None:
+        self._stop.set()
+        if self._running is not None:
+            await self._running
+
+
+def run_worker(settings: Settings, only: Only = None) -> None:
+    """Run until SIGTERM or SIGINT. ``only`` "ingest" runs ingest and harvest, "rolling" rolling alone."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(ensure_topics(settings))
+    if only == "rolling":
+        from streams.roles import run_role
+
+        run_role(rolling.run, settings)
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app = faust_app(settings)
+    add_ingest(app, settings)
+    add_harvest(app, settings)
+    services = [] if only == "ingest" else [RollingService(settings)]
+    worker = faust.Worker(
+        app,
+        *services,
+        loop=loop,
+        loglevel="WARNING",
+        override_logging=False,
+        redirect_stdouts=False,
+        quiet=True,
+    )
+    configure(settings)
+    log.info("worker: started on %s", settings.brokers)
+    worker.execute_from_commandline()
