@@ -41,6 +41,12 @@ class Batcher:
             self._task = asyncio.get_running_loop().create_task(self._run())
             self._task.add_done_callback(self._ended)
 
+    def stop(self) -> None:
+        """Stop the timer: after the stream has been emptied, when nothing is held any more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
     async def add(self, stream: Any, event: Any) -> None:
         """Take an event; waits while a full batch is flushed, which is the agent's back-pressure."""
         if not self._buffer:

@@ -43,6 +43,13 @@ class Harvest:
         self.out = out
         self.batcher.start()
 
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """After Faust has waited for the stream to be empty: nothing is held any more."""
+        self.batcher.stop()
+        await self.fetcher.stop()
+        if self.out is not None:
+            await self.out.stop()
+
     async def flush(self, events: Sequence[Any]) -> None:
         """Fetch what the requests name, then send cases and previews, and wait for the acks."""
         requests, letters = self._read(events)
@@ -83,6 +90,7 @@ class Harvest:
 def add_harvest(app: faust.App, settings: Settings) -> Harvest:
     """Add the harvest agent to a Faust app."""
     step = Harvest(settings)
+    app.on_before_shutdown.connect(step.stop, weak=False)
     inputs = app.topic(settings.topic(CASE_REQUESTS), value_type=bytes, value_serializer="raw")
 
     @app.agent(inputs, name="harvest")

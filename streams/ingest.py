@@ -70,6 +70,15 @@ class Ingest:
         self._task = asyncio.get_running_loop().create_task(self._report())
         self._task.add_done_callback(self._ended)
 
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """After Faust has waited for the stream to be empty: nothing is held any more."""
+        self.batcher.stop()
+        if self._task is not None:
+            self._task.cancel()
+        if self.out is not None:
+            await self.out.stop()
+        log.info("ingest: %d events accepted, %d refused", self.accepted, self.refused)
+
     # -- a flush -----------------------------------------------------------------------------------
 
     async def flush(self, events: Sequence[Any]) -> None:
@@ -186,6 +195,7 @@ class Ingest:
 def add_ingest(app: faust.App, settings: Settings) -> Ingest:
     """Add the ingest agent to a Faust app."""
     step = Ingest(settings, app)
+    app.on_before_shutdown.connect(step.stop, weak=False)
     inputs = app.topic(*(settings.topic(topic) for topic in INPUTS), value_type=bytes, value_serializer="raw")
 
     @app.agent(inputs, name="ingest")

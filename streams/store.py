@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aiokafka import ConsumerRecord
+from pydantic import ValidationError
 
 from schemas.case import EvalCase
 from schemas.codec import Refused
@@ -93,7 +94,7 @@ def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, st
     Those become dead letters with their coordinates; their content is never logged.
     """
     batch = Batch([], [], [], [], [], [])
-    lists: dict[type, list[Record]] = dict(zip(_KINDS, batch, strict=True))
+    lists: dict[type, list[Any]] = dict(zip(KINDS, batch, strict=True))
     readers = {prefix + topic.name: (topic, read) for topic, read in READERS.items()}
     faults = 0
     for record in records:
@@ -103,15 +104,25 @@ def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, st
         except ValueError as error:
             faults += 1
             at = Coordinates(streams.get(topic.name, ""), topic.name, record.partition, record.offset)
-            log.error("store: %s[%d]@%d cannot be read", record.topic, record.partition, record.offset)
-            kind = type(error).__name__
-            refused = Refused(Refusal.INVALID, f"not a value of {topic.value} ({kind}): a fault of Gleaner's own")
+            why = _why(error)
+            log.error("store: %s[%d]@%d: %s", record.topic, record.partition, record.offset, why)
+            refused = Refused(Refusal.INVALID, f"no {topic.value}: {why}")
             value = dead_letter(refused, at, max(record.timestamp, 0), record.value)
         lists[type(value)].append(value)
     return batch, faults
 
 
-_KINDS = (EvalCase, Signal, WindowStat, RollingReport, Incident, DeadLetter)
+KINDS = (EvalCase, Signal, WindowStat, RollingReport, Incident, DeadLetter)
+"""The types of a batch's fields, in their order."""
+
+
+def _why(error: ValueError) -> str:
+    """What is wrong with which field; the values themselves are foreign text, and stay out of the log."""
+    if not isinstance(error, ValidationError):
+        return type(error).__name__
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['type']}" if field else first["type"]
 
 
 class StoreWork:
@@ -141,7 +152,13 @@ class StoreWork:
                     raise
                 await asyncio.sleep(0.2)
         await self._publish()
-        log.info("store: owns %s, %s", path, self.owner_counts)
+        found = await self._in_thread(self.owner.counts)
+        log.info(
+            "store: owns %s with %d cases; snapshots every %g s",
+            path,
+            found.cases,
+            self.settings.snapshot_seconds,
+        )
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Write a batch in one transaction; the caller commits its offsets after that."""

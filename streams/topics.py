@@ -81,13 +81,15 @@ async def topic_lives(settings: Settings, topics: Iterable[Topic]) -> dict[str, 
         return {t.name: TopicLife(settings.stream_id, settings.partitions_of(t)) for t in wanted}
 
     def ask() -> dict[str, TopicLife]:
-        client = AdminClient({"bootstrap.servers": settings.brokers})
+        client = AdminClient({"bootstrap.servers": settings.brokers, "log_level": 4})
         names = TopicCollection([settings.topic(topic) for topic in wanted])
         futures = client.describe_topics(names, request_timeout=30)
         lives = {}
         for topic in wanted:
             found = futures[settings.topic(topic)].result()
-            lives[topic.name] = TopicLife(str(found.topic_id), len(found.partitions))
+            # Base64 with the two signs that a file name can hold.
+            stream = str(found.topic_id).replace("/", "_").replace("+", "-")
+            lives[topic.name] = TopicLife(stream, len(found.partitions))
         return lives
 
     return await asyncio.to_thread(ask)

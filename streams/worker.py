@@ -27,6 +27,8 @@ Only = Literal["ingest", "rolling"] | None
 class RollingService(mode.Service):
     """Rolling inside a Faust worker: starts with it, and has committed before it ends."""
 
+    mundane_level = "debug"
+
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
@@ -71,6 +73,7 @@ def run_worker(settings: Settings, only: Only = None) -> None:
         redirect_stdouts=False,
         quiet=True,
     )
+    worker.spinner = None  # it would write terminal codes into the log
     configure(settings)
     log.info("worker: started on %s", settings.brokers)
     worker.execute_from_commandline()
