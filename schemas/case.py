@@ -42,7 +42,7 @@ class CaseRequest(Record):
     trace_id: str
     time: int
     reasons: tuple[CaseReason, ...]
-    trace_at: Coordinates | None
+    trace_at: Coordinates | None = None
     event_at: Coordinates | None = None
     score: float | None = None
     scorer: str | None = None
@@ -72,8 +72,8 @@ class EvalCase(Record):
     trace_id: str
     time: int
     reasons: tuple[CaseReason, ...]
-    trace: dict[str, Any] | None
-    trace_at: Coordinates | None
+    trace: dict[str, Any] | None = None
+    trace_at: Coordinates | None = None
     feedback: dict[str, Any] | None = None
     score: dict[str, Any] | None = None
     expected_answer: str | None = None

@@ -94,10 +94,10 @@ class Incident(Record):
     state: IncidentState
     onset: int
     detected_at: int
-    baseline: float | None
+    baseline: float | None = None
     baseline_n: int = 0
     baseline_note: str = ""
-    value: float | None
+    value: float | None = None
     peak: float | None = None
     n: int
     unit: str = ""

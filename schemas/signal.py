@@ -72,10 +72,10 @@ class Signal(Record):
     direction: Literal["up", "down", "changed"]
     onset: int
     detected_at: int
-    baseline: float | None
+    baseline: float | None = None
     baseline_n: int = 0
     baseline_note: str = ""
-    value: float | None
+    value: float | None = None
     n: int
     unit: str = ""
     evidence: float | None = None
@@ -124,7 +124,7 @@ class RollingReport(Record):
     v: int = WIRE_VERSION
     partition: int
     position: int
-    watermark: int | None
+    watermark: int | None = None
     counters: dict[str, dict[str, int]]
 
 

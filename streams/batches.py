@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from schemas.topics import OWN_MESSAGE_BYTES, Topic
+from streams.health import Heartbeat
 from streams.settings import EXIT_RESTART, Settings
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ def consumer(settings: Settings, role: str, *topics: Topic, **options: object) -
         "heartbeat_interval_ms": settings.heartbeat_ms,
         "fetch_max_wait_ms": 100,
         "max_partition_fetch_bytes": 2 * OWN_MESSAGE_BYTES,
+        # Rolling writes in transactions: what an ended worker left unfinished is not there for readers.
+        "isolation_level": "read_uncommitted" if settings.embedded else "read_committed",
     }
     return AIOKafkaConsumer(*(settings.topic(topic) for topic in topics), **(config | options))
 
@@ -83,6 +86,7 @@ class BatchLoop:
         self.idle, self.tick, self.max_records = idle, tick, max_records
         self.stopping = asyncio.Event()
         self.assigned_at = time.monotonic()
+        self.heartbeat = Heartbeat(settings, role)
 
     def stop(self) -> None:
         self.stopping.set()
@@ -102,6 +106,7 @@ class BatchLoop:
                 if self.idle is not None:
                     await self.idle()
                 self._watch()
+                self.heartbeat.beat()
         finally:
             await self.reader.stop()
 

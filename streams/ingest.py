@@ -20,6 +20,7 @@ from schemas.observation import Progress, Source, SourceProgress
 from schemas.topics import CHANGES, DEAD_LETTERS, FEEDBACK, OBSERVATIONS, SCORE_REQUESTS, SCORES, TRACES
 from streams.batcher import Batcher, started
 from streams.batches import give_up, producer
+from streams.health import Heartbeat
 from streams.settings import Settings
 from streams.steps.ingest import IngestPolicy, Record, ingest, partition_of
 from streams.steps.observe import ScoringPolicy
@@ -153,6 +154,7 @@ class Ingest:
     async def _report(self) -> None:
         """Once a second: what this worker owns, and which of it stands at its end."""
         ran = time.monotonic()
+        heartbeat = Heartbeat(self.settings, "worker")
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             now = time.monotonic()
@@ -161,6 +163,7 @@ class Ingest:
                     self._moved[source] = now
             ran = now
             await self._send(self._reports(await self._look(now)))
+            heartbeat.beat()
 
     async def _look(self, now: float) -> list[SourceProgress]:
         """The progress of the partitions that this worker owns: what is fetched, what is still held."""

@@ -21,6 +21,7 @@ from schemas.observation import ObservationBatch
 from schemas.signal import Signal
 from schemas.topics import CASE_REQUESTS, DEAD_LETTERS, OBSERVATIONS, SIGNALS
 from streams.batches import consumer, give_up, producer
+from streams.health import Heartbeat
 from streams.settings import Settings
 from streams.state.base import Fenced, Output, StateStore
 from streams.state.kafka import KafkaState
@@ -111,6 +112,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
         self.out: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
         self._assigned_at = time.monotonic()
+        self._heartbeat = Heartbeat(settings, "rolling")
 
     async def run(self, stop: asyncio.Event) -> None:
         if self.settings.embedded:
@@ -130,6 +132,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
                             owned.absorb(record.offset, record.timestamp, record.value)
                     await self._commit_due()
                 self._watch()
+                self._heartbeat.beat()
         finally:
             async with self._lock:
                 await self._release()

@@ -1,0 +1,149 @@
+"""Commands that read the eval store. They read snapshots: no writer waits for them, nor they for one."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.base import parse_time
+from schemas.case import CaseReason
+from streams.commands.fail import Failed
+from streams.commands.printable import json_line, printable
+from streams.commands.reader import Store, reader
+from streams.commands.sql import sql
+
+if TYPE_CHECKING:
+    from sinks.evalstore import CaseFilter, CaseSummary
+
+ROWS = 50
+"""Cases in a table unless told otherwise; ``--json`` has no such limit, programs want all."""
+UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+app = typer.Typer(no_args_is_help=True, help="Harvested failures: list, show, search.")
+
+App = Annotated[str | None, typer.Option("--app", help="only this application")]
+Reason = Annotated[str | None, typer.Option(help="only cases with this reason, such as low_score")]
+Since = Annotated[str | None, typer.Option(help="not before: 90m, 24h, 7d, 2026-03-01 or RFC 3339")]
+Limit = Annotated[int | None, typer.Option(min=1, help=f"at most so many; default {ROWS}, with --json all")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per line")]
+
+
+@app.command("list")
+def list_command(
+    store: Store = None,
+    app_name: App = None,
+    reason: Reason = None,
+    since: Since = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List failing cases, the newest first. "same": cases with the same content; "!": not replayable.
+
+    Example: gleaner cases list --reason low_score --since 7d
+    """
+    _list(store, _filter(app_name, reason, since, None), limit, as_json)
+
+
+@app.command("search")
+def search(
+    text: Annotated[str, typer.Argument(help="looked for in question, answer, contexts, correction and ids")],
+    store: Store = None,
+    app_name: App = None,
+    reason: Reason = None,
+    since: Since = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the cases that contain a text, in whatever case it is written.
+
+    Example: gleaner cases search "refund policy" --app shop
+    """
+    _list(store, _filter(app_name, reason, since, text), limit, as_json)
+
+
+@app.command("show")
+def show(
+    case: Annotated[str, typer.Argument(help="case_id, the beginning of one, or a trace_id")],
+    store: Store = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the whole case as one JSON object")] = False,
+) -> None:
+    """Show one case whole: asked, retrieved, answered, and why it is a case.
+
+    Example: gleaner cases show 3f2a91c0
+    """
+    from sinks.evalstore import find_case
+
+    with reader(store) as con:
+        found = find_case(con, case)
+    if as_json:
+        typer.echo(json_line(found))
+        return
+    from streams.commands.case_view import case_view, console
+
+    console().print(case_view(found))
+
+
+def parse_since(text: str, now: int) -> int:
+    """An age such as ``7d``, a date or a time, as epoch ms; a date begins at midnight UTC.
+
+    >>> parse_since("2h", 7_200_005), parse_since("1970-01-02", 0), parse_since("1970-01-01T00:00:01Z", 0)
+    (5, 86400000, 1000)
+    """
+    if age := re.fullmatch(r"(\d{1,9})([smhdw])", text):
+        return now - int(age[1]) * UNITS[age[2]]
+    try:
+        day = date.fromisoformat(text)
+        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        pass
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise Failed(f"--since {printable(text)}: {error}; or an age such as 7d, or a date") from error
+
+
+def _filter(app_name: str | None, reason: str | None, since: str | None, text: str | None) -> CaseFilter:
+    from sinks.evalstore import CaseFilter
+
+    if reason is not None and reason not in list(CaseReason):
+        raise Failed(f"--reason {printable(reason)}: is one of {', '.join(CaseReason)}")
+    begin = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
+    return CaseFilter(app_name, reason, begin, text)
+
+
+def _list(store: Path | None, wanted: CaseFilter, limit: int | None, as_json: bool) -> None:
+    from sinks.evalstore import list_cases, totals
+
+    with reader(store) as con:
+        if as_json:
+            for case in list_cases(con, wanted._replace(limit=limit)):
+                typer.echo(json_line(case._asdict()))
+            return
+        shown = limit or ROWS
+        cases = list(list_cases(con, wanted._replace(limit=shown + 1)))
+        kept = totals(con)
+    _print(cases, shown, kept.cases, kept.distinct_cases)
+
+
+def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> None:
+    from streams.commands.case_view import case_list, console
+
+    if not cases:
+        typer.echo(f"no case matches; the store holds {kept:,}" if kept else "the store holds no case yet")
+        return
+    screen = console()
+    screen.print(case_list(cases[:shown], screen.width))
+    more = (
+        f"the newest {shown:,}, there are more: --limit N" if len(cases) > shown else f"{len(cases):,} listed"
+    )
+    typer.echo(
+        f"{more}; the store holds {kept:,} cases, {distinct:,} distinct. Next: gleaner cases show CASE"
+    )
+
+
+COMMANDS = (sql,)

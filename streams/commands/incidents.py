@@ -1,0 +1,163 @@
+"""``gleaner incidents`` and ``gleaner preview``: what notify knows, and what an alert looks like."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.base import parse_time, rfc3339
+from schemas.effect import EffectKind, NotifyReason
+from schemas.incident import Incident, IncidentState
+from sinks import words
+from sinks.base import Message
+from sinks.clean import clean
+from sinks.console import card
+from sinks.outbox_schema import connect_read_only
+from sinks.samples import SAMPLES
+from sinks.slack.render import render
+from streams.commands.fail import Failed
+from streams.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="What has been paged, and what became of it."
+)
+
+State = Annotated[Path | None, typer.Option("--state", help="notify's folder; default GLEANER_STATE_DIR")]
+
+
+@app.command("list")
+def list_(
+    app_name: Annotated[str | None, typer.Option("--app", help="only this app")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="at most so many, the newest first")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON array of incidents")] = False,
+    state: State = None,
+) -> None:
+    """List the incidents, newest first.
+
+    Example: gleaner incidents list --app support-bot
+    """
+    where, values = ("where app = ?", [app_name]) if app_name else ("", [])
+    query = f"select body from incidents {where} order by last_at desc, id limit ?"  # noqa: S608 - no value in it
+    found = _read(state, query, [*values, limit])
+    if as_json:
+        typer.echo(json.dumps([incident.summary() for incident in found]))
+        return
+    if not found:
+        typer.echo("no incident")
+        return
+    table = Table("severity", "state", "what", "since", "detected", "incident", box=None, pad_edge=False)
+    for incident in found:
+        table.add_row(
+            incident.severity.value,
+            incident.state.value,
+            Text(words.headline(incident)),
+            rfc3339(incident.onset),
+            rfc3339(incident.detected_at),
+            incident.id,
+        )
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def show(
+    incident_id: Annotated[str, typer.Argument(help="its id, or enough of its beginning")],
+    as_json: Annotated[bool, typer.Option("--json", help="the incident as JSON")] = False,
+    state: State = None,
+) -> None:
+    """Show one incident as it was paged.
+
+    Example: gleaner incidents show 0b1f6c2e
+    """
+    pattern = incident_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    found = _read(
+        state, "select body from incidents where id like ? escape '\\' order by id limit 3", [pattern]
+    )
+    if not found:
+        raise Failed(f"{clean(incident_id, 60)}: no such incident", status=1)
+    if len(found) > 1:
+        raise Failed(
+            f"{clean(incident_id, 60)}: begins more than one id: {', '.join(one.id for one in found)}"
+        )
+    if as_json:
+        typer.echo(json.dumps(found[0].summary()))
+    else:
+        Console().print(card(found[0]))
+
+
+def preview(
+    alert: Annotated[str, typer.Argument(help=f"a file with an incident as JSON, or {', '.join(SAMPLES)}")],
+    as_json: Annotated[bool, typer.Option("--json", help="the message that Slack would get")] = False,
+    html: Annotated[Path | None, typer.Option(help="write the page that shows it as Slack would")] = None,
+) -> None:
+    """An alert as Slack would show it; nothing is sent.
+
+    Example: gleaner preview faithfulness --html alert.html
+    """
+    incident = SAMPLES[alert] if alert in SAMPLES else _load(alert)
+    message = Message("preview", EffectKind.POST, NotifyReason.FIRST, incident)
+    if html is not None:
+        from sinks.slack.sandbox_channel import Channel
+        from sinks.slack.sandbox_page import page
+
+        channel = Channel("preview")
+        channel.post(render(message), incident.detected_at / 1000)
+        html.write_text(page([channel]), encoding="utf-8")
+        typer.echo(f"written: {html}", err=True)
+    if as_json:
+        typer.echo(json.dumps(render(message), indent=2, ensure_ascii=False))
+    elif html is None:
+        Console().print(card(incident))
+
+
+def _load(alert: str) -> Incident:
+    """An incident from a file: as it is stored, or as ``--json`` prints it (an array gives its first)."""
+    path = Path(alert)
+    if not path.is_file():
+        raise Failed(f"{clean(alert, 200)}: no such file, and not one of {', '.join(SAMPLES)}")
+    try:
+        value = json.loads(path.read_bytes())
+        value = value.get("incidents", value) if isinstance(value, dict) else value
+        value = value[0] if isinstance(value, list) and value else value
+        return Incident.model_validate(_filled(value))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Failed(f"{path}: {where}: {first['msg']}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Failed(f"{path}: not an incident: {error}") from None
+
+
+def _filled(value: dict[str, Any]) -> dict[str, Any]:
+    """A summary lacks what only the stored incident has; ids of members stand for themselves."""
+    members = [
+        {"severity": value.get("severity", "P3"), "signal_id": f"member-{number}", "last_at": 0}
+        | member
+        | {key: parse_time(member[key]) for key in ("onset", "detected_at")}
+        for number, member in enumerate(value.get("members", ()))
+    ]
+    times = {key: parse_time(value[key]) for key in ("onset", "detected_at") if key in value}
+    return {"state": IncidentState.FIRING} | value | times | {"members": members}
+
+
+def _read(state: Path | None, query: str, values: list[Any]) -> list[Incident]:
+    path = (state or Settings().state_dir) / "notify.sqlite"
+    try:
+        with closing(connect_read_only(path)) as db:
+            return [Incident.model_validate_json(row["body"]) for row in db.execute(query, values)]
+    except FileNotFoundError as error:
+        raise Failed(str(error)) from None
+    except sqlite3.Error as error:
+        raise Failed(f"{path}: {error}") from None
+
+
+COMMANDS = (preview,)
+"""Commands at the top of the command line; the sub-app is ``app``."""

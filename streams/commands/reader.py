@@ -1,0 +1,38 @@
+"""The ``--store`` option, and the connection that it leads to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.commands.fail import Failed
+from streams.commands.printable import printable
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Store = Annotated[
+    Path | None,
+    typer.Option(help="the store's file or a directory of snapshots; default: the configured store"),
+]
+
+
+@contextmanager
+def reader(store: Path | None) -> Iterator[DuckDBPyConnection]:
+    """A connection to the newest snapshot; what goes wrong with the store ends the command in one line."""
+    from sinks.evalstore import NoSuchCase, StoreError, open_for_reading
+
+    try:
+        con = open_for_reading(store or Settings().store_file(), time.time_ns() // 1_000_000)
+        try:
+            yield con
+        finally:
+            con.close()
+    except StoreError as error:
+        raise Failed(printable(error), status=1 if isinstance(error, NoSuchCase) else 2) from error

@@ -1,0 +1,125 @@
+"""Commands that move events: publish, replay, demo."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.commands.fail import Failed
+from streams.commands.progress import progress
+from streams.settings import Settings
+
+Files = Annotated[list[Path], typer.Argument(help="JSONL files: one event, or an array of them, per line")]
+
+
+def publish(
+    files: Files,
+    topic: Annotated[
+        str, typer.Option(help="traces, feedback, changes, or auto: told by each event")
+    ] = "auto",
+    rate: Annotated[
+        float | None, typer.Option(help="messages per second; as fast as possible without it")
+    ] = None,
+    brokers: Annotated[str | None, typer.Option(help="bootstrap servers; default GLEANER_BROKERS")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print a summary as JSON")] = False,
+) -> None:
+    """Publish events from files to Kafka; several files go out as one stream by event time.
+
+    Feedback published long after its traces comes late, and late events reach no detector: give the
+    files of one period to one call.
+
+    Example: gleaner publish traces.jsonl feedback.jsonl --brokers localhost:9092
+    """
+    from aiokafka.errors import KafkaError
+
+    from streams.publish import publish as run
+
+    if topic not in ("auto", "traces", "feedback", "changes"):
+        raise Failed(f"--topic: is auto, traces, feedback or changes, not {topic}")
+    settings = Settings(brokers=brokers) if brokers else Settings()
+    _readable(files)
+    try:
+        with progress("publishing") as bar:
+            done = asyncio.run(run(settings, files, topic, rate, bar))  # type: ignore[arg-type]
+    except KafkaError as error:
+        raise Failed(f"{settings.brokers}: {error}", status=1) from error
+    if as_json:
+        typer.echo(
+            json.dumps({"events": done.events, "messages": done.messages, "seconds": round(done.seconds, 3)})
+        )
+    else:
+        parts = ", ".join(f"{count} to {name}" for name, count in done.messages.items())
+        typer.echo(f"{done.events} events in {sum(done.messages.values())} messages: {parts or 'none'}")
+
+
+def replay(
+    files: Files,
+    store: Annotated[Path, typer.Option(help="the eval store that cases, signals and incidents go to")],
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+) -> None:
+    """Run files of events through the same steps as production, without Kafka.
+
+    Example: gleaner replay traces.jsonl feedback.jsonl --store replay.duckdb --json
+    """
+    from sinks.evalstore.errors import StoreError
+    from streams.replay import replay as run
+    from streams.replay_store import write_store
+
+    _readable(files)
+    settings = Settings()
+    begun = time.monotonic()
+    from streams.rolling import owner_policy
+
+    with progress("replaying") as bar:
+        done = run(files, policy=owner_policy(settings), seen=bar)
+    try:
+        counts = write_store(store, done, files)
+    except StoreError as error:
+        raise Failed(str(error), status=1) from error
+    incidents = done.incidents()
+    summary = {
+        "events": {"in": done.events, "processed": done.processed, "dead_lettered": len(done.dead_letters)},
+        "incidents": [incident.summary() for incident in incidents],
+        "cases": counts.cases,
+        "distinct_cases": counts.distinct,
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    from streams.commands.summary import print_summary
+
+    print_summary(
+        incidents, done.events, done.processed, len(done.dead_letters), counts.cases, counts.distinct
+    )
+    for letter in done.dead_letters[:5]:
+        typer.echo(f"dead letter: {letter.message}", err=True)
+    if len(done.dead_letters) > 5:
+        typer.echo(f"… and {len(done.dead_letters) - 5} more; they are in the store", err=True)
+
+
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    keep: Annotated[Path | None, typer.Option(help="keep the store and the logs in this folder")] = None,
+) -> None:
+    """The silent model update, end to end on the embedded broker: about a minute.
+
+    Example: gleaner demo --keep demo
+    """
+    from streams.demo.show import run_demo
+
+    raise typer.Exit(run_demo(as_json, keep))
+
+
+def _readable(files: list[Path]) -> None:
+    for path in files:
+        if not path.is_file():
+            raise Failed(f"{path}: no such file")
+
+
+COMMANDS = (publish, replay, demo)
