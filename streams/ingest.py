@@ -182,6 +182,8 @@ class Ingest:
             name = tp.topic[len(self.settings.topic_prefix) :]
             source = Source(self._lives[name].stream, name, tp.partition)
             position = positions[tp]
+            if ends[tp] < self._next.get(source, 0):
+                give_up("ingest", f"{tp.topic} was made again: a restart reads it as the new stream it is")
             if position is None or tp in unacked or self.batcher.holds(tp) or position < ends[tp]:
                 self._moved[source] = now
             else:
