@@ -9,7 +9,7 @@ import click
 import typer
 from pydantic import ValidationError
 
-from streams.commands import cases, incidents, roles, run, score, topics
+from streams.commands import cases, incidents, roles, run, score, status, topics
 from streams.commands.fail import Failed
 
 app = typer.Typer(
@@ -21,7 +21,14 @@ app = typer.Typer(
     help="Production feedback for LLM applications: signals from Kafka, pages in Slack, failures in DuckDB.",
 )
 
-for command in (*run.COMMANDS, *roles.COMMANDS, *score.COMMANDS, *incidents.COMMANDS, *cases.COMMANDS):
+for command in (
+    *run.COMMANDS,
+    *roles.COMMANDS,
+    *status.COMMANDS,
+    *score.COMMANDS,
+    *incidents.COMMANDS,
+    *cases.COMMANDS,
+):
     app.command()(command)
 app.add_typer(cases.app, name="cases")
 app.add_typer(incidents.app, name="incidents")

@@ -41,7 +41,7 @@ class Judge:
     unscored, and ``undecodable`` for records that are no request.
     """
 
-    def __init__(self, scorer: Scorer, send: Send, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(self, scorer: Scorer, send: Send, pauses: Sequence[float]) -> None:
         self.scorer, self.send, self.pauses = scorer, send, pauses
         self.counters: Counter[str] = Counter()
 
@@ -140,7 +140,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     log.info("judge: scoring with %s %s", scorer.name, scorer.version)
     out = producer(settings)
     await out.start()
-    judge = Judge(scorer, sender(settings, out))
+    judge = Judge(scorer, sender(settings, out), PAUSES)
     poll_ms = int(longest_batch(settings) * 1000)
     reader = consumer(settings, "judge", SCORE_REQUESTS, max_poll_interval_ms=poll_ms)
     loop = BatchLoop("judge", settings, reader, judge.handle, max_records=batch_size(settings))

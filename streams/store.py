@@ -44,8 +44,9 @@ READERS: dict[Topic, Callable[[bytes], Record]] = {
 
 OWNER_WAIT = 10.0
 """Seconds that the store waits for another owner to let go: a reader that publishes takes less."""
-PUBLISH_SHARE = 0.1
-"""Publishing takes at most this share of the store's time, however large the store has become."""
+PUBLISH_SHARE = 0.25
+"""Publishing takes at most this share of the store's time, however large the store has become: snapshots
+of a store that takes long to copy come less often than ``snapshot_seconds``."""
 
 
 async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:

@@ -11,8 +11,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from schemas.base import parse_time, rfc3339
 from schemas.effect import EffectKind, NotifyReason
@@ -54,17 +52,11 @@ def list_(
     if not found:
         typer.echo("no incident")
         return
-    table = Table("severity", "state", "what", "since", "detected", "incident", box=None, pad_edge=False)
     for incident in found:
-        table.add_row(
-            incident.severity.value,
-            incident.state.value,
-            Text(words.headline(incident)),
-            rfc3339(incident.onset),
-            rfc3339(incident.detected_at),
-            incident.id,
-        )
-    Console(soft_wrap=True).print(table)
+        typer.echo(words.headline(incident))
+        members = f"{len(incident.members)} member{'s' if len(incident.members) > 1 else ''}"
+        parts = (incident.state.value, f"detected {rfc3339(incident.detected_at)}", members, incident.id)
+        typer.echo("    " + " · ".join(parts))
 
 
 @app.command()
@@ -132,8 +124,8 @@ def _load(alert: str) -> Incident:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Failed(f"{path}: {where}: {first['msg']}") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise Failed(f"{path}: not an incident: {error}") from None
+    except (ValueError, TypeError, AttributeError, LookupError):
+        raise Failed(f"{path}: holds no incident: see `gleaner incidents show --json`") from None
 
 
 def _filled(value: dict[str, Any]) -> dict[str, Any]:

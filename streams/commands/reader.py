@@ -15,7 +15,7 @@ from streams.commands.printable import printable
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from sinks.evalstore import Connection
 
 Store = Annotated[
     Path | None,
@@ -24,7 +24,7 @@ Store = Annotated[
 
 
 @contextmanager
-def reader(store: Path | None) -> Iterator[DuckDBPyConnection]:
+def reader(store: Path | None) -> Iterator[Connection]:
     """A connection to the newest snapshot; what goes wrong with the store ends the command in one line."""
     from sinks.evalstore import NoSuchCase, StoreError, open_for_reading
 

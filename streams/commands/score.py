@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streams.commands.fail import Failed
+from streams.commands.printable import json_line, one_line
 from streams.commands.progress import progress
 from streams.settings import Settings
 
@@ -60,10 +60,10 @@ async def _score(file: Path, name: str, as_json: bool) -> None:
                 if row.score is not None:
                     scores.append(row.score)
                 if as_json:
-                    typer.echo(json.dumps(row._asdict(), ensure_ascii=False))
+                    typer.echo(json_line(row._asdict()))
                 else:
                     number = "  –  " if row.score is None else f"{row.score:.3f}"
-                    typer.echo(f"{number}  {row.id}  {row.reason}")
+                    typer.echo(f"{number}  {one_line(row.id)}  {one_line(row.reason)}")
     finally:
         await scorer.close()
     if not as_json:

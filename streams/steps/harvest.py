@@ -43,6 +43,8 @@ def harvest(request: CaseRequest, trace: dict[str, Any] | None, event: dict[str,
 
     ``event`` is the feedback or score that gave the reason, None where the trace itself did.
     """
+    if trace is not None and trace.get("trace_id") != request.trace_id:
+        trace = None  # somebody else's record stands there now
     redactor = Redactor()
     clean = None if trace is None else _redact(trace, redactor)
     clean_event = None if event is None else _redact(event, redactor)

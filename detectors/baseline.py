@@ -1,0 +1,197 @@
+"""What normal means: learned from the first units, pinned, and then left alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+class Stage(IntEnum):
+    """How far a baseline has come."""
+
+    LEARNING = 0
+    """Too few units: the detector is not armed and cannot fire."""
+    PROVISIONAL = 1
+    """Armed from the first units, with a wider margin; pinned again once."""
+    PINNED = 2
+    """Frozen until a release or an acknowledgement."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmingPolicy:
+    """When a baseline arms, with how many standard errors of margin, and how rare false pages are to be.
+
+    Margins after the measurements in docs/detectors.md: the plain mean of W units as ``m0`` breaks the
+    detector's bound; two standard errors below 1,000 units and one from there restore it (measured).
+    """
+
+    provisional_units: int = 200
+    provisional_errors: float = 2.0
+    full_units: int = 5_000
+    full_span_ms: int = 3 * DAY_MS
+    slow_units: int = 1_000
+    slow_span_ms: int = 7 * DAY_MS
+    pinned_errors: float = 1.0
+    shortest_span_ms: int = HOUR_MS
+    """A reference that took less counts as having taken this, when its units a day are reckoned."""
+    least_threshold: float = 5_000.0
+    """No budget arms below this: a segment of 20 units a day would else be allowed an alarm every month
+    of noise, and 200 units of reference do not support a bound that tight anyway."""
+
+    def due(self, stage: Stage, n: int, span_ms: int) -> Stage | None:
+        """The stage that a reference of ``n`` units over ``span_ms`` of event time deserves, if a new one.
+
+        >>> ArmingPolicy().due(Stage.LEARNING, 200, 60_000)
+        <Stage.PROVISIONAL: 1>
+        >>> ArmingPolicy().due(Stage.PROVISIONAL, 5_000, 2 * DAY_MS) is None
+        True
+        """
+        if stage is Stage.LEARNING:
+            return Stage.PROVISIONAL if n >= self.provisional_units else None
+        if stage is Stage.PROVISIONAL and n >= self.slow_units:
+            full = n >= self.full_units and span_ms >= self.full_span_ms
+            if full or span_ms >= self.slow_span_ms:
+                return Stage.PINNED
+        return None
+
+    def errors(self, stage: Stage) -> float:
+        """Standard errors of margin on a baseline of this stage."""
+        return self.pinned_errors if stage is Stage.PINNED else self.provisional_errors
+
+    def threshold(self, n: int, span_ms: int, segments: int, weeks: float) -> float:
+        """``A = segments x units a day x 7 x weeks``: mean units to a false alarm that the budget asks for.
+
+        The budget is the rule's over all its segments. Units a day are the reference's own: recompute by
+        re-pinning when the volume has doubled.
+
+        >>> ArmingPolicy().threshold(n=10_000, span_ms=DAY_MS, segments=1, weeks=4)
+        280000.0
+        """
+        units_a_day = n * DAY_MS / max(span_ms, self.shortest_span_ms)
+        return max(max(segments, 1) * units_a_day * 7.0 * weeks, self.least_threshold)
+
+
+class Pin(NamedTuple):
+    """A pinned baseline: ``mean`` is what to show, ``m0`` what the detector defends (mean plus margin)."""
+
+    stage: Stage
+    mean: float
+    m0: float
+    variance: float
+    n: int
+    span_ms: int
+    threshold: float
+
+    def note(self) -> str:
+        """The baseline in words.
+
+        >>> Pin(Stage.PROVISIONAL, 0.1, 0.12, 0.05, 200, HOUR_MS, 5000.0).note()
+        'provisional, 200 units over 1 hour'
+        """
+        return f"{self.stage.name.lower()}, {self.n:,} units over {span_in_words(self.span_ms)}"
+
+
+def span_in_words(span_ms: int) -> str:
+    """A length of event time for people.
+
+    >>> span_in_words(90_000), span_in_words(259_200_000)
+    ('2 minutes', '3 days')
+    """
+    for size, name in ((DAY_MS, "day"), (HOUR_MS, "hour"), (60_000, "minute")):
+        if span_ms >= size:
+            count = round(span_ms / size)
+            return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return "less than a minute"
+
+
+def unseen(span_ms: int) -> float:
+    """Part of a day that a reference of this length has not seen, 0 to 1.
+
+    >>> unseen(6 * HOUR_MS), unseen(3 * DAY_MS)
+    (0.75, 0.0)
+    """
+    return max(0.0, 1.0 - span_ms / DAY_MS)
+
+
+class Baseline:
+    """Mean and variance of a bounded signal (badness in [0, 1]), learned and then pinned.
+
+    Sums of all units since learning began; ``m0 = mean + z SE`` with ``SE = sqrt(variance / W)``. Floors:
+    ``m0 >= max(1 / W, 1e-3)``, and the variance is at least that of one positive in W, because a rate
+    without any positive in its reference is not known to be zero. ``m0`` stays below 1: where even the
+    margin reaches it, nothing is left to detect.
+
+    A reference shorter than a day cannot tell the time of day from a change, so ``tolerance`` times the
+    part of the day that it has not seen is added to ``m0``.
+
+    **Misleads** when the reference itself was bad, when it did not cover a whole cycle of the signal
+    (provisional ones never do), or when units depend on each other, which makes the SE too small.
+    """
+
+    __slots__ = ("_first", "_last", "_n", "_squares", "_total", "pin", "policy", "tolerance", "weeks")
+
+    def __init__(self, weeks: float, policy: ArmingPolicy, tolerance: float = 0.0) -> None:
+        self.weeks = weeks
+        self.policy = policy
+        self.tolerance = tolerance
+        self.restart()
+
+    def restart(self) -> None:
+        """Learn anew from the next unit: after a release or an acknowledgement."""
+        self.pin: Pin | None = None
+        self._n = 0
+        self._total = 0.0
+        self._squares = 0.0
+        self._first = 0
+        self._last = 0
+
+    @property
+    def stage(self) -> Stage:
+        return self.pin.stage if self.pin is not None else Stage.LEARNING
+
+    def learn(self, time: int, y: float, segments: int) -> bool:
+        """Absorb one healthy unit; whether that pinned a new baseline."""
+        if self._n == 0:
+            self._first = self._last = time
+        elif time > self._last:
+            self._last = time
+        self._n = n = self._n + 1
+        self._total += y
+        self._squares += y * y
+        pin = self.pin
+        if n < (self.policy.provisional_units if pin is None else self.policy.slow_units):
+            return False
+        span = self._last - self._first
+        stage = self.policy.due(self.stage, n, span)
+        if stage is None:
+            return False
+        mean = self._total / n
+        variance = max((self._squares - n * mean * mean) / (n - 1), (1.0 - 1.0 / n) / n)
+        margin = self.policy.errors(stage) * math.sqrt(variance / n) + self.tolerance * unseen(span)
+        m0 = max(mean + margin, 1.0 / n, 1e-3)
+        threshold = self.policy.threshold(n, span, segments, self.weeks)
+        self.pin = Pin(stage, mean, min(m0, 0.999), variance, n, span, threshold)
+        return True
+
+    def forget(self, since: int, units: list[tuple[int, float]]) -> None:
+        """Take back units ``(time, y)`` learned from ``since`` on: they belong to an incident."""
+        for time, y in units:
+            if time >= since and self._n > 0:
+                self._n -= 1
+                self._total -= y
+                self._squares -= y * y
+        self._last = max(min(self._last, since), self._first)
+
+    def snapshot(self) -> dict[str, Any]:
+        sums = [self._n, self._total, self._squares, self._first, self._last]
+        return {"pin": self.pin and list(self.pin), "sums": sums}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pin = state["pin"]
+        self.pin = Pin(Stage(pin[0]), *pin[1:]) if pin else None
+        self._n, self._total, self._squares, self._first, self._last = state["sums"]

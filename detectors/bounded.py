@@ -1,0 +1,82 @@
+"""Detector of a signal whose units lie in [0, 1]: a score's badness, or a rate's 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from detectors.baseline import ArmingPolicy, Baseline, Pin, Stage
+from detectors.esr import MixtureESR
+
+Bets = Callable[[float], tuple[float, float]]
+
+
+class BoundedDetector:
+    """A baseline that learns, and the e-SR that watches units against it once it is pinned.
+
+    Guarantee and limits are those of :class:`~detectors.esr.MixtureESR` and
+    :class:`~detectors.baseline.Baseline`; together: exact if the healthy mean is at most the pinned
+    ``m0``, which is likely (measured) and not certain. A unit is watched before it is learned from, so
+    the baseline never knows the unit that it is compared to.
+    """
+
+    __slots__ = ("_baseline", "_bets", "_esr", "_frozen", "pin")
+
+    def __init__(self, bets: Bets, weeks: float, policy: ArmingPolicy, tolerance: float = 0.0) -> None:
+        self._bets = bets
+        self._baseline = Baseline(weeks, policy, tolerance)
+        self._build()
+
+    _esr: MixtureESR | None
+    pin: Pin | None
+    outlier: Final = False
+    """A single bad answer is a case by its own score, not by its place among others."""
+
+    def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool:
+        """Absorb one unit; whether the statistic has reached the threshold."""
+        esr = self._esr
+        if esr is not None and esr.update(y):
+            return True
+        if learn and not self._frozen and self._baseline.learn(time, y, segments):
+            self._build()
+        return False
+
+    def _build(self) -> None:
+        pin = self._baseline.pin
+        self.pin = pin
+        self._frozen = pin is not None and pin.stage is Stage.PINNED
+        self._esr = pin and MixtureESR(pin.m0, pin.variance, self._bets(pin.m0), pin.threshold)
+
+    def since_reset(self) -> tuple[int, int]:
+        """(units since reset, how many of them come before the estimated change)."""
+        return (self._esr.n, self._esr.change_point()) if self._esr is not None else (0, 0)
+
+    def note(self) -> str:
+        """The baseline in words."""
+        return self.pin.note() if self.pin is not None else "learning"
+
+    def evidence(self) -> float:
+        return self._esr.evidence() if self._esr is not None else 0.0
+
+    def reset(self) -> None:
+        if self._esr is not None:
+            self._esr.reset()
+
+    def forget(self, since: int, units: list[tuple[int, float]]) -> None:
+        """Take back what was learned from ``since`` on."""
+        if not self._frozen:
+            self._baseline.forget(since, units)
+
+    def repin(self) -> None:
+        """Forget what normal was and learn it anew."""
+        self._baseline.restart()
+        self._build()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"baseline": self._baseline.snapshot(), "esr": self._esr and self._esr.snapshot()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._baseline.restore(state["baseline"])
+        self._build()
+        if self._esr is not None:
+            self._esr.restore(state["esr"])

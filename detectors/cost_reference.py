@@ -1,0 +1,126 @@
+"""What requests of a segment normally cost: a bounded, deterministic sample and an hour-of-day profile."""
+
+from __future__ import annotations
+
+import heapq
+from hashlib import blake2b
+from math import log
+from typing import Any
+
+from detectors.baseline import HOUR_MS
+
+SAMPLE = 1_000
+"""Requests kept (k): the standard error of a rank in the sample is then 0.009."""
+GRID = 10_000
+"""Steps of ln(cost) in one unit: log costs are integers, 0.01 % apart, and equal costs have equal ranks."""
+FREE = -10_000_000
+"""The log cost of a request that cost nothing: below every paid one."""
+HOUR_UNITS = 30
+"""Requests that every hour of the day needs before a profile of the day may be drawn."""
+
+
+def log_cost(dollars: float) -> int:
+    """ln(dollars) on the grid. A free request is a real request of 0 dollars: it ranks below all others.
+
+    >>> log_cost(1.0), log_cost(2.0), log_cost(0.0) < log_cost(1e-300)
+    (0, 6931, True)
+    """
+    return int(log(dollars) * GRID) if dollars > 0.0 else FREE
+
+
+def season(profile: tuple[float, ...], time: int) -> int:
+    """The profile's log cost at this time of day, linear between the middles of hours, on the grid."""
+    place = time % (24 * HOUR_MS) / HOUR_MS + 0.5
+    hour = int(place)
+    before = profile[hour]
+    return int((before + (place - hour) * (profile[hour + 1] - before)) * GRID)
+
+
+class CostReference:
+    """Learns from paid and free requests alike; bounded however many there are.
+
+    The sample is bottom-k: the k requests whose trace_ids have the smallest hashes (blake2b, salted, so
+    that it is independent of which traces the judge samples). It is a uniform sample without
+    replacement, the same at every run and in every order.
+
+    Means of dollars are over all requests; the profile is over all paid ones.
+    """
+
+    __slots__ = ("_hour_n", "_hour_sum", "_sample", "first", "last", "n", "total")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.total = 0.0
+        self.first = 0
+        self.last = 0
+        self._hour_n = [0] * 24
+        self._hour_sum = [0.0] * 24
+        self._sample: list[tuple[int, int, int]] = []
+        """A heap of (-hash, log cost, time): its head is the largest hash, the next to go."""
+
+    @property
+    def mean(self) -> float:
+        """US dollars a request."""
+        return self.total / self.n if self.n else 0.0
+
+    @property
+    def span_ms(self) -> int:
+        return self.last - self.first
+
+    def learn(self, time: int, trace_id: str, dollars: float, logged: int) -> None:
+        if self.n == 0:
+            self.first = self.last = time
+        elif time > self.last:
+            self.last = time
+        self.n += 1
+        self.total += dollars
+        if logged != FREE:
+            hour = time // HOUR_MS % 24
+            self._hour_n[hour] += 1
+            self._hour_sum[hour] += logged
+        key = -int.from_bytes(blake2b(trace_id.encode(), digest_size=6, person=b"cost").digest())
+        if len(self._sample) < SAMPLE:
+            heapq.heappush(self._sample, (key, logged, time))
+        elif key > self._sample[0][0]:
+            heapq.heapreplace(self._sample, (key, logged, time))
+
+    def profile(self) -> tuple[float, ...]:
+        """Mean log cost at -0.5, 0.5, … 24.5 h; empty where an hour has fewer than 30 paid requests."""
+        if min(self._hour_n) < HOUR_UNITS:
+            return ()
+        means = [total / n / GRID for n, total in zip(self._hour_n, self._hour_sum, strict=True)]
+        return (means[23], *means, means[0])
+
+    def residuals(self, profile: tuple[float, ...]) -> list[int]:
+        """The sample's log costs without the daily cycle, sorted."""
+        if not profile:
+            return sorted([logged for _, logged, _ in self._sample])
+        return sorted(
+            [logged - season(profile, time) if logged != FREE else FREE for _, logged, time in self._sample]
+        )
+
+    def forget(self, since: int, units: list[tuple[int, float]]) -> None:
+        """Take back units ``(time, dollars)`` learned from ``since`` on: they belong to an incident."""
+        for time, dollars in units:
+            if time >= since and self.n > 0:
+                self.n -= 1
+                self.total -= dollars
+                if dollars > 0.0:
+                    hour = time // HOUR_MS % 24
+                    self._hour_n[hour] -= 1
+                    self._hour_sum[hour] -= log_cost(dollars)
+        self._sample = [entry for entry in self._sample if entry[2] < since]
+        heapq.heapify(self._sample)
+        self.last = max(min(self.last, since), self.first)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "sums": [self.n, self.total, self.first, self.last],
+            "hours": [list(self._hour_n), list(self._hour_sum)],
+            "sample": list(self._sample),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.n, self.total, self.first, self.last = state["sums"]
+        self._hour_n, self._hour_sum = list(state["hours"][0]), list(state["hours"][1])
+        self._sample = [(key, logged, time) for key, logged, time in state["sample"]]

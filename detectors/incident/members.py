@@ -1,0 +1,67 @@
+"""An alarm as a member of an incident, and its refires as a count."""
+
+from __future__ import annotations
+
+from schemas.incident import Member
+from schemas.signal import Signal, SignalName
+
+CHANGES = frozenset({SignalName.SERVED_MODEL})
+"""Signals that say that something changed, not that something got worse."""
+
+
+def member_of(alarm: Signal) -> Member:
+    """The member that a rule's first alarm on its route makes."""
+    return Member(
+        signal=alarm.signal,
+        rule=alarm.rule,
+        severity=alarm.severity,
+        onset=alarm.onset,
+        detected_at=alarm.detected_at,
+        signal_id=alarm.id,
+        route=alarm.route,
+        last_at=alarm.detected_at,
+        direction=alarm.direction,
+        baseline=alarm.baseline,
+        baseline_n=alarm.baseline_n,
+        baseline_note=alarm.baseline_note,
+        value=alarm.value,
+        peak=alarm.value,
+        n=alarm.n,
+        unit=alarm.unit,
+        budget=alarm.budget,
+        cause=alarm.cause,
+        ruled_out=alarm.ruled_out,
+        examples=alarm.examples,
+        reason=alarm.reason,
+    )
+
+
+def refired(member: Member, alarm: Signal) -> Member:
+    """``member`` after its rule fired again: counted, newest value, farthest peak.
+
+    Value and n are the latest alarm's own pair: their sum would count units twice where a refire's
+    estimated onset reaches back. A cause that is found only now is kept. Examples stay the first ones.
+    """
+    latest = alarm.detected_at > member.last_at
+    changed: dict[str, object] = {
+        "alarms": member.alarms + 1,
+        "peak": farthest(member.baseline, member.peak, alarm.value),
+        "severity": min(member.severity, alarm.severity, key=lambda severity: severity.rank),
+        "cause": member.cause or alarm.cause,
+    }
+    if latest:
+        changed |= {"last_at": alarm.detected_at, "value": alarm.value, "n": alarm.n}
+    return member.model_copy(update=changed)
+
+
+def farthest(baseline: float | None, *values: float | None) -> float | None:
+    """The value farthest from the baseline; the first where there is no baseline, or on ties."""
+    known = [value for value in values if value is not None]
+    if not known or baseline is None:
+        return known[0] if known else None
+    return max(known, key=lambda value: abs(value - baseline))
+
+
+def gravity(member: Member) -> tuple[bool, int, int, str]:
+    """Orders members, gravest first: quality before change, then severity, then earliest detected."""
+    return (member.signal in CHANGES, member.severity.rank, member.detected_at, member.signal_id)

@@ -1,0 +1,178 @@
+"""One rule in one segment: a detector, its recent past, and what to say when it fires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import log10
+from typing import Any, NamedTuple, Protocol
+
+from detectors.attribution import Verdict, attribute
+from detectors.baseline import Pin
+from detectors.changes import Change
+from detectors.rules import Rule
+from detectors.track import Track, Unit
+from schemas.observation import Profile
+
+EXAMPLES = 3
+QUIET_UNITS = 10_000
+"""Units without a further alarm after which an alarm closes, if their mean is back to normal."""
+
+
+class Detector(Protocol):
+    """Learns what is normal, pins it, and watches units (larger is worse) for a rise above it."""
+
+    @property
+    def pin(self) -> Pin | None: ...
+    @property
+    def outlier(self) -> bool:
+        """Whether the last unit stands out by itself."""
+
+    def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool: ...
+    def since_reset(self) -> tuple[int, int]: ...
+    def note(self) -> str: ...
+    def evidence(self) -> float: ...
+    def reset(self) -> None: ...
+    def forget(self, since: int, units: list[tuple[int, float]]) -> None: ...
+    def repin(self) -> None: ...
+    def snapshot(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class Alarm(NamedTuple):
+    """What a signal is made of; ``baseline`` and ``value`` are means of y."""
+
+    onset: int
+    n: int
+    baseline: float
+    baseline_n: int
+    baseline_note: str
+    value: float
+    evidence: float
+    threshold: float
+    verdict: Verdict
+    examples: tuple[str, ...]
+    after: list[Unit]
+    before: list[Unit]
+
+
+class Monitor:
+    """Feeds a detector unit by unit; at an alarm looks back, explains, and starts the detector again.
+
+    While a shift lasts the detector fires again every few dozen units: that is expected, and grouping the
+    alarms is the incident's business. ``open`` is true from the first alarm until :meth:`close`,
+    :meth:`repin`, or 10,000 units without a further alarm whose mean is back within ``min_effect`` (or a
+    tenth) of the baseline (heuristic). Meanwhile nothing is learned, so the second pin cannot learn an
+    incident, and what had been learned since the estimated onset is taken back (of the last 256 units).
+
+    An alarm on fewer than ``min_units`` waits for more; one whose mean moved less than ``min_effect`` is
+    dropped, and the detector starts again.
+    """
+
+    __slots__ = ("_held", "detector", "open", "pin", "rule", "track")
+
+    def __init__(self, rule: Rule, detector: Detector) -> None:
+        self.rule = rule
+        self.detector = detector
+        self.track = Track()
+        self.pin: Pin | None = None
+        """The baseline in force; None until the monitor arms."""
+        self._held = 0
+        self.open = False
+
+    def update(
+        self,
+        time: int,
+        trace_id: str,
+        y: float,
+        profile: Profile,
+        user_id: str | None,
+        segments: int,
+        changes: Iterable[Change],
+    ) -> Alarm | None:
+        """Absorb one unit; what to tell if the rule fires on it."""
+        learn = not self.open
+        if not learn and self.track.n >= QUIET_UNITS and self._back_to_normal():
+            self.close()
+            learn = True
+        detector = self.detector
+        fired = detector.update(time, trace_id, y, segments, learn)
+        self.track.add((time, y, trace_id, profile, user_id))
+        if fired:
+            return self._fire(changes)
+        if detector.pin is not self.pin:
+            self.pin = detector.pin
+            self.track.reset()
+        self._held = 0
+        return None
+
+    def _fire(self, changes: Iterable[Change]) -> Alarm | None:
+        rule, detector, track, pin = self.rule, self.detector, self.track, self.pin
+        assert pin is not None
+        self._held += 1
+        units, change_point = detector.since_reset()
+        if units - change_point < rule.min_units:
+            return None
+        window = track.window(change_point)
+        alarm = None
+        if window.value - pin.mean >= rule.min_effect or rule.min_effect == 0.0:
+            alarm = Alarm(
+                onset=window.onset,
+                n=window.n,
+                baseline=pin.mean,
+                baseline_n=pin.n,
+                baseline_note=detector.note(),
+                value=window.value,
+                evidence=detector.evidence(),
+                threshold=log10(pin.threshold),
+                verdict=attribute(window.before, window.after, pin.mean, changes, window.onset),
+                examples=_worst(window.after, pin.mean),
+                after=window.after,
+                before=window.before,
+            )
+            if not self.open:
+                detector.forget(window.onset, track.units()[: -self._held])
+                track.open(window.before)
+                self.open = True
+        detector.reset()
+        track.reset()
+        self._held = 0
+        return alarm
+
+    def _back_to_normal(self) -> bool:
+        pin = self.pin
+        return pin is not None and self.track.mean() - pin.mean <= max(self.rule.min_effect, 0.1 * pin.mean)
+
+    def close(self) -> None:
+        """The incident is over: learn again (if the baseline is provisional), compare with what comes now."""
+        if self.open:
+            self.open = False
+            self.track.close()
+
+    def repin(self) -> None:
+        """A release or an acknowledgement: forget what normal was and learn it from the next units."""
+        self.close()
+        self.detector.repin()
+        self.track.reset()
+        self.pin = None
+        self._held = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "detector": self.detector.snapshot(),
+            "track": self.track.snapshot(),
+            "open": self.open,
+            "held": self._held,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.detector.restore(state["detector"])
+        self.track.restore(state["track"])
+        self.pin = self.detector.pin
+        self.open = state["open"]
+        self._held = state["held"]
+
+
+def _worst(after: list[Unit], normal: float) -> tuple[str, ...]:
+    """trace_ids of the worst units above normal, the latest first among equals."""
+    bad = [(unit[1], at, unit[2]) for at, unit in enumerate(after) if unit[1] > normal]
+    return tuple([trace_id for _, _, trace_id in sorted(bad, reverse=True)[:EXAMPLES]])

@@ -1,0 +1,95 @@
+"""What happened, in the words of the person who is woken by it."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from detectors.monitor import Alarm
+from schemas.signal import SignalName
+
+FRACTIONS = ((1, 2), (2, 3), (3, 4), (4, 5), (9, 10))
+
+
+def one_in(share: float) -> str:
+    """A share as people say it.
+
+    >>> one_in(0.34), one_in(0.02), one_in(0.65), one_in(0.999)
+    ('1 in 3', '1 in 50', '2 in 3', 'nearly all')
+    """
+    if share >= 0.95:
+        return "nearly all"
+    if share <= 0.0:
+        return "none"
+    if share < 0.42:
+        return f"1 in {round(1.0 / share)}"
+    hits, of = min(FRACTIONS, key=lambda fraction: abs(fraction[0] / fraction[1] - share))
+    return f"{hits} in {of}"
+
+
+def dollars(amount: float) -> str:
+    """US dollars to three significant digits.
+
+    >>> dollars(0.0052718), dollars(12.5), dollars(0.0)
+    ('$0.00527', '$12.5', '$0')
+    """
+    text = f"{amount:.3g}"
+    return "$" + (f"{amount:.12f}".rstrip("0")[:14] if "e" in text and amount < 1 else text)
+
+
+def counted(n: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "answer"), counted(1200, "request")
+    ('1 answer', '1,200 requests')
+    """
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def faithfulness(alarm: Alarm) -> str:
+    """Score units of badness: 1 - score."""
+    low = sum([unit[1] > 0.5 for unit in alarm.after]) / max(len(alarm.after), 1)
+    first = f"{one_in(low)} answers is less than half supported by its sources; " if low >= 0.02 else ""
+    first = first.replace("nearly all answers is", "nearly all answers are")
+    return (
+        f"{first}the mean score fell from {1.0 - alarm.baseline:.2f} to {1.0 - alarm.value:.2f}"
+        f" over {counted(alarm.n, 'scored answer')}"
+    )
+
+
+def escalation(alarm: Alarm) -> str:
+    """Units are conversations, 1 if escalated."""
+    share = one_in(alarm.value)
+    verb = "are" if share == "nearly all" else "is"
+    return (
+        f"{share} conversations {verb} handed to a person, normally {one_in(alarm.baseline)}"
+        f" ({alarm.value:.1%} of {counted(alarm.n, 'conversation')}, normally {alarm.baseline:.1%})"
+    )
+
+
+def cost(alarm: Alarm) -> str:
+    """Units are requests in US dollars. Names the median too: one request can move a mean."""
+    text = (
+        f"a request costs {dollars(alarm.value)} on average, normally {dollars(alarm.baseline)}"
+        f" ({counted(alarm.n, 'request')} since)"
+    )
+    now = median([unit[1] for unit in alarm.after]) if alarm.after else 0.0
+    then = median([unit[1] for unit in alarm.before]) if alarm.before else 0.0
+    if then > 0.0:
+        text += f"; the middle request costs {now / then:.2g} times what it did just before"
+    return text
+
+
+def served_model(model: str, previous: str, current: str) -> str:
+    """A deterministic change: no figures."""
+    return (
+        f"requests for {model} are now answered by {current}, before by {previous};"
+        " the requested model did not change"
+    )
+
+
+REASONS = {
+    SignalName.FAITHFULNESS: faithfulness,
+    SignalName.ESCALATION: escalation,
+    SignalName.COST: cost,
+}
+"""Signal to its words."""

@@ -1,0 +1,97 @@
+"""Alerts on a terminal: where no Slack is configured, in the demo, and when Slack refuses."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from schemas.effect import EffectKind
+from schemas.incident import Incident
+from schemas.signal import Severity
+from sinks import words
+from sinks.actions import first_action
+from sinks.base import Blind, Delivered, Found, Message, Outcome, Ref
+
+COLOURS = {Severity.P1: "red", Severity.P2: "yellow", Severity.P3: "cyan", Severity.INFO: "blue"}
+
+
+class ConsoleSink:
+    """Prints posts and replies; an edit prints one line, since nothing printed can be changed.
+
+    It can't be searched: a crash in the middle of printing may print twice.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self.printed = 0
+
+    @property
+    def name(self) -> str:
+        return "console"
+
+    async def post(self, message: Message) -> Outcome:
+        if message.kind is EffectKind.REPLY:
+            return await self.reply(message, self._ref())
+        self.console.print(card(message.incident))
+        return Delivered(self._ref())
+
+    async def edit(self, message: Message, ref: Ref) -> Outcome:
+        incident = message.incident
+        line = f"↻ {words.headline(incident)} ({message.reason.value}, revision {incident.revision})"
+        self.console.print(Text(line, style="dim"))
+        return Delivered(ref)
+
+    async def reply(self, message: Message, root: Ref) -> Outcome:
+        line = Text("↳ ", style="bold")
+        line.append(words.reply(message), style="bold")
+        line.append(f" (incident {message.incident.id})", style="dim")
+        self.console.print(line)
+        return Delivered(root)
+
+    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+        return Blind("a console remembers nothing")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _ref(self) -> Ref:
+        self.printed += 1
+        return Ref("console", str(self.printed))
+
+
+def card(incident: Incident) -> Panel:
+    """The alert as a panel. Foreign text is ``Text``, never rich's markup, and has lost its controls."""
+    colour = COLOURS[incident.severity]
+    parts: list[Text | Table | Padding] = [Text(words.headline(incident), style="bold")]
+    if sentence := words.sentence(incident):
+        parts.append(Text(sentence))
+    table = Table.grid(padding=(0, 2))
+    for fact in words.facts(incident):
+        table.add_row(Text(fact.label, style="dim"), Text(fact.text))
+    parts += [Text(""), table, Text("")]
+    parts += _list("What changed", words.why(incident))
+    parts += _list("Moved with it", words.also(incident))
+    parts.append(Text("Cases", style="bold"))
+    if not incident.cases:
+        parts.append(Text(words.no_cases(incident)))
+    for number, case in enumerate(incident.cases[:3], 1):
+        parts.append(Text(f"{number}. {words.case_line(case)}"))
+        if quote := words.excerpt(case):
+            parts.append(Padding(Text(f"“{quote}”", style="italic"), (0, 0, 0, 3)))
+    action = Text("Do first: ", style=f"bold {colour}")
+    action.append(first_action(incident), style="default")
+    parts += [Text(""), action, Text(""), Text(words.footer(incident), style="dim")]
+    return Panel(
+        Group(*parts),
+        title=Text(f"{words.standing(incident)} · {words.title(incident)}"),
+        title_align="left",
+        border_style=colour,
+        width=100,
+    )
+
+
+def _list(heading: str, lines: list[str]) -> list[Text]:
+    return [Text(heading, style="bold"), *(Text(f"• {line}") for line in lines)] if lines else []

@@ -1,0 +1,69 @@
+"""Failing cases, and what led to them, in DuckDB: one owner writes, everybody else reads snapshots.
+
+===============  ================================================================================
+module           idea
+===============  ================================================================================
+``rows``         a value of ``schemas`` as rows of the tables
+``text``         what a text must lose before a database can hold it
+``migrations``   ``schema/NNNN_name.sql``, applied once each, in order, with checksums
+``staging``      rows into a temporary table, then into their own, each at most once
+``isolate``      the few values that make a batch fail
+``lock``         one owner per store, held beside the file and never on it
+``owner``        :class:`~sinks.evalstore.owner.StoreOwner`: the one writer
+``snapshots``    publish the store under a new name; open the newest, hardened
+``access``       from a ``--store`` path to a reader's connection
+``reading``      cases and totals, as plain values
+``query``        somebody's own SQL: one SELECT, in bounded time, a bounded number of rows
+``errors``       what can go wrong, and what its reader is to do
+===============  ================================================================================
+
+The live file is DuckDB's alone. Its lock belongs to the process, and any other ``open`` of the file in
+that process drops it silently when closed: no module here opens, copies or hashes the live file.
+"""
+
+from duckdb import DuckDBPyConnection as Connection
+
+from sinks.evalstore.access import open_for_reading
+from sinks.evalstore.errors import (
+    BadQuery,
+    NoStore,
+    NoSuchCase,
+    StoreBusy,
+    StoreError,
+    StoreMismatch,
+    UnclearCase,
+)
+from sinks.evalstore.owner import StoreOwner, Written
+from sinks.evalstore.query import Answer, run_query
+from sinks.evalstore.reading import (
+    CaseFilter,
+    CaseSummary,
+    Totals,
+    event_counters,
+    find_case,
+    list_cases,
+    totals,
+)
+
+__all__ = [
+    "Answer",
+    "BadQuery",
+    "CaseFilter",
+    "CaseSummary",
+    "Connection",
+    "NoStore",
+    "NoSuchCase",
+    "StoreBusy",
+    "StoreError",
+    "StoreMismatch",
+    "StoreOwner",
+    "Totals",
+    "UnclearCase",
+    "Written",
+    "event_counters",
+    "find_case",
+    "list_cases",
+    "open_for_reading",
+    "run_query",
+    "totals",
+]

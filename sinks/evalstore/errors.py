@@ -1,0 +1,42 @@
+"""What can go wrong with an eval store; every message is one line that says what to do.
+
+::
+
+    StoreError
+    ├── StoreBusy       another process owns the file: wait for it, or use another file
+    ├── StoreMismatch   the file is no eval store, or of another version: upgrade, or restore it
+    ├── NoStore         nothing to read there (yet)
+    ├── NoSuchCase      the answer is "no"
+    ├── UnclearCase     an id prefix that several cases share
+    └── BadQuery        SQL that is refused, wrong, too slow or too large
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of the errors that a caller may show to its user as they are."""
+
+
+class StoreBusy(StoreError):
+    """Retryable: the owner goes away when its process does."""
+
+
+class StoreMismatch(StoreError):
+    """Not retryable: the same file gives the same answer."""
+
+
+class NoStore(StoreError):
+    """Retryable once an owner has written something."""
+
+
+class NoSuchCase(StoreError):
+    pass
+
+
+class UnclearCase(StoreError):
+    pass
+
+
+class BadQuery(StoreError):
+    pass

@@ -1,0 +1,198 @@
+"""The one writer of a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from schemas.case import EvalCase
+from schemas.dead_letter import DeadLetter
+from schemas.incident import Incident
+from schemas.signal import RollingReport, Signal, WindowStat
+from sinks.evalstore.build import Storable, rows_of
+from sinks.evalstore.errors import StoreBusy, StoreMismatch
+from sinks.evalstore.isolate import FAULTS_OF_A_VALUE, isolate
+from sinks.evalstore.lock import OwnerLock
+from sinks.evalstore.migrations import migrate
+from sinks.evalstore.reading import Totals, totals
+from sinks.evalstore.rejects import rejection
+from sinks.evalstore.rows import Row
+from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, publish, snapshots_of
+from sinks.evalstore.staging import insert
+
+LOG_BEFORE_CHECKPOINT = "256MB"
+"""DuckDB's write-ahead log grows to this before a write waits for it to be folded into the file."""
+ROWS_PER_GROUP = 2048
+"""A checkpoint rewrites the row groups that changed. Cases are large and come at the end: DuckDB's usual
+122,880 rows would make every snapshot of a smaller store rewrite, and compress, all of it."""
+
+
+class Written(NamedTuple):
+    """What one ``write`` really added or replaced; ``rejected`` are the values that cannot be stored."""
+
+    cases: int = 0
+    case_events: int = 0
+    signals: int = 0
+    windows: int = 0
+    reports: int = 0
+    incidents: int = 0
+    dead_letters: int = 0
+    rejected: int = 0
+
+    def plus(self, other: Written) -> Written:
+        return Written(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class StoreOwner:
+    """Owns the file from ``open`` to ``close``. Writing a thing twice has the effect of once.
+
+    Not for several threads: everything that touches it belongs in one. Readers never get this file,
+    they get the snapshots that ``publish`` makes beside it.
+    """
+
+    def __init__(self, path: Path, con: DuckDBPyConnection, lock: OwnerLock) -> None:
+        self.path, self._con, self._lock = path, con, lock
+        self._unpublished = True
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create the store and migrate it.
+
+        Raises ``StoreBusy`` where another process owns it, ``StoreMismatch`` where the file is something
+        else or was written by a newer Gleaner.
+        """
+        path = path.absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = OwnerLock.acquire(path)
+        try:
+            con = _connect(path)
+            try:
+                migrate(con)
+            except BaseException:
+                con.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, con, lock)
+
+    def write(
+        self,
+        cases: Sequence[EvalCase] = (),
+        signals: Sequence[Signal] = (),
+        windows: Sequence[WindowStat] = (),
+        reports: Sequence[RollingReport] = (),
+        incidents: Sequence[Incident] = (),
+        dead_letters: Sequence[DeadLetter] = (),
+        *,
+        now: int,
+    ) -> Written:
+        """All of it in one transaction, durable on return; ``now`` in epoch ms.
+
+        A value that cannot be stored is set aside as a dead letter and counted in ``rejected``; the rest
+        of its batch is stored. Raises ``duckdb.Error`` for what is no value's fault, with nothing written.
+        """
+        values: list[Storable] = [*cases, *signals, *windows, *reports, *incidents, *dead_letters]
+        rejected = 0
+        try:
+            done = self._commit(values, (), now)
+        except FAULTS_OF_A_VALUE:
+            good, bad = isolate(values, lambda some: self._try(some, now))
+            rejected = len(bad)
+            done = self._commit(good, [rejection(value, error, now) for value, error in bad], now)
+        written = Written(
+            done["cases"],
+            done["case_events"],
+            done["signals"],
+            done["signal_windows"],
+            done["reports"],
+            done["incident_revisions"],
+            done["dead_letters"],
+            rejected,
+        )
+        self._unpublished = self._unpublished or any(written)
+        return written
+
+    def _commit(self, values: Sequence[Storable], faults: Sequence[Row], now: int) -> dict[str, int]:
+        rows = [row for value in values for row in rows_of(value, now)]
+        self._con.begin()
+        try:
+            done = insert(self._con, [*rows, *faults])
+            self._con.commit()
+        except BaseException:
+            self._con.rollback()
+            raise
+        return done
+
+    def _try(self, values: Sequence[Storable], now: int) -> None:
+        rows = [row for value in values for row in rows_of(value, now)]
+        self._con.begin()
+        try:
+            insert(self._con, rows)
+        finally:
+            self._con.rollback()
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether the newest snapshot lacks something that was written."""
+        return self._unpublished
+
+    def publish(self, now: int) -> Path:
+        """A snapshot of what is written, for readers; the former ones stay readable for a while.
+
+        Nothing is written meanwhile: about half a second, and the time to copy the file.
+        """
+        self.checkpoint()
+        path = publish(self.path, snapshots_of(self.path), now)
+        self._unpublished = False
+        return path
+
+    def counts(self) -> Totals:
+        return totals(self._con)
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file: for idle moments, a write would wait for it."""
+        self._con.execute("CHECKPOINT store")
+
+    def close(self) -> None:
+        """Checkpoint and let go; harmless when already closed. Publishing is the caller's decision."""
+        self._con.close()
+        if not self._unpublished:
+            # Closing touched the live file; the snapshot is still all of it.
+            manifest = snapshots_of(self.path) / MANIFEST
+            if manifest.exists():
+                os.utime(manifest)
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _connect(path: Path) -> DuckDBPyConnection:
+    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    target = str(path).replace("'", "''")
+    try:
+        # Attached, because only that takes a row group size; it is not kept in the file.
+        options = f"TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
+        con.execute(f"ATTACH '{target}' AS store ({options})")
+    except duckdb.Error as error:
+        con.close()
+        why = str(error).splitlines()[0]
+        if "Could not set lock" in why:
+            raise StoreBusy(f"{path} is open in another program: close it there, read snapshots") from None
+        raise StoreMismatch(f"{path} cannot be opened as an eval store: {why}") from None
+    con.execute("USE store")
+    con.execute(f"SET wal_autocheckpoint = '{LOG_BEFORE_CHECKPOINT}'")
+    con.execute("SET TimeZone = 'UTC'")
+    return con

@@ -1,0 +1,166 @@
+"""Cases and totals as plain values, from any connection to a store: a reader's or the owner's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from duckdb import DuckDBPyConnection
+
+from schemas.base import rfc3339
+from sinks.evalstore.errors import NoSuchCase, UnclearCase
+
+CHUNK = 500
+
+
+class CaseFilter(NamedTuple):
+    """What to list; None does not narrow. ``since`` in epoch ms is compared with the trace's time."""
+
+    app: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    text: str | None = None
+    limit: int | None = None
+
+
+class CaseSummary(NamedTuple):
+    """A case in a list; ``ts`` is RFC 3339. ``score`` is the latest one, on its ``scorer``'s own scale."""
+
+    case_id: str
+    trace_id: str
+    app: str
+    environment: str
+    route: str
+    ts: str
+    reasons: list[str]
+    cluster_id: str
+    cluster_size: int
+    replayable: bool
+    score: float | None
+    scorer: str | None
+    cost_usd: float | None
+    question: str | None
+
+
+class Totals(NamedTuple):
+    """Rows of the store. ``distinct_cases`` counts clusters; ``own_faults`` are no application's events."""
+
+    cases: int
+    distinct_cases: int
+    not_replayable: int
+    case_events: int
+    signals: int
+    windows: int
+    incidents: int
+    dead_letters: int
+    own_faults: int
+
+
+def list_cases(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> Iterator[CaseSummary]:
+    """The newest first; ``text`` is looked for in question, answer, contexts, correction and ids."""
+    wanted = wanted or CaseFilter()
+    query = f"""
+        SELECT {", ".join("epoch_ms(ts)" if name == "ts" else name for name in CaseSummary._fields)}
+        FROM case_list
+        WHERE ($app IS NULL OR app = $app)
+          AND ($reason IS NULL OR list_contains(reasons, $reason))
+          AND ($since IS NULL OR epoch_ms(ts) >= $since)
+          AND ($text IS NULL OR case_id IN ({_FOUND}))
+        ORDER BY ts DESC, case_id
+        LIMIT $limit"""  # noqa: S608
+    cursor = con.execute(query, wanted._asdict())
+    while rows := cursor.fetchmany(CHUNK):
+        for row in rows:
+            summary = CaseSummary(*row)
+            yield summary._replace(ts=rfc3339(int(summary.ts)))
+
+
+_FOUND = """
+    SELECT case_id FROM case_list JOIN (SELECT case_id, contexts FROM cases) USING (case_id)
+    WHERE contains(lower(concat_ws(chr(10), case_id, trace_id, conversation_id, user_id, question, answer,
+        expected_answer, array_to_string(list_transform(contexts, lambda c: c.text), chr(10)))), lower($text))
+"""
+
+
+def find_case(con: DuckDBPyConnection, wanted: str) -> dict[str, Any]:
+    """One case whole, by its id, a prefix that only its id has, or its trace_id.
+
+    Raises ``NoSuchCase``, or ``UnclearCase`` naming some of the ids that would fit.
+    """
+    case_id = _resolve(con, wanted)
+    cursor = con.execute(
+        """SELECT l.* EXCLUDE (ts, first_seen, last_event_ts, events), epoch_ms(l.ts) AS ts,
+            epoch_ms(l.first_seen) AS first_seen, c.contexts, c.provider, c.scores, c.trace, c.log_stream,
+            c.log_topic, c.log_partition, c.log_offset, c.log_index, c.content_hash, c.redactions,
+            c.replaced_characters
+        FROM case_list l JOIN cases c USING (case_id) WHERE case_id = ?""",
+        [case_id],
+    )
+    (found,) = _dicts(cursor)
+    coordinates = {name: found.pop(f"log_{name}") for name in _COORDINATES}
+    found["ts"], found["first_seen"] = rfc3339(found["ts"]), rfc3339(found["first_seen"])
+    found["trace"] = _parsed(found["trace"])
+    found["coordinates"] = None if coordinates["topic"] is None else coordinates
+    found["events"] = _events(con, case_id)
+    return found
+
+
+_COORDINATES = ("stream", "topic", "partition", "offset", "index")
+
+
+def _resolve(con: DuckDBPyConnection, wanted: str) -> str:
+    ids = con.execute(
+        """SELECT case_id FROM cases WHERE starts_with(case_id, $id) OR trace_id = $id
+        ORDER BY case_id <> $id, case_id LIMIT 4""",
+        {"id": wanted},
+    ).fetchall()
+    if not ids or not wanted:
+        raise NoSuchCase(f"no such case: {wanted or '(an empty id)'}")
+    if len(ids) > 1 and ids[0][0] != wanted:
+        several = ", ".join(str(row[0]) for row in ids[:3]) + (", …" if len(ids) > 3 else "")
+        raise UnclearCase(f"{wanted} fits several cases ({several}): give more of the id")
+    return str(ids[0][0])
+
+
+def _events(con: DuckDBPyConnection, case_id: str) -> list[dict[str, Any]]:
+    cursor = con.execute(
+        """SELECT event_id, epoch_ms(ts) AS ts, reasons, score, feedback, expected_answer
+        FROM case_events WHERE case_id = ? ORDER BY case_events.ts, event_id""",
+        [case_id],
+    )
+    events = _dicts(cursor)
+    for event in events:
+        event["ts"] = rfc3339(event["ts"])
+        event["score"], event["feedback"] = _parsed(event["score"]), _parsed(event["feedback"])
+    return events
+
+
+def totals(con: DuckDBPyConnection) -> Totals:
+    row = con.execute(
+        """SELECT (SELECT count(*) FROM cases), (SELECT count(DISTINCT cluster_id) FROM case_list),
+            (SELECT count(*) FROM cases WHERE NOT replayable), (SELECT count(*) FROM case_events),
+            (SELECT count(*) FROM signals), (SELECT count(*) FROM signal_windows),
+            (SELECT count(*) FROM incidents), (SELECT count(*) FROM dead_letters WHERE NOT own),
+            (SELECT count(*) FROM dead_letters WHERE own)"""
+    ).fetchone()
+    assert row is not None
+    return Totals(*row)
+
+
+def event_counters(con: DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """What the rolling stage has counted, by app and counter (see ``schemas.signal.RollingReport``)."""
+    counters: dict[str, dict[str, int]] = {}
+    for app, counter, n in con.execute("SELECT app, counter, n FROM event_totals ORDER BY ALL").fetchall():
+        counters.setdefault(app, {})[counter] = n
+    return counters
+
+
+def _dicts(cursor: DuckDBPyConnection) -> list[dict[str, Any]]:
+    columns = [column[0] for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _parsed(text: str | None) -> Any:
+    # The standard library keeps integers of any size, which the faster reader does not.
+    return None if text is None else json.loads(text)

@@ -1,0 +1,123 @@
+"""Publish the store under a new name; open the newest, hardened.
+
+A directory of snapshots holds ``snap-NNNNNNNNNN-xxxxxxxx.duckdb`` files, of which ``manifest.json`` names
+the one to read. Names are never used twice: a process that still holds an old file of a name would get
+the old one again. A reader keeps what it has opened, even after it was pruned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from sinks.evalstore.errors import NoStore, StoreError
+from sinks.evalstore.migrations import applied, check, migrations
+
+MANIFEST = "manifest.json"
+SUFFIX = ".snapshots"
+STORAGE_VERSION = "v1.5.0"
+"""Format of every file that Gleaner writes: both DuckDB 1.5 and 2.x read and write it."""
+ATTEMPTS = 5
+
+HARDENED: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoload_known_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "memory_limit": "1GB",
+    "threads": "2",
+}
+
+
+def snapshots_of(store: Path) -> Path:
+    """The directory beside the store that its snapshots are published to."""
+    return store.with_name(store.name + SUFFIX)
+
+
+def publish(store: Path, directory: Path, now: int, keep: int = 3) -> Path:
+    """Copy the store to a new file, make it the one to read, delete all but the newest ``keep``.
+
+    Its owner calls this, right after a checkpoint and with no write under way: the file alone is then all
+    of it. ``now`` in epoch ms is written to the manifest. A crash leaves the former snapshot in force.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    sequence = int(_manifest(directory).get("sequence", 0)) + 1
+    unfinished = directory / f".new-{uuid.uuid4().hex}.duckdb"
+    _copy(store, unfinished)
+    path = directory / f"snap-{sequence:010d}-{uuid.uuid4().hex[:8]}.duckdb"
+    os.rename(unfinished, path)
+    _sync(path)
+    manifest = directory / f".new-{uuid.uuid4().hex}.json"
+    manifest.write_text(json.dumps({"file": path.name, "sequence": sequence, "published": now}))
+    _sync(manifest)
+    os.replace(manifest, directory / MANIFEST)
+    _sync(directory)
+    _prune(directory, path.name, keep)
+    return path
+
+
+def open_reader(directory: Path) -> DuckDBPyConnection:
+    """A read-only connection to the newest snapshot: no files, no network, no settings, UTC.
+
+    Raises ``NoStore`` where nothing was published, ``StoreMismatch`` where a newer Gleaner published it.
+    """
+    for _ in range(ATTEMPTS):
+        name = _manifest(directory).get("file")
+        if not isinstance(name, str):
+            break
+        try:
+            con = duckdb.connect(str(directory / name), read_only=True, config=HARDENED)
+        except duckdb.IOException as error:
+            # Pruned between the manifest and here: the manifest names a newer one by now.
+            if (directory / name).exists():
+                why = str(error).splitlines()[0]
+                raise StoreError(f"{directory / name} cannot be opened: {why}") from None
+            continue
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET lock_configuration = true")
+        check(applied(con), migrations())
+        return con
+    raise NoStore(f"{directory} holds no snapshot: `gleaner store` publishes one")
+
+
+def _copy(store: Path, target: Path) -> None:
+    """In a process of its own: were this one to open and close the live file, its lock would be gone."""
+    program = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+    command = [sys.executable, "-I", "-S", "-c", program, str(store), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise StoreError(f"{store} cannot be copied to {target.parent}: {why}")
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((directory / MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{directory / MANIFEST} cannot be read: {error}") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _prune(directory: Path, newest: str, keep: int) -> None:
+    """Delete older snapshots and what a crash left; only the owner publishes, so nobody is in the middle."""
+    older = sorted(path for path in directory.glob("snap-*.duckdb") if path.name != newest)
+    for path in [*older[: len(older) - keep + 1], *directory.glob(".new-*")]:
+        path.unlink(missing_ok=True)

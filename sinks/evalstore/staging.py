@@ -1,0 +1,101 @@
+"""Rows into a temporary table, then into their own: each at most once, the newest revision standing.
+
+Two ways in, one per DuckDB generation, both without a further dependency: 2.x has an appender, 1.5
+takes the batch as one JSON parameter. Both raise on a value of the wrong type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from duckdb import DuckDBPyConnection
+
+from sinks.evalstore.rows import (
+    CaseEventRow,
+    CaseRow,
+    DeadLetterRow,
+    IncidentRow,
+    ReportRow,
+    Row,
+    SignalRow,
+    WindowRow,
+)
+
+
+class Table(NamedTuple):
+    """``key`` and ``newest``: only a row with a higher ``newest`` replaces one of the same key."""
+
+    name: str
+    row: type[Row]
+    key: tuple[str, ...] = ()
+    newest: str | None = None
+
+
+TABLES: tuple[Table, ...] = (
+    Table("cases", CaseRow),
+    Table("case_events", CaseEventRow),
+    Table("signals", SignalRow),
+    Table("signal_windows", WindowRow, ("app", "environment", "route", "signal", "start_ms"), "revision"),
+    Table("reports", ReportRow, ("observations_partition",), "position"),
+    Table("incident_revisions", IncidentRow),
+    Table("dead_letters", DeadLetterRow),
+)
+
+
+def insert(con: DuckDBPyConnection, rows: Iterable[Row]) -> dict[str, int]:
+    """Rows that each table really gained or replaced, by table name; within the caller's transaction.
+
+    Raises what DuckDB raises, and then the transaction is to be rolled back.
+    """
+    by_type: dict[type[Row], list[Row]] = {}
+    for row in rows:
+        by_type.setdefault(type(row), []).append(row)
+    return {table.name: _fill(con, table, by_type.get(table.row, [])) for table in TABLES}
+
+
+def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> int:
+    if not rows:
+        return 0
+    staged = f"staged_{table.name}"
+    con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged} AS FROM {table.name} LIMIT 0")
+    con.execute(f"TRUNCATE {staged}")
+    _stage(con, staged, table, rows)
+    done = con.execute(_statement(table, staged)).fetchone()
+    con.execute(f"TRUNCATE {staged}")
+    return int(done[0]) if done else 0
+
+
+def _stage(con: DuckDBPyConnection, staged: str, table: Table, rows: list[Row]) -> None:
+    if hasattr(con, "appender"):
+        with con.appender(staged) as appender:
+            appender.append_rows(rows)
+        return
+    described = con.execute(f"DESCRIBE {staged}").fetchall()
+    # JSON travels as text, so that not a digit of it changes on the way.
+    shape = {name: "VARCHAR" if kind == "JSON" else kind for name, kind, *_ in described}
+    batch = json.dumps([row._asdict() for row in rows], default=_text, allow_nan=False)
+    query = f"INSERT INTO {staged} BY NAME SELECT unnest(from_json_strict(?::JSON, ?), max_depth := 2)"
+    con.execute(query, [batch, json.dumps([shape])])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is no column's type")
+
+
+@lru_cache
+def _statement(table: Table, staged: str) -> str:
+    if table.newest is None:
+        return f"INSERT INTO {table.name} FROM {staged} ON CONFLICT DO NOTHING"
+    key = ", ".join(table.key)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in table.row._fields if name not in table.key)
+    # One row per key, because an upsert refuses to touch a row twice.
+    return f"""INSERT INTO {table.name} FROM {staged}
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {table.newest} DESC) = 1
+        ON CONFLICT ({key}) DO UPDATE SET {changes}
+        WHERE excluded.{table.newest} > {table.name}.{table.newest}"""

@@ -1,0 +1,209 @@
+"""Incidents and what is owed to the outside, in one SQLite file and one transaction per batch.
+
+The transaction is what makes "one page per incident" exact: the incident, the ids of the events that
+made it and the rows to be delivered become true together, so a batch that Kafka delivers again finds
+its ids and owes nothing new. Rows have derived ids, so that owing a thing twice is owing it once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from schemas.codec import encode
+from schemas.effect import Effect, EffectKind
+from schemas.identity import derive
+from schemas.incident import CasePreview, Incident, Note
+from sinks.outbox_rows import Rows
+from sinks.outbox_schema import connect
+
+KEEP_ABSORBED_MS = 30 * 86_400_000
+"""Ids of absorbed events are kept this long; a topic's redelivery reaches back hours, not weeks."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """In milliseconds: how long the first post may wait for cases, and the pause between refreshing edits."""
+
+    group_wait_ms: int = 5_000
+    refresh_ms: int = 60_000
+    cases: int = 3
+    """With this many cases the first post has nothing to wait for."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch of events changed: incidents in their last revision, ids of the absorbed events."""
+
+    incidents: Sequence[Incident] = ()
+    effects: Sequence[Effect] = ()
+    notes: Sequence[Note] = ()
+    previews: Sequence[CasePreview] = ()
+    absorbed: Sequence[str] = ()
+
+
+class Outbox:
+    """Owned by one process; its methods are short and synchronous, and none of them waits for a network."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, lock: IO[str] | None, timing: Timing, ring: int
+    ) -> None:
+        self.db, self.lock, self.timing, self.ring = connection, lock, timing, ring
+        self.rows = Rows(self)
+
+    @classmethod
+    def open(cls, path: Path, timing: Timing | None = None, ring: int = 64) -> Outbox:
+        """Opens or makes the file. Raises ``InUse`` where another process owns it."""
+        connection, lock = connect(path)
+        return cls(connection, lock, timing or Timing(), ring)
+
+    def close(self) -> None:
+        self.db.close()
+        if self.lock is not None:
+            self.lock.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("rollback")
+            raise
+        self.db.execute("commit")
+
+    # What a batch is reduced against.
+
+    def incident(self, incident_id: str) -> Incident | None:
+        row = self.db.execute("select body from incidents where id = ?", (incident_id,)).fetchone()
+        return Incident.model_validate_json(row["body"]) if row else None
+
+    def open_incidents(self, app: str, environment: str, since: int) -> list[Incident]:
+        """The incidents with an alarm at or after ``since`` (event time, epoch ms)."""
+        rows = self.db.execute(
+            "select body from incidents where app = ? and environment = ? and last_at >= ?"
+            " order by last_at, id",
+            (app, environment, since),
+        )
+        return [Incident.model_validate_json(row["body"]) for row in rows]
+
+    def notes(self, app: str, environment: str, since: int) -> list[Note]:
+        rows = self.db.execute(
+            "select body from notes where app = ? and environment = ? and detected_at >= ? order by id",
+            (app, environment, since),
+        )
+        return [Note.model_validate_json(row["body"]) for row in rows]
+
+    def previews(self, app: str, environment: str) -> list[CasePreview]:
+        rows = self.db.execute(
+            "select body from previews where app = ? and environment = ? order by seq", (app, environment)
+        )
+        return [CasePreview.model_validate_json(row["body"]) for row in rows]
+
+    def seen(self, ids: Iterable[str]) -> set[str]:
+        """Which of these events have been absorbed."""
+        found = set()
+        for one in ids:
+            if self.db.execute("select 1 from absorbed where id = ?", (one,)).fetchone():
+                found.add(one)
+        return found
+
+    # What a batch changed.
+
+    def commit(self, batch: Batch, now: int) -> None:
+        """All of ``batch`` or nothing of it; ``now`` is the wall clock in epoch ms."""
+        with self.transaction():
+            self.db.executemany(
+                "insert or ignore into absorbed (id, at) values (?, ?)",
+                [(one, now) for one in batch.absorbed],
+            )
+            for note in batch.notes:
+                self.db.execute(
+                    "insert or ignore into notes (id, app, environment, detected_at, stored_at, body)"
+                    " values (?, ?, ?, ?, ?, ?)",
+                    (note.signal_id, note.app, note.environment, note.detected_at, now, _text(note)),
+                )
+            for preview in batch.previews:
+                self._keep(preview)
+            for incident in batch.incidents:
+                self._upsert(incident)
+            for effect in batch.effects:
+                self._owe(effect, now)
+            for incident in batch.incidents:
+                if len(incident.cases) >= self.timing.cases:
+                    self.rows.hasten(incident.id, now)
+
+    def forget(self, now: int) -> None:
+        """Drop what no event can need any more; at every start."""
+        with self.transaction():
+            self.db.execute("delete from absorbed where at < ?", (now - KEEP_ABSORBED_MS,))
+            self.db.execute("delete from notes where stored_at < ?", (now - KEEP_ABSORBED_MS,))
+
+    # The topic `incidents` follows this file.
+
+    def unpublished(self) -> list[Incident]:
+        """Incidents whose latest revision the topic may not have; after a crash, of earlier batches, too."""
+        rows = self.db.execute("select body from incidents where published < revision order by rowid")
+        return [Incident.model_validate_json(row["body"]) for row in rows]
+
+    def published(self, incidents: Iterable[Incident]) -> None:
+        with self.transaction():
+            self.db.executemany(
+                "update incidents set published = max(published, ?) where id = ?",
+                [(incident.revision, incident.id) for incident in incidents],
+            )
+
+    def _upsert(self, incident: Incident) -> None:
+        last_at = max(member.last_at for member in incident.members)
+        self.db.execute(
+            """
+            insert into incidents (id, app, environment, last_at, revision, body) values (?, ?, ?, ?, ?, ?)
+            on conflict (id) do update set last_at = excluded.last_at, revision = excluded.revision,
+              body = excluded.body where excluded.revision > revision
+            """,
+            (
+                incident.id,
+                incident.app,
+                incident.environment,
+                last_at,
+                incident.revision,
+                _text(incident),
+            ),
+        )
+
+    def _keep(self, preview: CasePreview) -> None:
+        segment = preview.app, preview.environment, preview.route
+        self.db.execute(
+            "insert or ignore into previews (case_id, app, environment, route, body) values (?, ?, ?, ?, ?)",
+            (preview.case_id, *segment, _text(preview)),
+        )
+        self.db.execute(
+            """
+            delete from previews where app = ? and environment = ? and route = ? and seq <= (
+              select seq from previews where app = ? and environment = ? and route = ?
+              order by seq desc limit 1 offset ?)
+            """,
+            (*segment, *segment, self.ring),
+        )
+
+    def _owe(self, effect: Effect, now: int) -> None:
+        root = self.rows.root(effect.incident_id)
+        outbox_id = derive("outbox", effect.incident_id, effect.kind.value, effect.revision)
+        match effect.kind:
+            case EffectKind.POST:
+                self.rows.insert(outbox_id, effect, now, now + self.timing.group_wait_ms)
+            case EffectKind.EDIT | EffectKind.REPLY if root is None or root.waiting:
+                # The first message isn't out yet, and will be rendered from the incident as it then is.
+                pass
+            case EffectKind.EDIT:
+                self.rows.coalesce(outbox_id, effect, now, self.timing.refresh_ms)
+            case EffectKind.REPLY:
+                self.rows.insert(outbox_id, effect, now, now)
+
+
+def _text(value: Incident | Note | CasePreview) -> str:
+    return encode(value).decode()

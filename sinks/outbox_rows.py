@@ -1,0 +1,242 @@
+"""The rows of the outbox: inserting, coalescing, claiming, settling. Each method is one short step."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.effect import Effect, EffectKind, NotifyReason
+from schemas.identity import derive
+from schemas.signal import Severity
+from sinks.base import Degrade, Ref
+from sinks.fate import Next, Row, RowState
+
+if TYPE_CHECKING:
+    from sinks.outbox import Outbox
+
+
+@dataclass(frozen=True)
+class Posted:
+    """An incident's first message, as the notification log has it; ``revision`` is what it shows."""
+
+    root_id: str
+    ref: Ref
+    revision: int
+
+
+class Rows:
+    """The rows of an :class:`~sinks.outbox.Outbox`."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        return self.outbox.db
+
+    def root(self, incident_id: str) -> Row | None:
+        """The incident's newest first message, whatever has become of it."""
+        found = self.db.execute(
+            "select * from outbox where incident_id = ? and kind = 'post' order by rowid desc limit 1",
+            (incident_id,),
+        ).fetchone()
+        return _row(found) if found else None
+
+    def get(self, row_id: str) -> Row | None:
+        found = self.db.execute("select * from outbox where id = ?", (row_id,)).fetchone()
+        return _row(found) if found else None
+
+    def posted(self, incident_id: str) -> Posted | None:
+        found = self.db.execute("select * from messages where incident_id = ?", (incident_id,)).fetchone()
+        return (
+            Posted(found["root_id"], Ref(found["channel"], found["ts"]), found["revision"]) if found else None
+        )
+
+    def insert(self, row_id: str, effect: Effect, now: int, not_before: int, attempts: int = 0) -> None:
+        """Owes ``effect``; owing it again changes nothing."""
+        self.db.execute(
+            """
+            insert or ignore into outbox (id, incident_id, kind, reason, revision, member, state, created_at,
+              not_before, attempts) values (?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)
+            """,
+            (
+                row_id,
+                effect.incident_id,
+                effect.kind.value,
+                effect.reason.value,
+                effect.revision,
+                effect.member,
+                now,
+                not_before,
+                attempts,
+            ),
+        )
+
+    def coalesce(self, row_id: str, effect: Effect, now: int, refresh_ms: int) -> None:
+        """An edit takes the place of the one that hasn't been sent: only the newest state is of use.
+
+        It inherits the older one's place in time, so that a stream of alarms can't put it off for ever.
+        """
+        log = self.db.execute(
+            "select edited_at from messages where incident_id = ?", (effect.incident_id,)
+        ).fetchone()
+        due = now if effect.urgent or log is None else max(now, log["edited_at"] + refresh_ms)
+        old = self.db.execute(
+            "select * from outbox where incident_id = ? and kind = 'edit' and state = 'pending'",
+            (effect.incident_id,),
+        ).fetchone()
+        attempts = 0
+        if old is not None:
+            attempts = old["attempts"]
+            # One that is being retried keeps its backoff.
+            due = old["not_before"] if attempts else min(due, old["not_before"])
+            self.db.execute("delete from outbox where id = ?", (old["id"],))
+        self.insert(row_id, effect, now, due, attempts)
+
+    def hasten(self, incident_id: str, now: int) -> None:
+        """The first message has all it waited for."""
+        self.db.execute(
+            "update outbox set not_before = min(not_before, ?) where incident_id = ? and kind = 'post'"
+            " and state = 'pending' and first_sent_at is null and error = ''",
+            (now, incident_id),
+        )
+
+    def hasten_all(self, now: int) -> None:
+        """No first message waits for cases any longer: the process is about to stop."""
+        self.db.execute(
+            "update outbox set not_before = min(not_before, ?) where kind = 'post'"
+            " and state = 'pending' and first_sent_at is null and error = ''",
+            (now,),
+        )
+
+    def due(self, now: int) -> list[Row]:
+        """What may be done now, first messages first. Edits and replies wait for their first message."""
+        found = self.db.execute(
+            """
+            select * from outbox as o where state in ('pending', 'sending') and not_before <= ?
+              and (kind = 'post' or not exists (
+                select 1 from outbox as r where r.incident_id = o.incident_id and r.kind = 'post'
+                  and r.state in ('pending', 'sending')))
+            order by kind != 'post', created_at, revision, rowid
+            """,
+            (now,),
+        )
+        return [_row(row) for row in found]
+
+    def open_count(self) -> int:
+        """Rows that are neither sent nor dead."""
+        return int(
+            self.db.execute("select count(*) from outbox where state in ('pending', 'sending')").fetchone()[0]
+        )
+
+    def overdue(self, created_before: int, severity: Severity) -> list[Row]:
+        """First messages of this severity that have waited too long and no fallback has shown yet."""
+        found = self.db.execute(
+            """
+            select o.* from outbox as o join incidents as i on i.id = o.incident_id
+            where o.kind = 'post' and o.state in ('pending', 'sending') and o.fell_back = 0
+              and o.created_at < ? and json_extract(i.body, '$.severity') = ?
+            """,
+            (created_before, severity.value),
+        )
+        return [_row(row) for row in found]
+
+    def recover(self, now: int) -> int:
+        """At a start: what was being sent may have arrived. It is looked for at once; edits go again."""
+        with self.outbox.transaction():
+            found = self.db.execute(
+                "update outbox set looks = 0, not_before = ? where state = 'sending'", (now,)
+            ).rowcount
+            self.db.execute("update outbox set state = 'pending' where state = 'sending' and kind = 'edit'")
+        return found
+
+    def claim(self, row: Row, now: int) -> bool:
+        """Marks ``row`` as being sent, before the call; False where it is no longer pending."""
+        with self.outbox.transaction():
+            return (
+                self.db.execute(
+                    "update outbox set state = 'sending', looks = 0,"
+                    " first_sent_at = coalesce(first_sent_at, ?) where id = ? and state = 'pending'",
+                    (now, row.id),
+                ).rowcount
+                == 1
+            )
+
+    def fell_back(self, row: Row) -> None:
+        with self.outbox.transaction():
+            self.db.execute("update outbox set fell_back = 1 where id = ?", (row.id,))
+
+    def settle(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
+        """Writes what became of ``row``, which showed ``revision``; with it, the notification log."""
+        with self.outbox.transaction():
+            self.db.execute(
+                "update outbox set state = ?, not_before = ?, attempts = attempts + ?, looks = ?,"
+                " degrade = ?, error = ? where id = ?",
+                (
+                    then.state.value,
+                    then.not_before,
+                    then.attempted,
+                    then.looks,
+                    then.degrade.value,
+                    "" if then.state is RowState.SENT else then.why,
+                    row.id,
+                ),
+            )
+            if then.state is RowState.SENT:
+                self._log(row, then, now, receiver, revision)
+            if then.lost_root:
+                self._post_again(row, now, revision)
+
+    def _log(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
+        if row.kind is EffectKind.POST and then.ref is not None:
+            self.db.execute(
+                "insert or replace into messages (incident_id, receiver, root_id, channel, ts, revision,"
+                " sent_at, edited_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (row.incident_id, receiver, row.id, then.ref.channel, then.ref.ts, revision, now, now),
+            )
+        elif row.kind is EffectKind.EDIT:
+            self.db.execute(
+                "update messages set revision = max(revision, ?), edited_at = ? where incident_id = ?",
+                (revision, now, row.incident_id),
+            )
+
+    def _post_again(self, row: Row, now: int, revision: int) -> None:
+        """A first message that is gone is posted once more, and only once.
+
+        Where messages can't be edited at all (a workspace may forbid it after some minutes), every edit
+        would otherwise post anew.
+        """
+        posts = self.db.execute(
+            "select count(*) from outbox where incident_id = ? and kind = 'post'", (row.incident_id,)
+        ).fetchone()[0]
+        if posts > 1:
+            return
+        self.db.execute("delete from messages where incident_id = ?", (row.incident_id,))
+        again = Effect(
+            kind=EffectKind.POST,
+            incident_id=row.incident_id,
+            revision=revision,
+            reason=NotifyReason.ROOT_LOST,
+        )
+        self.insert(derive("outbox", row.incident_id, "post-again", revision), again, now, now)
+
+
+def _row(found: sqlite3.Row) -> Row:
+    return Row(
+        id=found["id"],
+        incident_id=found["incident_id"],
+        kind=EffectKind(found["kind"]),
+        reason=NotifyReason(found["reason"]),
+        revision=found["revision"],
+        member=found["member"],
+        state=RowState(found["state"]),
+        created_at=found["created_at"],
+        not_before=found["not_before"],
+        first_sent_at=found["first_sent_at"],
+        attempts=found["attempts"],
+        looks=found["looks"],
+        degrade=Degrade(found["degrade"]),
+        fell_back=bool(found["fell_back"]),
+        error=found["error"],
+    )

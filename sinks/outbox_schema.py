@@ -1,0 +1,132 @@
+"""The tables of notify's SQLite file, and how it is opened."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+VERSION = 1
+
+DDL = """
+create table if not exists incidents (
+  id text primary key,
+  app text not null,
+  environment text not null,
+  last_at integer not null,       -- event time of the latest alarm: until when it may be extended
+  revision integer not null,
+  published integer not null default 0,  -- the revision that the topic `incidents` has for certain
+  body text not null
+);
+create index if not exists incidents_open on incidents (app, environment, last_at);
+create index if not exists incidents_unpublished on incidents (id) where published < revision;
+
+create table if not exists absorbed (
+  id text primary key,
+  at integer not null
+) without rowid;
+
+create table if not exists notes (
+  id text primary key,
+  app text not null,
+  environment text not null,
+  detected_at integer not null,
+  stored_at integer not null,
+  body text not null
+);
+create index if not exists notes_near on notes (app, environment, detected_at);
+
+create table if not exists previews (
+  seq integer primary key,        -- order of arrival: the ring drops the oldest
+  case_id text not null unique,
+  app text not null,
+  environment text not null,
+  route text not null,
+  body text not null
+);
+create index if not exists previews_ring on previews (app, environment, route, seq);
+
+create table if not exists outbox (
+  id text primary key,
+  incident_id text not null,
+  kind text not null,
+  reason text not null,
+  revision integer not null,
+  member text,
+  state text not null,
+  created_at integer not null,
+  not_before integer not null,
+  first_sent_at integer,
+  attempts integer not null default 0,
+  looks integer not null default 0,
+  degrade integer not null default 0,
+  fell_back integer not null default 0,
+  error text not null default ''
+);
+create index if not exists outbox_due on outbox (not_before) where state in ('pending', 'sending');
+create index if not exists outbox_incident on outbox (incident_id, kind);
+
+create table if not exists messages (  -- the notification log: where an incident's first message stands
+  incident_id text primary key,
+  receiver text not null,
+  root_id text not null,
+  channel text not null,
+  ts text not null,
+  revision integer not null,
+  sent_at integer not null,
+  edited_at integer not null
+);
+"""
+
+
+class InUse(RuntimeError):
+    """Another process owns this file. Two owners would send everything twice: stop the other one first."""
+
+
+def connect(path: Path) -> tuple[sqlite3.Connection, IO[str] | None]:
+    """The file, opened to write, and the lock that says so; ``:memory:`` has no lock.
+
+    Raises :class:`InUse` where another process holds it.
+    """
+    lock: IO[str] | None = None
+    if str(path) != ":memory:":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(path.name + ".lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise InUse(f"{path} is owned by another notify: one process delivers") from None
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        if lock is not None:
+            lock.close()
+        raise
+    return connection, lock
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma journal_mode = wal")
+    # FULL: offsets are committed to Kafka after this file, so a power cut must not undo it.
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma busy_timeout = 5000")
+    found = connection.execute("pragma user_version").fetchone()[0]
+    if found > VERSION:
+        raise RuntimeError(f"{path} has version {found}, this Gleaner writes {VERSION}: upgrade it")
+    connection.executescript(DDL)
+    connection.execute(f"pragma user_version = {VERSION}")
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """The file for a reader beside its owner. Raises ``FileNotFoundError``, or ``sqlite3.Error``."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file: has notify run with this state_dir?")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma busy_timeout = 5000")
+    return connection

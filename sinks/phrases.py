@@ -1,0 +1,52 @@
+"""The small words of an alert: names of signals, the move in numbers, a cause."""
+
+from __future__ import annotations
+
+from schemas.incident import Incident, Member
+from schemas.signal import Cause, SignalName
+from sinks.clean import clean
+from sinks.numbers import value
+
+SIGNALS = {
+    SignalName.FAITHFULNESS: "faithfulness",
+    SignalName.ESCALATION: "escalation rate",
+    SignalName.COST: "cost per request",
+    SignalName.SERVED_MODEL: "served model",
+}
+UNITS = {
+    SignalName.FAITHFULNESS: "conversations",
+    SignalName.ESCALATION: "conversations",
+    SignalName.COST: "requests",
+    SignalName.SERVED_MODEL: "requests",
+}
+VERBS = {"up": "rose", "down": "fell", "changed": "changed"}
+ORDINARY = ("", "default", "production", "prod")
+"""Environments and routes that go without saying on a lock screen."""
+
+
+def numbers(moved: Incident | Member) -> str:
+    verb = VERBS.get(moved.direction, "moved")
+    if not moved.direction and moved.value is not None and moved.baseline is not None:
+        verb = VERBS["up" if moved.value > moved.baseline else "down"]
+    before = value(moved.signal, moved.baseline, moved.value)
+    return f"{verb} {before} → {value(moved.signal, moved.value, moved.baseline)}"
+
+
+def likely(cause: Cause | None, room: int) -> str:
+    if cause is None:
+        return "cause unknown"
+    how = "likely" if cause.share is None else "mostly" if cause.share >= 0.5 else "partly"
+    return f"{how} {dimension(cause)} {clean(cause.current or 'gone', room)}"
+
+
+def move(cause: Cause, room: int = 80) -> str:
+    new = clean(cause.current or "none", room)
+    return new if cause.previous is None else f"{clean(cause.previous, room)} → {new}"
+
+
+def dimension(cause: Cause) -> str:
+    return clean(cause.dimension, 40).replace("_", " ")
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,145 @@
+"""The Slack sink: the Web API behind the ``Sink`` protocol. The only file here that talks to Slack."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from sinks.base import (
+    Absent,
+    Blind,
+    Delivered,
+    Found,
+    Message,
+    NotSent,
+    Outcome,
+    Ref,
+    Rejected,
+    RetryAfter,
+    Unknown,
+)
+from sinks.slack.outcomes import classify
+from sinks.slack.render import EVENT_TYPE, render
+
+log = logging.getLogger(__name__)
+
+PAGE = 15
+"""Messages per page of history: what Slack allows apps from outside its marketplace."""
+PAGES = 20
+
+
+class SlackSink:
+    """Posts to one channel with a bot token (``chat:write``; ``channels:history`` to find lost messages).
+
+    ``url`` is the base of the Web API; a sandbox's works as well as Slack's.
+    """
+
+    def __init__(
+        self, token: str, channel: str, url: str = "https://slack.com/api/", timeout_seconds: int = 10
+    ) -> None:
+        self.channel = channel
+        # The SDK's default handler posts again after a dropped connection: two messages. We look first.
+        self.client = AsyncWebClient(token=token, base_url=url, timeout=timeout_seconds, retry_handlers=[])
+
+    @property
+    def name(self) -> str:
+        return f"slack:{self.channel}"
+
+    async def post(self, message: Message) -> Outcome:
+        payload = render(message)
+        return await self._send(
+            lambda: self.client.chat_postMessage(
+                channel=self.channel, unfurl_links=False, unfurl_media=False, **payload
+            )
+        )
+
+    async def edit(self, message: Message, ref: Ref) -> Outcome:
+        payload = render(message)
+        return await self._send(lambda: self.client.chat_update(channel=ref.channel, ts=ref.ts, **payload))
+
+    async def reply(self, message: Message, root: Ref) -> Outcome:
+        payload = render(message)
+        return await self._send(
+            lambda: self.client.chat_postMessage(
+                channel=root.channel, thread_ts=root.ts, unfurl_links=False, unfurl_media=False, **payload
+            )
+        )
+
+    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+        """Pages through history (or the thread) for our metadata, since ``since`` (epoch ms)."""
+        cursor: str | None = None
+        oldest = f"{since / 1000:.6f}"
+        for _ in range(PAGES):
+            answer = await self._page(oldest, cursor, root)
+            if not isinstance(answer, dict):
+                return answer
+            for found in answer.get("messages", []):
+                metadata = found.get("metadata") or {}
+                if metadata.get("event_type") != EVENT_TYPE:
+                    continue
+                if metadata.get("event_payload", {}).get("outbox_id") == outbox_id:
+                    return Delivered(Ref(root.channel if root else self.channel, found["ts"]))
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return Absent()
+        return Blind("the channel is too busy to search")
+
+    async def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    async def _page(self, oldest: str, cursor: str | None, root: Ref | None) -> dict[str, Any] | Found:
+        options: dict[str, Any] = {"oldest": oldest, "limit": PAGE, "include_all_metadata": True}
+        if cursor:
+            options["cursor"] = cursor
+        try:
+            if root is None:
+                response = await self.client.conversations_history(channel=self.channel, **options)
+            else:
+                response = await self.client.conversations_replies(
+                    channel=root.channel, ts=root.ts, **options
+                )
+            data = response.data
+            return data if isinstance(data, dict) else Unknown("not JSON")
+        except Exception as error:
+            match _outcome(error):
+                case RetryAfter() | NotSent() | Unknown() as passing:
+                    return passing
+                case Rejected(why):
+                    return Blind(why)
+                case other:
+                    return Unknown(type(other).__name__)
+
+    async def _send(self, call: Callable[[], Awaitable[Any]]) -> Outcome:
+        try:
+            response = await call()
+        except Exception as error:
+            return _outcome(error)
+        data = response.data
+        if not isinstance(data, dict) or "ts" not in data:
+            return Unknown("an answer without ts")
+        return Delivered(Ref(str(data.get("channel", self.channel)), str(data["ts"])))
+
+
+def _outcome(error: Exception) -> Outcome:
+    """What an exception of the SDK or of aiohttp means. Anything else is a mistake of ours, and is raised."""
+    match error:
+        case SlackApiError():
+            response = error.response
+            data = getattr(response, "data", None)
+            name = data.get("error") if isinstance(data, dict) else None
+            status = getattr(response, "status_code", None) or getattr(response, "status", None) or 500
+            headers = getattr(response, "headers", None) or {}
+            return classify(int(status), name, headers.get("Retry-After"))
+        case aiohttp.ClientConnectorError():
+            return NotSent("no connection")
+        case TimeoutError():
+            return Unknown("timeout")
+        case aiohttp.ClientError() | SlackClientError() | OSError():
+            return Unknown(type(error).__name__)
+        case _:
+            raise error

@@ -1,0 +1,131 @@
+"""An incident as a Slack message: pure, and everything foreign in it escaped.
+
+The order is that of reading at three in the morning: verdict, size, since when, what explains it,
+three cases, what to do first, where it comes from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.effect import EffectKind
+from schemas.incident import Incident
+from sinks import words
+from sinks.actions import first_action
+from sinks.base import Degrade, Message
+from sinks.slack.escape import date, escape, prose
+from sinks.slack.limits import OURS
+
+EVENT_TYPE = "gleaner_incident"
+Block = dict[str, Any]
+
+
+def render(message: Message) -> dict[str, Any]:
+    """``text``, ``blocks`` and ``metadata`` of a post, an edit or a reply.
+
+    Always both text and blocks: an edit that leaves the blocks out may leave the old ones standing.
+    """
+    incident = message.incident
+    if message.kind is EffectKind.REPLY:
+        line = words.reply(message)
+        return _payload(
+            message, escape(line, words.LOCK_SCREEN * 2), [_section(f"news:{incident.revision}", line)]
+        )
+    headline = escape(words.headline(incident), OURS.text)
+    if message.degrade is Degrade.TEXT_ONLY:
+        lines = [words.headline(incident), first_action(incident), words.footer(incident)]
+        return _payload(message, "\n".join(escape(line, 900) for line in lines), [])
+    return _payload(message, headline, blocks(incident, cases=message.degrade is Degrade.FULL))
+
+
+def blocks(incident: Incident, *, cases: bool = True) -> list[Block]:
+    """The message's blocks; ``block_id`` carries the revision, since Slack wants new ones for an edit."""
+    at = incident.revision
+    verdict = f"*{prose(words.standing(incident), 200)}*"
+    if sentence := words.sentence(incident):
+        verdict += f"\n{prose(sentence, 600)}"
+    found: list[Block] = [
+        {
+            "type": "header",
+            "block_id": f"title:{at}",
+            "text": {
+                "type": "plain_text",
+                "text": escape(words.title(incident), OURS.header),
+                "emoji": False,
+            },
+        },
+        _mrkdwn(f"verdict:{at}", verdict),
+        {"type": "section", "block_id": f"facts:{at}", "fields": _fields(incident)},
+        _mrkdwn(f"why:{at}", _list("What changed", words.why(incident))),
+    ]
+    if others := words.also(incident):
+        found.append(_mrkdwn(f"also:{at}", _list("Moved with it", others[:6])))
+    if cases:
+        found.append(_cases(incident, f"cases:{at}"))
+    found.append(_mrkdwn(f"do:{at}", f"*Do first:* {prose(first_action(incident), 600)}"))
+    found.append(
+        {
+            "type": "context",
+            "block_id": f"foot:{at}",
+            "elements": [{"type": "mrkdwn", "text": prose(words.footer(incident), 900)}],
+        }
+    )
+    return found
+
+
+def _payload(message: Message, text: str, found: list[Block]) -> dict[str, Any]:
+    # Ids only: every member of the workspace can read metadata. By outbox_id a lost message is found again.
+    ids = {
+        "incident_id": message.incident.id,
+        "outbox_id": message.outbox_id,
+        "revision": message.incident.revision,
+    }
+    return {
+        "text": text,
+        "blocks": found,
+        "metadata": {"event_type": EVENT_TYPE, "event_payload": ids},
+    }
+
+
+def _fields(incident: Incident) -> list[Block]:
+    fields = []
+    for fact in words.facts(incident)[: OURS.fields]:
+        shown = prose(fact.text, 300) if fact.at is None else date(fact.at)
+        fields.append({"type": "mrkdwn", "text": f"*{fact.label}*\n{shown}"})
+    return fields
+
+
+def _cases(incident: Incident, block_id: str) -> Block:
+    """Cases as rich text, whose text elements are literal: a quote from a user formats nothing."""
+    elements: list[Block] = []
+    if not incident.cases:
+        elements.append(_rich("rich_text_section", [(words.no_cases(incident), 300, False)]))
+    for number, case in enumerate(incident.cases[:3], 1):
+        line = [(f"{number}. ", 10, True), (words.case_line(case), 300, False)]
+        elements.append(_rich("rich_text_section", line))
+        if quote := words.excerpt(case):
+            elements.append(_rich("rich_text_quote", [(quote, 600, False)]))
+    return {"type": "rich_text", "block_id": block_id, "elements": elements}
+
+
+def _rich(kind: str, parts: list[tuple[str, int, bool]]) -> Block:
+    elements: list[Block] = []
+    for text, limit, bold in parts:
+        # Leading and trailing blanks are our own; cleaning would take them.
+        element: Block = {"type": "text", "text": escape(text, limit) + (" " if text.endswith(" ") else "")}
+        if bold:
+            element["style"] = {"bold": True}
+        elements.append(element)
+    return {"type": kind, "elements": elements}
+
+
+def _list(heading: str, lines: list[str]) -> str:
+    return f"*{heading}*\n" + "\n".join(f"• {prose(line, 380)}" for line in lines[:7])
+
+
+def _section(block_id: str, text: str) -> Block:
+    return _mrkdwn(block_id, prose(text, 900))
+
+
+def _mrkdwn(block_id: str, text: str) -> Block:
+    return {"type": "section", "block_id": block_id, "text": {"type": "mrkdwn", "text": text}}

@@ -1,0 +1,207 @@
+"""A Slack on the loopback: for tests, previews and the demo. It refuses what Slack refuses.
+
+It checks token, content type, channel, text, blocks and threads as Slack does, keeps messages in
+memory, notes every text that would have pinged somebody, and fails on request: see :class:`Fault`.
+What it doesn't know: Slack's real total size limit, and how fast history shows a new message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiohttp import web
+
+from sinks.slack.sandbox_channel import Channel, Posted, Refusal
+from sinks.slack.sandbox_page import page
+
+TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing but this sandbox
+CHANNEL = "C0GLEANER"
+WRITES = ("chat.postMessage", "chat.update")
+MAX_BODY = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to the next write (or read): one of
+
+    ``ok`` · ``429:N`` (pause the channel for N seconds) · ``500`` (not taken) · ``500-accepted`` ·
+    ``drop`` (not taken, connection cut) · ``drop-accepted`` (taken, connection cut) · ``slow:N``
+    (taken, answered after N seconds) · ``error:NAME`` (``ok: false``).
+    """
+
+    kind: str
+    argument: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        kind, _, argument = text.partition(":")
+        if kind not in ("ok", "429", "500", "500-accepted", "drop", "drop-accepted", "slow", "error"):
+            raise ValueError(f"{text}: no such fault")
+        return cls(kind, argument)
+
+
+class Sandbox:
+    """``async with Sandbox() as slack``: then ``slack.url`` is a Web API and ``slack.page_url`` a page."""
+
+    def __init__(
+        self,
+        *,
+        token: str = TOKEN,
+        channel: str = CHANNEL,
+        port: int = 0,
+        visible_after: float = 0.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.token, self.port, self.visible_after, self.clock = token, port, visible_after, clock
+        self.channels = {channel: Channel(channel)}
+        self.write_faults: deque[Fault] = deque()
+        self.read_faults: deque[Fault] = deque()
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/api/{method}", self._api)
+        app.router.add_get("/", self._page)
+        self.runner = web.AppRunner(app, access_log=None)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", self.port)
+        await site.start()
+        self.port = self.runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self.runner is not None:
+            await self.runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/"
+
+    @property
+    def page_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that it began with."""
+        return next(iter(self.channels.values()))
+
+    def roots(self) -> list[Posted]:
+        return self.channel.roots()
+
+    def pings(self) -> list[str]:
+        return [ping for channel in self.channels.values() for ping in channel.pings]
+
+    def script(self, *faults: str) -> None:
+        """The next writes go like this, one fault each; then everything is well again."""
+        self.write_faults.extend(Fault.parse(one) for one in faults)
+
+    def script_reads(self, *faults: str) -> None:
+        self.read_faults.extend(Fault.parse(one) for one in faults)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        del request
+        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return web.Response(text=page(list(self.channels.values())), content_type="text/html", headers=policy)
+
+    async def _api(self, request: web.Request) -> web.StreamResponse:
+        method = request.match_info["method"]
+        faults = self.write_faults if method in WRITES else self.read_faults
+        fault = faults.popleft() if faults else Fault("ok")
+        try:
+            body = await self._read(request, method)
+            self.calls.append((method, body))
+            if fault.kind == "error":
+                raise Refusal(fault.argument)
+            if fault.kind == "drop":
+                return _cut(request)
+            if fault.kind == "500":
+                return web.Response(status=500, text="oops")
+            channel = self._channel(body)
+            if fault.kind == "429":
+                channel.paused_until = self.clock() + float(fault.argument)
+            if self.clock() < channel.paused_until and method in WRITES:
+                wait = max(1, round(channel.paused_until - self.clock()))
+                return web.json_response(
+                    {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": str(wait)}
+                )
+            answer = self._answer(method, channel, body)
+        except Refusal as refusal:
+            details = {"errors": refusal.details, "response_metadata": {"messages": refusal.details}}
+            return web.json_response({"ok": False, "error": refusal.error} | details)
+        if fault.kind == "slow":
+            await asyncio.sleep(float(fault.argument))
+        if fault.kind == "500-accepted":
+            return web.Response(status=500, text="oops")
+        if fault.kind == "drop-accepted":
+            return _cut(request)
+        return web.json_response({"ok": True} | answer)
+
+    async def _read(self, request: web.Request, method: str) -> dict[str, Any]:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise Refusal("invalid_auth" if "Authorization" in request.headers else "not_authed")
+        if request.method == "GET":
+            return dict(request.query)
+        if request.content_type == "application/json":
+            try:
+                body = json.loads(await request.text())
+            except ValueError:
+                raise Refusal("invalid_json") from None
+            if not isinstance(body, dict):
+                raise Refusal("json_not_object")
+            return body
+        if method in WRITES or request.content_type != "application/x-www-form-urlencoded":
+            raise Refusal("invalid_form_data")
+        return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+
+    def _channel(self, body: dict[str, Any]) -> Channel:
+        channel = self.channels.get(str(body.get("channel")))
+        if channel is None:
+            raise Refusal("channel_not_found")
+        return channel
+
+    def _answer(self, method: str, channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
+        match method:
+            case "chat.postMessage":
+                posted = channel.post(body, self.clock(), self.visible_after)
+                return {"channel": channel.id, "ts": posted.ts, "message": {"text": body.get("text", "")}}
+            case "chat.update":
+                return {"channel": channel.id, "ts": channel.update(body).ts}
+            case "conversations.history" | "conversations.replies":
+                return self._history(method, channel, body)
+            case _:
+                raise Refusal("unknown_method")
+
+    def _history(self, method: str, channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
+        thread = str(body.get("ts")) if method == "conversations.replies" else None
+        if thread is not None and channel.at(thread) is None:
+            raise Refusal("thread_not_found")
+        metadata = str(body.get("include_all_metadata", "")).lower() in ("1", "true")
+        found = channel.history(self.clock(), float(body.get("oldest") or 0), metadata, thread)
+        start, limit = int(body.get("cursor") or 0), int(body.get("limit") or 100)
+        more = start + limit < len(found)
+        return {
+            "messages": found[start : start + limit],
+            "has_more": more,
+            "response_metadata": {"next_cursor": str(start + limit) if more else ""},
+        }
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """The connection ends without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

@@ -1,0 +1,116 @@
+"""The fake Slack's page: the channel's messages roughly as Slack shows them, everything escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from sinks.slack.sandbox_channel import Channel, Posted
+
+STYLE = """
+:root{color-scheme:light dark;--bg:#fff;--fg:#1d1c1d;--dim:#616061;--line:#ddd;--quote:#bbb}
+@media(prefers-color-scheme:dark){:root{--bg:#1a1d21;--fg:#d1d2d3;--dim:#ababad;--line:#35373b;--quote:#565856}}
+body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.47 Lato,"Helvetica Neue",Arial,sans-serif}
+header.top{padding:12px 20px;border-bottom:1px solid var(--line);font-weight:700;font-size:18px}
+header.top small{font-weight:400;font-size:13px;color:var(--dim);margin-left:8px}
+main{max-width:760px;padding:8px 20px 40px}
+.message{display:grid;grid-template-columns:36px 1fr;gap:10px;padding:12px 0}
+.avatar{width:36px;height:36px;border-radius:6px;background:#2f6f4f;color:#fff;font-weight:700;display:grid;
+place-items:center}
+.who b{font-weight:900}.who time,.who i{color:var(--dim);font-size:12px;font-style:normal;margin-left:6px}
+.app{background:var(--line);border-radius:3px;font-size:10px;padding:1px 4px;margin-left:5px;color:var(--dim)}
+h3{font-size:18px;margin:6px 0 4px}p{margin:6px 0;overflow-wrap:anywhere}
+.fields{display:grid;grid-template-columns:1fr 1fr;gap:6px 24px}.fields p{margin:2px 0}
+blockquote{border-left:4px solid var(--quote);margin:2px 0 8px;padding:1px 0 1px 12px;overflow-wrap:anywhere}
+.context{color:var(--dim);font-size:12px}.ping{background:#c00;color:#fff;padding:0 3px}
+.thread{margin:4px 0 0;padding-left:12px;border-left:2px solid var(--line)}
+.screen{color:var(--dim);font-size:12px;margin:0 0 2px}
+@media(max-width:520px){.fields{grid-template-columns:1fr}}
+"""
+
+
+def page(channels: list[Channel]) -> str:
+    """The whole page; nothing in it is a script, and it loads nothing."""
+    parts = [
+        f"<header class=top># {_safe(channel.name)}<small>a Slack of this machine only: nobody is paged"
+        f"</small></header><main>{_threads(channel) or '<p>No message yet.'}</main>"
+        for channel in channels
+    ]
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Gleaner: alerts</title>"
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
+    )
+
+
+def _threads(channel: Channel) -> str:
+    return "".join(_thread(channel, one) for one in channel.roots())
+
+
+def _thread(channel: Channel, root: Posted) -> str:
+    replies = channel.replies(root.ts)
+    inner = "".join(_message(one) for one in replies)
+    count = f"<i>{len(replies)} repl{'y' if len(replies) == 1 else 'ies'}</i>" if replies else ""
+    return _message(root, f"<div class=thread>{count}{inner}</div>" if replies else "")
+
+
+def _message(one: Posted, below: str = "") -> str:
+    when = datetime.fromtimestamp(float(one.ts), UTC)
+    edited = "<i>(edited)</i>" if one.edits else ""
+    blocks = one.body.get("blocks") or []
+    body = "".join(_block(block) for block in blocks) or f"<p>{_mrkdwn(one.body.get('text', ''))}</p>"
+    screen = f"<p class=screen>Lock screen: {_mrkdwn(one.body.get('text', ''))}</p>" if blocks else ""
+    return (
+        "<article class=message><div class=avatar aria-hidden=true>G</div><div>"
+        f"<div class=who><b>Gleaner</b><span class=app>APP</span><time>{when:%H:%M}</time>{edited}</div>"
+        f"{screen if one.thread_ts is None else ''}{body}{below}</div></article>"
+    )
+
+
+def _block(block: dict[str, Any]) -> str:
+    match block["type"]:
+        case "header":
+            return f"<h3>{_plain(block['text']['text'])}</h3>"
+        case "section":
+            text = f"<p>{_mrkdwn(block['text']['text'])}</p>" if "text" in block else ""
+            fields = "".join(f"<p>{_mrkdwn(one['text'])}</p>" for one in block.get("fields", []))
+            return text + (f"<div class=fields>{fields}</div>" if fields else "")
+        case "context":
+            return "".join(f"<p class=context>{_mrkdwn(one['text'])}</p>" for one in block["elements"])
+        case "rich_text":
+            return "".join(_rich(one) for one in block["elements"])
+        case _:
+            return "<hr>"
+
+
+def _rich(element: dict[str, Any]) -> str:
+    inner = ""
+    for one in element["elements"]:
+        text = _plain(one.get("text", ""))
+        inner += f"<b>{text}</b>" if one.get("style", {}).get("bold") else text
+    tag = "blockquote" if element["type"] == "rich_text_quote" else "p"
+    return f"<{tag}>{inner}</{tag}>"
+
+
+def _mrkdwn(text: str) -> str:
+    """Slack's markup as HTML: dates, bold and line breaks; any other unescaped markup is shown in red."""
+    shown = ""
+    for index, part in enumerate(re.split(r"<([^<>]*)>", text)):
+        if index % 2 == 0:
+            shown += re.sub(r"(?<!\S)\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", _plain(part)).replace("\n", "<br>")
+        elif part.startswith("!date^"):
+            shown += f"<time>{_plain(part.rpartition('|')[2])}</time>"
+        else:
+            shown += f"<span class=ping>{_safe('<' + part + '>')}</span>"
+    return shown
+
+
+def _plain(text: str) -> str:
+    """Slack's three entities read, then everything escaped for HTML."""
+    return _safe(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+
+
+def _safe(text: str) -> str:
+    return html.escape(text, quote=True)

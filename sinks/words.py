@@ -1,0 +1,236 @@
+"""An incident in words, for every receiver: plain text that no receiver has escaped yet.
+
+Foreign text (names of apps, models, prompts, excerpts) is cleaned and cut here, and must still be
+escaped by whoever renders it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.effect import NotifyReason
+from schemas.incident import CasePreview, Incident, IncidentState, Member, Note
+from schemas.signal import Cause, SignalName
+from sinks.base import Message
+from sinks.clean import clean, cut
+from sinks.numbers import clock, duration, one_in, percent, significant, value
+from sinks.phrases import ORDINARY, SIGNALS, UNITS, VERBS, capital, dimension, likely, move, numbers
+
+LOCK_SCREEN = 150
+"""Characters of the line that a locked phone shows."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A labelled fact; ``at`` (epoch ms) is an instant that a receiver may show in the reader's own zone."""
+
+    label: str
+    text: str
+    at: int | None = None
+
+
+def headline(incident: Incident) -> str:
+    """What, where, how much, since when and likely why, in at most 150 characters: it must suffice alone.
+
+    Long names are shortened until it fits; the numbers never are.
+    """
+    text = ""
+    for room in (48, 32, 22, 14, 8):
+        text = _headline(incident, room)
+        if len(text) <= LOCK_SCREEN:
+            return text
+    return cut(text, LOCK_SCREEN)
+
+
+def _headline(incident: Incident, room: int) -> str:
+    state = "" if incident.state is IncidentState.FIRING else f" {incident.state.value}"
+    where = clean(incident.app, room)
+    if incident.environment not in ORDINARY:
+        where += f" ({clean(incident.environment, room)})"
+    since = clock(incident.onset, incident.detected_at)
+    start = f"{incident.severity.value}{state} · {SIGNALS[incident.signal]} on {where}"
+    if incident.value is None or incident.baseline is None:
+        if incident.signal is SignalName.SERVED_MODEL and incident.cause is not None:
+            return f"{start} changed {move(incident.cause, room)} at {since}."
+        moved = VERBS.get(incident.direction, "moved")
+    else:
+        moved = numbers(incident)
+    return f"{start} {moved} since {since}, {likely(incident.cause, room)}."
+
+
+def title(incident: Incident) -> str:
+    """The message's title: the signal, what it did, where."""
+    verb = VERBS.get(incident.direction, "moved")
+    name = SIGNALS[incident.signal]
+    return f"{name[0].upper()}{name[1:]} {verb} on {clean(incident.app, 60)}"
+
+
+def standing(incident: Incident) -> str:
+    """Severity and state: ``P2 · FIRING``."""
+    state = f"{incident.severity.value} · {incident.state.value.upper()}"
+    return f"{state} by {clean(incident.acked_by, 40)}" if incident.acked_by else state
+
+
+def sentence(incident: Incident) -> str:
+    """The move in units that people feel: the detector's own words, else ours from the numbers."""
+    if incident.reason:
+        said = clean(incident.reason, 320).rstrip(".")
+        return f"{capital(said)}."
+    now, normal = incident.value, incident.baseline
+    if now is None or normal is None:
+        return ""
+    if incident.signal is SignalName.FAITHFULNESS:
+        return (
+            f"Of what the answers claim, {percent(max(0.0, 1 - now))} is not supported by their sources;"
+            f" normally {percent(max(0.0, 1 - normal))}."
+        )
+    if incident.signal is SignalName.ESCALATION:
+        return f"Conversations handed to a person: {one_in(now)}; normally {one_in(normal)}."
+    if incident.signal is SignalName.COST:
+        times = f", {significant(now / normal, 2)} times as much" if normal > 0 else ""
+        return (
+            f"A request costs {value(incident.signal, now, normal)}{times};"
+            f" normally {value(incident.signal, normal, now)}."
+        )
+    return ""
+
+
+def facts(incident: Incident) -> list[Fact]:
+    """Now, baseline, since when, where."""
+    found = []
+    units = UNITS[incident.signal]
+    if incident.value is not None:
+        now = f"{value(incident.signal, incident.value, incident.baseline)} over {incident.n:,} {units}"
+        worst = value(incident.signal, incident.peak, incident.value)
+        if incident.peak is not None and incident.peak != incident.value:
+            now += f"; worst {worst}"
+        found.append(Fact("Now", now))
+    if incident.baseline is not None:
+        normal = value(incident.signal, incident.baseline, incident.value)
+        if incident.baseline_n:
+            normal += f" over {incident.baseline_n:,} {units}"
+        if incident.baseline_note:
+            normal += f" ({clean(incident.baseline_note, 120)})"
+        found.append(Fact("Baseline", normal))
+    found.append(Fact("Since", clock(incident.onset), incident.onset))
+    later = duration(incident.detected_at - incident.onset)
+    alarms = max((one.alarms for one in incident.members if _is_own(one, incident)), default=1)
+    again = f"; {alarms} alarms so far" if alarms > 1 else ""
+    found.append(Fact("Detected", f"{later} after it began{again}"))
+    where = [clean(incident.app, 80), clean(incident.environment, 40)]
+    if incident.route:
+        where.append(f"route {clean(incident.route, 80)}")
+    found.append(Fact("Where", " · ".join(where)))
+    return found
+
+
+def why(incident: Incident) -> list[str]:
+    """What explains the move, how surely, and what doesn't."""
+    lines = []
+    cause = incident.cause
+    mine = [note for note in incident.evidence if cause and note.cause and _same(note.cause, cause)]
+    if cause is None:
+        lines.append("Nothing that Gleaner compares explains it.")
+    elif cause.share is not None:
+        part = f"explains {percent(cause.share)} of the move"
+        lines.append(f"{capital(dimension(cause))} {move(cause)} {part}{_when(mine, incident)}.")
+    else:
+        lines.append(f"Consistent with {dimension(cause)} {move(cause)}{_when(mine, incident)}.")
+    if incident.ruled_out:
+        names = ", ".join(clean(name, 60).replace("_", " ") for name in incident.ruled_out[:8])
+        lines.append(f"Ruled out: {names}.")
+    others = [note for note in incident.evidence if note not in mine]
+    lines += [f"Also changed at {clock(note.onset)}: {_note(note)}." for note in others[-3:]]
+    return lines
+
+
+def _same(one: Cause, other: Cause) -> bool:
+    return (one.dimension, one.current) == (other.dimension, other.current)
+
+
+def _note(note: Note) -> str:
+    if note.cause is not None:
+        return f"{dimension(note.cause)} {move(note.cause)}"
+    return clean(note.reason, 160).rstrip(".")
+
+
+def _when(notes: list[Note], incident: Incident) -> str:
+    """How the change's time stands to the onset, where the change itself was seen."""
+    if not notes:
+        return ""
+    at = min((note.onset for note in notes), key=lambda time: abs(time - incident.onset))
+    distance = abs(at - incident.onset)
+    if distance < 60_000:
+        return "; first seen at the estimated onset"
+    side = "before" if at < incident.onset else "after"
+    return f"; first seen {duration(distance)} {side} the estimated onset"
+
+
+def also(incident: Incident) -> list[str]:
+    """The other members: what moved with it."""
+    lines = []
+    for member in incident.members:
+        if _is_own(member, incident):
+            continue
+        moved = numbers(member) if member.value is not None and member.baseline is not None else "changed"
+        route = f" on route {clean(member.route, 40)}" if member.route != incident.route else ""
+        lines.append(
+            f"{capital(SIGNALS[member.signal])}{route} {moved} since {clock(member.onset)}"
+            f" ({member.severity.value}, rule {clean(member.rule, 60)})"
+        )
+    return lines
+
+
+def _is_own(member: Member, incident: Incident) -> bool:
+    """Whether the incident's own numbers are this member's."""
+    return member.rule == incident.rule and member.route == incident.route
+
+
+def case_line(case: CasePreview) -> str:
+    """A case without its excerpt: score or cost, why it failed, trace and case id."""
+    parts = []
+    if case.score is not None:
+        parts.append(f"score {case.score:.2f}")
+    if case.cost is not None:
+        parts.append(f"${significant(case.cost, 2)}")
+    parts += [clean(reason, 40).replace("_", " ") for reason in case.reasons[:3]]
+    parts += [f"trace {clean(case.trace_id, 64)}", f"case {clean(case.case_id, 40)}"]
+    return " · ".join(parts)
+
+
+def excerpt(case: CasePreview) -> str:
+    return clean(case.excerpt, 300)
+
+
+def no_cases(incident: Incident) -> str:
+    """What to look at where no case has come yet: the traces that the detector itself named."""
+    if incident.examples:
+        return "No case yet; the detector's own: " + ", ".join(
+            clean(one, 64) for one in incident.examples[:3]
+        )
+    return "No failing case has been harvested yet."
+
+
+def footer(incident: Incident) -> str:
+    """Provenance: what to quote, and how often this rule may be wrong."""
+    parts = [f"incident {incident.id}", f"rule {clean(incident.rule, 80)}"]
+    if incident.budget:
+        parts.append(f"budget: {clean(incident.budget, 120)}")
+    return " · ".join(parts)
+
+
+def reply(message: Message) -> str:
+    """What is new since the first message, in a sentence that a locked phone can show by itself."""
+    incident = message.incident
+    start = {
+        NotifyReason.WORSENED: f"Worse, now {incident.severity.value}",
+        NotifyReason.GREW: "It grew",
+    }.get(message.reason, message.reason.value.replace("_", " "))
+    member = next((one for one in incident.members if one.signal_id == message.member), None)
+    if member is None or member.value is None or member.baseline is None:
+        return f"{start}: {headline(incident)}"
+    where = clean(incident.app, 48)
+    if member.route not in (incident.route, *ORDINARY):
+        where += f" {clean(member.route, 32)}"
+    since = clock(member.onset, member.detected_at)
+    return f"{start}: {SIGNALS[member.signal]} on {where} {numbers(member)} since {since}, too."

@@ -1,0 +1,51 @@
+"""How far each role is behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Annotated
+
+import typer
+from aiokafka.errors import KafkaError
+
+from streams.commands.fail import Failed
+from streams.settings import Settings
+
+
+def status(
+    wait: Annotated[float, typer.Option(help="wait up to so many seconds until nothing is left to do")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
+) -> None:
+    """Messages that each role has not done yet, by topic; exit 1 if there are any.
+
+    Example: gleaner status --wait 60
+    """
+    from streams.lag import READS, lag
+
+    settings = Settings()
+
+    async def look() -> dict[str, dict[str, int]]:
+        return {role: await lag(settings, role) for role in READS}
+
+    deadline = time.monotonic() + wait
+    try:
+        behind = asyncio.run(look())
+        while sum(sum(topics.values()) for topics in behind.values()) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            behind = asyncio.run(look())
+    except KafkaError as error:
+        raise Failed(f"{settings.brokers}: {error}", status=1) from error
+    left = sum(sum(topics.values()) for topics in behind.values())
+    if as_json:
+        typer.echo(json.dumps(behind))
+    else:
+        for role, topics in behind.items():
+            parts = ", ".join(f"{count:,} in {name}" for name, count in topics.items() if count)
+            typer.echo(f"{role:<8} {parts or 'nothing left'}")
+    if left:
+        raise typer.Exit(1)
+
+
+COMMANDS = (status,)
