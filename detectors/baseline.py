@@ -43,6 +43,11 @@ class ArmingPolicy:
     """No budget arms below this: a segment of 20 units a day would else be allowed an alarm every month
     of noise, and 200 units of reference do not support a bound that tight anyway."""
 
+    @property
+    def least_span_ms(self) -> int:
+        """No second pin before the reference spans this."""
+        return min(self.full_span_ms, self.slow_span_ms)
+
     def due(self, stage: Stage, n: int, span_ms: int) -> Stage | None:
         """The stage that a reference of ``n`` units over ``span_ms`` of event time deserves, if a new one.
 
@@ -133,12 +138,24 @@ class Baseline:
     (provisional ones never do), or when units depend on each other, which makes the SE too small.
     """
 
-    __slots__ = ("_first", "_last", "_n", "_squares", "_total", "pin", "policy", "tolerance", "weeks")
+    __slots__ = (
+        "_first",
+        "_last",
+        "_least_span",
+        "_n",
+        "_squares",
+        "_total",
+        "pin",
+        "policy",
+        "tolerance",
+        "weeks",
+    )
 
     def __init__(self, weeks: float, policy: ArmingPolicy, tolerance: float = 0.0) -> None:
         self.weeks = weeks
         self.policy = policy
         self.tolerance = tolerance
+        self._least_span = policy.least_span_ms
         self.restart()
 
     def restart(self) -> None:
@@ -167,6 +184,8 @@ class Baseline:
         if n < (self.policy.provisional_units if pin is None else self.policy.slow_units):
             return False
         span = self._last - self._first
+        if pin is not None and span < self._least_span:
+            return False
         stage = self.policy.due(self.stage, n, span)
         if stage is None:
             return False

@@ -7,7 +7,7 @@ from math import exp, inf, log, log10, sqrt
 from typing import Any
 
 from detectors.baseline import ArmingPolicy, Pin, Stage, unseen
-from detectors.cost_reference import FREE, GRID, CostReference, season
+from detectors.cost_reference import FREE, GRID, MINUTE_MS, CostReference, season
 from detectors.esr import BETS, MixtureESR, rank_bets, rate_bets
 
 OUTLIER_Z = 4.0
@@ -52,11 +52,13 @@ class CostDetector:
         "_bulk",
         "_gain",
         "_limit",
+        "_minute",
         "_needed",
         "_policy",
         "_profile",
         "_ref",
         "_reference",
+        "_season",
         "_tail",
         "_threshold",
         "_tolerance",
@@ -84,6 +86,8 @@ class CostDetector:
     def _arm(self, profile: tuple[float, ...], residuals: list[int]) -> None:
         """Freeze the sample and build what is derived from it and the pin."""
         self._profile = profile
+        self._minute: int | None = None
+        self._season = 0
         self._ref = residuals
         self._bulk: MixtureESR | None = None
         self._tail: MixtureESR | None = None
@@ -115,7 +119,11 @@ class CostDetector:
             ref = self._ref
             r = logged
             if self._profile and r != FREE:
-                r -= season(self._profile, time)
+                minute = time // MINUTE_MS
+                if minute != self._minute:
+                    self._minute = minute
+                    self._season = season(self._profile, time)
+                r -= self._season
             self.outlier = r > self._limit
             r -= self._tolerance
             left = bisect_left(ref, r)
@@ -142,6 +150,8 @@ class CostDetector:
         reference, policy = self._reference, self._policy
         assert reference is not None
         reference.learn(time, trace_id, dollars, logged)
+        if self.pin is not None and reference.span_ms < policy.least_span_ms:
+            return
         stage = Stage.LEARNING if self.pin is None else self.pin.stage
         due = policy.due(stage, reference.n, reference.span_ms)
         if due is None:

@@ -13,6 +13,7 @@ SAMPLE = 1_000
 """Requests kept (k): the standard error of a rank in the sample is then 0.009."""
 GRID = 10_000
 """Steps of ln(cost) in one unit: log costs are integers, 0.01 % apart, and equal costs have equal ranks."""
+MINUTE_MS = 60_000
 FREE = -10_000_000
 """The log cost of a request that cost nothing: below every paid one."""
 HOUR_UNITS = 30
@@ -29,8 +30,8 @@ def log_cost(dollars: float) -> int:
 
 
 def season(profile: tuple[float, ...], time: int) -> int:
-    """The profile's log cost at this time of day, linear between the middles of hours, on the grid."""
-    place = time % (24 * HOUR_MS) / HOUR_MS + 0.5
+    """The profile's log cost in this minute of the day, linear between the middles of hours, on the grid."""
+    place = time // MINUTE_MS % 1_440 / 60.0 + 0.5
     hour = int(place)
     before = profile[hour]
     return int((before + (place - hour) * (profile[hour + 1] - before)) * GRID)

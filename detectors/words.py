@@ -48,8 +48,10 @@ def counted(n: int, noun: str) -> str:
 def faithfulness(alarm: Alarm) -> str:
     """Score units of badness: 1 - score."""
     low = sum([unit[1] > 0.5 for unit in alarm.after]) / max(len(alarm.after), 1)
-    first = f"{one_in(low)} answers is less than half supported by its sources; " if low >= 0.02 else ""
-    first = first.replace("nearly all answers is", "nearly all answers are")
+    verb, whose = ("is", "its") if one_in(low).startswith("1 ") else ("are", "their")
+    first = (
+        f"{one_in(low)} answers {verb} less than half supported by {whose} sources; " if low >= 0.02 else ""
+    )
     return (
         f"{first}the mean score fell from {1.0 - alarm.baseline:.2f} to {1.0 - alarm.value:.2f}"
         f" over {counted(alarm.n, 'scored answer')}"
@@ -59,7 +61,7 @@ def faithfulness(alarm: Alarm) -> str:
 def escalation(alarm: Alarm) -> str:
     """Units are conversations, 1 if escalated."""
     share = one_in(alarm.value)
-    verb = "are" if share == "nearly all" else "is"
+    verb = "is" if share.startswith("1 ") else "are"
     return (
         f"{share} conversations {verb} handed to a person, normally {one_in(alarm.baseline)}"
         f" ({alarm.value:.1%} of {counted(alarm.n, 'conversation')}, normally {alarm.baseline:.1%})"

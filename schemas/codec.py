@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from schemas.base import EARLIEST_MS, LATEST_MS
 from schemas.change import ChangeEvent
 from schemas.dead_letter import Refusal
 from schemas.feedback import FEEDBACK_KINDS, FeedbackEvent
@@ -101,9 +102,9 @@ def _element(item: Any, strict: bool, deep: bool, max_bytes: int | None) -> Elem
     if not strict and (problem := _not_json(item)) is not None:
         return problem
     if max_bytes is not None:
-        size = len(orjson.dumps(item))
-        if size > max_bytes:
-            return _too_large(size, max_bytes)._replace(original=_dump(item))
+        text = orjson.dumps(item)
+        if len(text) > max_bytes:
+            return _too_large(len(text), max_bytes)._replace(original=text)
     return Element(item)
 
 
@@ -121,11 +122,17 @@ def _read_again(data: bytes, problem: orjson.JSONDecodeError) -> Element | Refus
     if text.startswith("\ufeff"):
         return Refused(Refusal.BAD_ENCODING, "the message begins with a byte order mark: leave it out")
     try:
-        return Element({"parsed": json.loads(text)})
+        return Element({"parsed": json.loads(text, parse_int=_integer)})
     except RecursionError:
         return Refused(Refusal.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels: flatten it")
     except ValueError:
         return Refused(Refusal.BAD_JSON, f"not JSON: {problem}")
+
+
+def _integer(digits: str) -> int | float:
+    """An integer as orjson reads it: beyond 64 bits a float, so that every accepted element can be written."""
+    value = int(digits) if len(digits) <= 20 else None
+    return value if value is not None and -(2**63) <= value < 2**64 else float(digits)
 
 
 def _deeper_than(item: dict[str, Any], limit: int) -> str | None:
@@ -212,11 +219,12 @@ def validate(kind: EventKind, value: dict[str, Any]) -> Event | Refused:
         message = f"v: schema version {version} is newer than this Gleaner, which reads 1: upgrade it"
         return Refused(Refusal.UNSUPPORTED_VERSION, message, "v", _dump(value))
     try:
-        return _VALIDATORS[kind](value)  # type: ignore[no-any-return]
+        event: Event = _VALIDATORS[kind](value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if part not in ("str", "Context")) or None
+        field = _place(first["loc"], value)
         text = first["msg"].removeprefix("Value error, ")
+        text = text.replace("valid tuple", "JSON array").replace("valid dictionary", "JSON object")
         text = text if field is None and ":" in text else text[:1].lower() + text[1:]
         if field is None and ":" in text:
             field = text.split(":", 1)[0]
@@ -225,6 +233,23 @@ def validate(kind: EventKind, value: dict[str, Any]) -> Event | Refused:
             got = "" if first["type"] == "missing" else f" (got {_short(first['input'])})"
             message = f"{field or kind}: {text}{got}"
         return Refused(Refusal.INVALID, message, field, _dump(value))
+    # An offset can carry a time of the year 1 or 9999 out of what a clock can show.
+    if event.timestamp is not None and not EARLIEST_MS <= event.timestamp <= LATEST_MS:
+        message = f"timestamp: is outside the years 1 to 9999 in UTC (got {_short(value['timestamp'])})"
+        return Refused(Refusal.INVALID, message, "timestamp", _dump(value))
+    return event
+
+
+def _place(loc: tuple[int | str, ...], item: Any) -> str | None:
+    """The path to a wrong field, without the names of the alternatives of its type that pydantic puts in."""
+    path: list[str] = []
+    for part in loc:
+        inside = (isinstance(item, dict) and part in item) or (isinstance(item, list) and type(part) is int)
+        if inside:
+            item = item[part]
+        if inside or not path:
+            path.append(str(part))
+    return ".".join(path) or None
 
 
 def _short(value: Any) -> str:

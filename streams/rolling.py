@@ -35,6 +35,8 @@ from streams.topics import topic_lives
 
 log = logging.getLogger(__name__)
 
+COMMIT_SECONDS = 60.0
+"""A commit that takes longer hangs; the transaction's own timeout has ended it by then."""
 MAX_RECORDS = 100
 """Observation messages between two looks at the clock: each holds up to a flush of events."""
 
@@ -58,6 +60,25 @@ class Partition:
         self.position = self.committed = 0
         self.committed_at = time.monotonic()
         self._refused: list[Output] = []
+        self._sought: int | None = None
+
+    def skips(self, offset: int) -> bool:
+        """Whether a batch that begins at ``offset`` leaves out messages that were not absorbed.
+
+        A rebalance can move the reader under a batch that is on its way; then it is read again, once. A
+        gap that is still there was made by retention: it is said loudly, and passed.
+        """
+        if offset <= self.position:
+            return False
+        if self._sought != self.position:
+            self._sought = self.position
+            return True
+        log.error(
+            "rolling: %d messages of partition %d were deleted before they were read",
+            offset - self.position,
+            self.owner.partition,
+        )
+        return False
 
     def absorb(self, offset: int, timestamp: int, value: bytes | None) -> None:
         if offset < self.position:
@@ -128,6 +149,10 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
                         owned = self.partitions.get(tp.partition)
                         if owned is None:
                             continue  # taken away while this batch was on its way
+                        if owned.skips(records[0].offset):
+                            # Fetched before the partition was opened (again): read it from our place.
+                            self.reader.seek(tp, owned.position)
+                            continue
                         for record in records:
                             owned.absorb(record.offset, record.timestamp, record.value)
                     await self._commit_due()
@@ -150,7 +175,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _commit(self, owned: Partition) -> None:
         try:
-            await owned.commit()
+            await asyncio.wait_for(owned.commit(), COMMIT_SECONDS)
             if self.settings.embedded:
                 tp = TopicPartition(self.topic, owned.owner.partition)
                 if tp in self.reader.assignment():

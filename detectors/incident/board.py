@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     REFIRED = "refired"
     JOINED_BY_CAUSE = "joined_by_cause"
     JOINED_BY_ONSET = "joined_by_onset"
+    JOINED_BY_ROUTE = "joined_by_route"
     NOTED = "noted"
     NOTE_KEPT = "note_kept"
     CASE_SHOWN = "case_shown"
@@ -40,6 +41,7 @@ JOINED = {
     Fit.SAME_RULE: Verdict.REFIRED,
     Fit.SAME_CAUSE: Verdict.JOINED_BY_CAUSE,
     Fit.SAME_ONSET: Verdict.JOINED_BY_ONSET,
+    Fit.SAME_ROUTE: Verdict.JOINED_BY_ROUTE,
 }
 
 

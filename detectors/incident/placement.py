@@ -17,6 +17,8 @@ class Fit(StrEnum):
     SAME_RULE = "same_rule"
     SAME_CAUSE = "same_cause"
     SAME_ONSET = "same_onset"
+    SAME_ROUTE = "same_route"
+    """Nothing explains the alarm, and its route is already the subject of an open incident."""
     NONE = "none"
 
 
@@ -53,9 +55,11 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
     """Where ``alarm`` belongs among the incidents of its app and environment.
 
     A rule that fires again on its route while its incident is open is the same shift going on, whatever
-    onset it now estimates. Otherwise the same cause decides, then the nearest onset within the window.
-    Misleads where two unrelated regressions begin within the window: they are shown as one, with both
-    causes among its members.
+    onset it now estimates. Otherwise the same cause decides, then the nearest onset within the window,
+    and last, for an alarm that nothing explains, the open incident of its own route: a slow signal's onset
+    is found hours late, and a second page "cause unknown" about what is being worked on helps nobody.
+    Misleads where two unrelated regressions begin within the window, or the second one is unexplained:
+    they are shown as one, as a member of its own with its own onset and numbers.
     """
     best: tuple[tuple[int, int, int, str], Placement] | None = None
     key = cause_key(alarm.cause)
@@ -69,6 +73,8 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
             rank, fit = 1, Fit.SAME_CAUSE
         elif distance <= policy.window_ms:
             rank, fit = 2, Fit.SAME_ONSET
+        elif key is None and any(member.route == alarm.route for member in incident.members):
+            rank, fit = 3, Fit.SAME_ROUTE
         else:
             continue
         order = (rank, distance, incident.detected_at, incident.id)

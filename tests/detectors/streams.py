@@ -1,0 +1,56 @@
+"""Seeded streams: what a healthy or a failing segment looks like to its monitors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+
+from detectors.segment import SegmentMonitors
+from schemas.observation import PriceStatus, Profile
+from schemas.signal import Signal
+
+DAY_MS = 86_400_000
+HEALTHY = Profile("prod", "chat", model="gpt", served_model="gpt-1", prompt_version="v6", index_version="i1")
+
+
+def rate(random: Random, share: float) -> float:
+    return 1.0 if random.random() < share else 0.0
+
+
+def badness(random: Random, mean: float) -> float:
+    """1 - score: mostly 0, some 1, some between, with this mean (up to 0.5)."""
+    if random.random() >= 2.0 * mean:
+        return 0.0
+    return round(random.random(), 2)
+
+
+def dollars(random: Random, factor: float = 1.0) -> float:
+    return factor * 0.004 * math.exp(0.7 * random.gauss(0.0, 1.0))
+
+
+def feed(
+    segment: SegmentMonitors,
+    random: Random,
+    n: int,
+    start: int = 0,
+    spacing: int = 50_000,
+    profile: Callable[[int], Profile] | Profile = HEALTHY,
+    mean: float = 0.12,
+    escalated: float = 0.02,
+    factor: float | Callable[[str], float] = 1.0,
+    name: str = "t",
+) -> list[Signal]:
+    """``n`` one-turn conversations, one every ``spacing`` ms: each is traced, scored and decided."""
+    signals: list[Signal] = []
+    for at in range(n):
+        time = start + at * spacing
+        trace_id = f"{name}{at}"
+        user = f"u{random.randrange(20)}"
+        seen = profile if isinstance(profile, Profile) else profile(at)
+        cost = dollars(random, factor(user) if callable(factor) else factor)
+        signals += segment.on_trace(time, trace_id, seen, user, cost, PriceStatus.PRICED, 1).signals
+        score = 1.0 - badness(random, mean)
+        signals += segment.on_score(time, trace_id, seen, user, "ragas_faithfulness", score, 1)
+        signals += segment.on_conversation(time, trace_id, seen, user, rate(random, escalated) > 0, 1)
+    return signals

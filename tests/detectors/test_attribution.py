@@ -1,0 +1,166 @@
+"""Attribution names what was planted, and blames nothing where nothing was."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from detectors.attribution import Verdict, attribute
+from detectors.changes import Change
+from detectors.contrast import fisher, rank_sum, worse
+from detectors.track import Unit
+from schemas.observation import Profile
+from schemas.signal import Cause
+from tests.detectors.streams import HEALTHY, badness, dollars, rate
+
+NEW = HEALTHY._replace(prompt_version="v7")
+
+
+def units(random: Random, n: int, mean: float, start: int = 0, profile: Profile = HEALTHY) -> list[Unit]:
+    return [
+        (start + at, badness(random, mean), f"t{at}", profile, f"u{random.randrange(12)}") for at in range(n)
+    ]
+
+
+def explain(before: list[Unit], after: list[Unit], *changes: Change, normal: float = 0.12) -> Verdict:
+    return attribute(before, after, normal, changes, after[0][0])
+
+
+def test_a_full_switch() -> None:
+    random = Random(1)
+    verdict = explain(units(random, 200, 0.12), units(random, 40, 0.35, 200, NEW))
+    assert verdict.cause == Cause(dimension="prompt_version", previous="v6", current="v7", share=1.0)
+    assert verdict.ruled_out == ("served_model, index_version, model unchanged",)
+
+
+def test_a_full_switch_with_the_onset_estimated_too_late_or_too_early() -> None:
+    random = Random(2)
+    bad = units(random, 60, 0.4, 200, NEW)
+    good = units(random, 200, 0.12)
+    for before, after in ((good + bad[:15], bad[15:]), (good[:-15], good[-15:] + bad)):
+        cause = explain(before, after).cause
+        assert cause is not None
+        assert (cause.dimension, cause.current) == ("prompt_version", "v7")
+
+
+def test_half_a_rollout() -> None:
+    random = Random(3)
+    good, bad = units(random, 60, 0.12, 200), units(random, 60, 0.45, 200, NEW)
+    after = [unit for pair in zip(good, bad, strict=True) for unit in pair]
+    cause = explain(units(random, 200, 0.12), after).cause
+    assert cause is not None
+    assert (cause.dimension, cause.previous, cause.current) == ("prompt_version", "v6", "v7")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_changed_blames_nothing(seed: int) -> None:
+    random = Random(seed)
+    regions = [HEALTHY._replace(versions=(("region", name),)) for name in ("eu", "us", "ap")]
+
+    def mixed(n: int, mean: float, start: int) -> list[Unit]:
+        drawn = units(random, n, mean, start)
+        return [(time, y, trace, random.choice(regions), user) for time, y, trace, _, user in drawn]
+
+    verdict = explain(mixed(250, 0.12, 0), mixed(80, 0.35, 300))
+    assert verdict.cause is None
+    assert verdict.ruled_out == ("served_model, prompt_version, index_version, model unchanged",)
+
+
+def test_a_change_long_before_the_onset_is_acquitted() -> None:
+    random = Random(5)
+    before = units(random, 100, 0.12) + units(random, 100, 0.12, 100, NEW)
+    assert explain(before, units(random, 60, 0.4, 200, NEW)).cause is None
+
+
+def test_half_a_rollout_is_acquitted_when_everybody_suffers() -> None:
+    random = Random(6)
+    after = [
+        u
+        for pair in zip(units(random, 60, 0.4, 200), units(random, 60, 0.4, 200, NEW), strict=True)
+        for u in pair
+    ]
+    assert explain(units(random, 200, 0.12), after).cause is None
+
+
+def test_one_user_drives_spend() -> None:
+    random = Random(7)
+
+    def requests(n: int, start: int, heavy: bool) -> list[Unit]:
+        made: list[Unit] = []
+        for at in range(n):
+            user = f"u{random.randrange(12)}"
+            cost = dollars(random, 20.0 if heavy and user == "u3" else 1.0)
+            made.append((start + at, cost, f"t{at}", HEALTHY, user))
+        return made
+
+    cause = explain(requests(250, 0, False), requests(150, 300, True), normal=0.0051).cause
+    assert cause is not None
+    assert (cause.dimension, cause.previous, cause.current) == ("user_id", None, "u3")
+    assert cause.share is not None
+    assert cause.share > 0.7
+
+
+def test_an_always_bad_slice_is_not_the_cause_unless_it_grew() -> None:
+    random = Random(8)
+    bad = HEALTHY._replace(versions=(("region", "ap"),))
+    good = HEALTHY._replace(versions=(("region", "eu"),))
+
+    def mix(n: int, part: float, start: int) -> list[Unit]:
+        made: list[Unit] = []
+        for at in range(n):
+            profile = bad if random.random() < part else good
+            made.append((start + at, rate(random, 0.4 if profile is bad else 0.02), f"t{at}", profile, None))
+        return made
+
+    cause = explain(mix(256, 0.1, 0), mix(100, 0.7, 300), normal=0.058).cause
+    assert cause is not None
+    assert (cause.dimension, cause.previous, cause.current) == ("region", "eu", "ap")
+
+
+def test_of_several_on_the_same_units_the_recorded_one_nearest_to_the_onset_is_named() -> None:
+    random = Random(9)
+    both = HEALTHY._replace(prompt_version="v7", index_version="i2", served_model="gpt-2")
+    before, after = units(random, 200, 0.12), units(random, 40, 0.4, 200, both)
+    assert (found := explain(before, after).cause) is not None
+    assert found.dimension == "served_model"
+    changes = (Change(20, "served_model", "gpt-1", "gpt-2"), Change(195, "index_version", "i1", "i2"))
+    assert (found := explain(before, after, *changes).cause) is not None
+    assert (found.dimension, found.previous, found.current) == ("index_version", "i1", "i2")
+
+
+def test_the_narrowest_of_nested_causes_is_named() -> None:
+    random = Random(10)
+    release = HEALTHY._replace(release="r2")
+    after: list[Unit] = []
+    for at in range(120):
+        bad = at % 3 == 0
+        profile = release._replace(prompt_version="v7") if bad else release
+        after.append((200 + at, badness(random, 0.5 if bad else 0.12), f"t{at}", profile, None))
+    before: list[Unit] = [
+        (u[0], u[1], u[2], HEALTHY._replace(release="r1"), None) for u in units(random, 200, 0.12)
+    ]
+    assert (found := explain(before, after).cause) is not None
+    assert (found.dimension, found.current) == ("prompt_version", "v7")
+
+
+def test_without_a_past_nothing_is_ruled_out_and_a_full_switch_is_not_seen() -> None:
+    assert explain([], units(Random(1), 50, 0.4)) == Verdict(None, ())
+
+
+def test_contrasts_against_values_worked_out_by_hand() -> None:
+    assert fisher(3, 3, 3, 6) == pytest.approx(1 / 20)
+    assert rank_sum([4.0, 5.0, 6.0], [1.0, 2.0, 3.0]) == pytest.approx(0.0404, abs=1e-4)
+    assert worse([1.0, 1.0], [1.0, 1.0]) == 1.0
+    assert worse([0.5] * 4, [0.5] * 9) == 1.0
+    assert worse([], [1.0]) == 1.0
+
+
+def test_contrasts_keep_their_level() -> None:
+    random = Random(1)
+    hits = 0
+    for _ in range(2_000):
+        hits += (
+            worse([badness(random, 0.2) for _ in range(8)], [badness(random, 0.2) for _ in range(60)]) < 0.01
+        )
+    assert hits <= 35

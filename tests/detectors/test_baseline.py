@@ -1,0 +1,130 @@
+"""When a baseline arms, what it defends, and what it refuses to learn."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+
+from detectors.baseline import DAY_MS, HOUR_MS, ArmingPolicy, Baseline, Stage
+from detectors.bounded import BoundedDetector
+from detectors.esr import fraction_bets, rate_bets
+from detectors.monitor import Monitor
+from detectors.rules import DEFAULT_RULES
+from tests.detectors.streams import HEALTHY, badness
+
+
+def learned(n: int, span_ms: int, y: float = 0.1, segments: int = 1, weeks: float = 4.0) -> Baseline:
+    baseline = Baseline(weeks, ArmingPolicy())
+    for at in range(n):
+        baseline.learn(at * span_ms // max(n - 1, 1), y, segments)
+    return baseline
+
+
+@pytest.mark.parametrize(
+    ("n", "span_ms", "stage", "why"),
+    [
+        (199, DAY_MS, Stage.LEARNING, "too few units, however long it took"),
+        (200, HOUR_MS, Stage.PROVISIONAL, "200 units arm"),
+        (5_000, 3 * DAY_MS - 10, Stage.PROVISIONAL, "enough units, not three full days"),
+        (4_999, 4 * DAY_MS, Stage.PROVISIONAL, "three full days, not enough units"),
+        (5_000, 3 * DAY_MS, Stage.PINNED, "three full days and 5,000 units"),
+        (1_000, 7 * DAY_MS, Stage.PINNED, "a week and 1,000 units"),
+        (999, 8 * DAY_MS, Stage.PROVISIONAL, "a week, not 1,000 units"),
+    ],
+)
+def test_arming(n: int, span_ms: int, stage: Stage, why: str) -> None:
+    assert learned(n, span_ms).stage is stage, why
+
+
+def test_provisional_margin_is_two_standard_errors_and_the_unseen_part_of_the_day() -> None:
+    random = Random(3)
+    baseline = Baseline(4.0, ArmingPolicy(), tolerance=0.04)
+    units = [random.random() for _ in range(200)]
+    for at, y in enumerate(units):
+        baseline.learn(at * 6 * HOUR_MS // 199, y, 1)
+    mean = sum(units) / 200
+    variance = sum((y - mean) ** 2 for y in units) / 199
+    assert baseline.pin is not None
+    assert baseline.pin.mean == pytest.approx(mean)
+    assert baseline.pin.m0 == pytest.approx(mean + 2 * math.sqrt(variance / 200) + 0.75 * 0.04)
+
+
+def test_a_rate_without_positives_is_not_known_to_be_zero() -> None:
+    pin = learned(200, DAY_MS, y=0.0).pin
+    assert pin is not None
+    assert pin.mean == 0.0
+    assert pin.m0 >= 1 / 200
+    assert pin.variance > 0.0
+
+
+def test_threshold_is_the_budget_over_all_segments() -> None:
+    pin = learned(5_000, 5 * DAY_MS, segments=3, weeks=2).pin
+    assert pin is not None
+    assert pin.threshold == pytest.approx(3 * 1_000 * 7 * 2, rel=1e-3)
+
+
+def test_threshold_of_a_burst_counts_an_hour_and_has_a_floor() -> None:
+    burst, trickle = learned(200, 1_000).pin, learned(200, 60 * DAY_MS, weeks=1).pin
+    assert burst is not None
+    assert trickle is not None
+    assert burst.threshold == 200 * 24 * 7 * 4
+    assert trickle.threshold == ArmingPolicy().least_threshold
+
+
+def test_the_pinned_one_is_frozen() -> None:
+    detector = BoundedDetector(fraction_bets, 4.0, ArmingPolicy())
+    random = Random(1)
+    for at in range(6_000):
+        detector.update(at * 60_000, "", badness(random, 0.1), 1, True)
+    pin = detector.pin
+    assert pin is not None
+    assert pin.stage is Stage.PINNED
+    assert pin.n == 5_000
+    for at in range(6_000, 9_000):
+        detector.update(at * 60_000, "", badness(random, 0.1), 1, True)
+    assert detector.pin is pin
+    detector.repin()
+    assert detector.pin is None
+
+
+def test_an_open_alarm_stops_learning_and_takes_back_the_incident() -> None:
+    monitor = Monitor(DEFAULT_RULES[0], BoundedDetector(fraction_bets, 4.0, ArmingPolicy()))
+    random = Random(2)
+    hour = 3_600_000
+
+    def run(start: int, n: int, mean: float) -> int:
+        return sum(
+            monitor.update(at * hour // 50, f"t{at}", badness(random, mean), HEALTHY, None, 1, ()) is not None
+            for at in range(start, start + n)
+        )
+
+    assert run(0, 1_000, 0.1) == 0
+    assert run(1_000, 6_000, 0.45) > 5, "it fires again while the shift lasts"
+    assert monitor.open
+    provisional = monitor.pin
+    assert provisional is not None
+    assert provisional.stage is Stage.PROVISIONAL, "five days and 7,000 units, but an alarm is open"
+    monitor.close()
+    run(7_000, 4_200, 0.1)
+    pin = monitor.pin
+    assert pin is not None
+    assert pin.stage is Stage.PINNED
+    assert pin.mean == pytest.approx(0.1, abs=0.015), "nothing of the incident was learned"
+
+
+def test_a_quiet_alarm_closes_by_itself_and_a_lasting_one_does_not() -> None:
+    monitor = Monitor(DEFAULT_RULES[1], BoundedDetector(rate_bets, 4.0, ArmingPolicy()))
+    random = Random(4)
+
+    def run(start: int, n: int, share: float) -> None:
+        for at in range(start, start + n):
+            y = float(random.random() < share)
+            monitor.update(at * 1_000, f"t{at}", y, HEALTHY, None, 1, ())
+
+    run(0, 1_000, 0.02)
+    run(1_000, 200, 0.4)
+    assert monitor.open
+    run(1_200, 11_000, 0.02)
+    assert not monitor.open

@@ -1,0 +1,158 @@
+"""One contract for everything that keeps state: restored from JSON at any moment, it goes on alike.
+
+A new class joins with one line in ``SUBJECTS``: how to make it, and how to feed it one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.baseline import ArmingPolicy, Baseline
+from detectors.bounded import BoundedDetector
+from detectors.changes import VersionWatch
+from detectors.cost import CostDetector
+from detectors.cost_reference import CostReference, log_cost
+from detectors.esr import MixtureESR, rate_bets
+from detectors.monitor import Monitor
+from detectors.price_source import PriceSource
+from detectors.rules import DEFAULT_RULES
+from detectors.segment import SegmentMonitors
+from detectors.track import Track
+from detectors.windows import Windows
+from schemas.observation import PriceStatus, Profile
+from schemas.signal import SignalName
+from tests.detectors.streams import badness, dollars, rate
+
+QUICK = ArmingPolicy(
+    provisional_units=40, full_units=150, full_span_ms=2 * 3_600_000, slow_units=100, least_threshold=30.0
+)
+"""Arms after 40 units and pins after 150, so that a short stream passes every stage."""
+STEPS = 400
+PROFILES = [
+    Profile("prod", "chat", model="m", served_model=f"m-{n}", versions=(("k", str(n)),)) for n in range(9)
+]
+
+
+class Subject(NamedTuple):
+    make: Callable[[], Any]
+    step: Callable[[Any, int, Random], Any]
+
+
+def _score(y: float, at: int) -> float:
+    return min(1.0, y + 0.5) if at > 300 else y
+
+
+def _segment(segment: SegmentMonitors, at: int, random: Random) -> Any:
+    time, trace, user = at * 60_000, f"t{at}", f"u{random.randrange(4)}"
+    profile = PROFILES[min(random.randrange(2) + at // 150 * 2, 8)]
+    price = PriceStatus.REPORTED if at % 7 == 0 else PriceStatus.PRICED
+    y = _score(badness(random, 0.1), at)
+    if at == 350:
+        segment.on_change(time, "prompt_version", None, "v9")
+    return (
+        segment.on_trace(time, trace, profile, user, dollars(random, 3.0 if at > 250 else 1.0), price, 2),
+        segment.on_score(time, trace, profile, user, "app" if at < 9 else "ragas_faithfulness", 1.0 - y, 2),
+        segment.on_conversation(time, trace, profile, user, rate(random, 0.3 if at > 330 else 0.05) > 0, 2),
+    )
+
+
+def _monitor(monitor: Monitor, at: int, random: Random) -> Any:
+    if at == 380:
+        monitor.close()
+    y = _score(badness(random, 0.1), at)
+    return monitor.update(at * 60_000, f"t{at}", y, PROFILES[at // 300], None, 1, ())
+
+
+def _windows(windows: Windows, at: int, random: Random) -> Any:
+    kept = windows.add(at * 1_000 - random.randrange(60_000), random.random(), late=at % 5 == 0)
+    return kept, windows.close(at * 1_000 - 20_000) if at % 10 == 0 else None
+
+
+def _watch(watch: VersionWatch, at: int, random: Random) -> Any:
+    found = watch.observe(at, f"t{at}", PROFILES[min(at // 40, 7) + random.randrange(2)])
+    return found, list(watch.recent)
+
+
+def _reference(reference: CostReference, at: int, random: Random) -> Any:
+    cost = dollars(random)
+    reference.learn(at * 600_000, f"t{at}", cost, log_cost(cost))
+    return reference.mean, reference.residuals(reference.profile())[:3]
+
+
+def _track(track: Track, at: int, random: Random) -> Any:
+    track.add((at, random.random(), f"t{at}", PROFILES[at % 3], f"u{at % 5}"))
+    if at == 290:
+        track.open(track.window(100).before)
+    after = track.window(at // 2)
+    return after.onset, after.n, after.value, [unit[3:] for unit in after.before[-3:]]
+
+
+SUBJECTS = {
+    "esr": Subject(
+        lambda: MixtureESR(0.05, 0.05, rate_bets(0.05), 500.0), lambda s, at, r: s.update(rate(r, 0.05))
+    ),
+    "baseline": Subject(
+        lambda: Baseline(1.0, QUICK, 0.03), lambda s, at, r: s.learn(at * 60_000, r.random(), 1)
+    ),
+    "bounded": Subject(
+        lambda: BoundedDetector(rate_bets, 1.0, QUICK),
+        lambda s, at, r: s.update(at * 60_000, "", rate(r, 0.05), 1, True),
+    ),
+    "cost": Subject(
+        lambda: CostDetector(1.0, QUICK),
+        lambda s, at, r: (s.update(at * 60_000, f"t{at}", dollars(r), 1, True), s.outlier),
+    ),
+    "cost reference": Subject(CostReference, _reference),
+    "price source": Subject(
+        PriceSource, lambda s, at, r: s.admit(2 if r.random() < at / 300 else 0, at > 50)
+    ),
+    "version watch": Subject(VersionWatch, _watch),
+    "track": Subject(Track, _track),
+    "windows": Subject(lambda: Windows("a", "prod", "r", SignalName.COST, 10_000, 40_000), _windows),
+    "monitor": Subject(lambda: Monitor(DEFAULT_RULES[0], BoundedDetector(rate_bets, 1.0, QUICK)), _monitor),
+    "segment": Subject(lambda: SegmentMonitors("app", "prod", "chat", policy=QUICK), _segment),
+}
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+@settings(deadline=None, max_examples=12)
+@given(seed=st.integers(0, 2**32), stops=st.sets(st.integers(0, STEPS - 1), max_size=4))
+def test_restored_at_any_moment_it_goes_on_alike(name: str, seed: int, stops: set[int]) -> None:
+    make, step = SUBJECTS[name]
+    whole, pieces = make(), make()
+    one, other = Random(seed), Random(seed)
+    for at in range(STEPS):
+        if at in stops:
+            stored = orjson.dumps(pieces.snapshot())
+            pieces = make()
+            pieces.restore(orjson.loads(stored))
+            assert orjson.dumps(pieces.snapshot()) == stored
+        assert step(whole, at, one) == step(pieces, at, other), at
+    assert orjson.dumps(whole.snapshot()) == orjson.dumps(pieces.snapshot())
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_snapshot_is_a_copy(name: str) -> None:
+    make, step = SUBJECTS[name]
+    subject, random = make(), Random(1)
+    for at in range(120):
+        step(subject, at, random)
+    snapshot = subject.snapshot()
+    stored = orjson.dumps(snapshot)
+    for at in range(120, 240):
+        step(subject, at, random)
+    assert orjson.dumps(snapshot) == stored
+
+
+def test_state_is_small() -> None:
+    segment, random = SegmentMonitors("app", "prod", "chat"), Random(1)
+    for at in range(3_000):
+        _segment(segment, at % 250, random)
+    assert len(orjson.dumps(segment.snapshot())) < 120_000

@@ -1,0 +1,118 @@
+"""Cost: heavy tails, daily cycles, free requests, equal costs, and single requests that stand out."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+
+from detectors.baseline import DAY_MS, ArmingPolicy, Stage
+from detectors.cost import CostDetector
+from tests.detectors.streams import dollars
+
+POLICY = ArmingPolicy()
+
+
+def cyclic(random: Random, time: int) -> float:
+    return dollars(random, math.exp(0.25 * math.sin(2 * math.pi * time / DAY_MS)))
+
+
+def run(detector: CostDetector, random: Random, start: int, n: int, spacing: int, factor: float) -> list[int]:
+    fired = []
+    for at in range(start, start + n):
+        if detector.update(at * spacing, f"t{at}", factor * cyclic(random, at * spacing), 1, True):
+            fired.append(at)
+            detector.reset()
+    return fired
+
+
+@pytest.fixture(scope="module")
+def pinned() -> dict[str, object]:
+    detector = CostDetector(4.0, POLICY)
+    assert run(detector, Random(1), 0, 9_000, 30_000, 1.0) == []
+    assert detector.pin is not None
+    assert detector.pin.stage is Stage.PINNED
+    return detector.snapshot()
+
+
+def restored(state: dict[str, object]) -> CostDetector:
+    detector = CostDetector(4.0, POLICY)
+    detector.restore(state)
+    return detector
+
+
+def test_the_second_pin_draws_a_profile_of_the_day(pinned: dict[str, object]) -> None:
+    assert restored(pinned).note() == "pinned, 8,641 units over 3 days, by hour of the day"
+
+
+@pytest.mark.parametrize(("factor", "index"), [(1.5, 9_085), (3.0, 9_025)])
+def test_where_it_fires(pinned: dict[str, object], factor: float, index: int) -> None:
+    detector = restored(pinned)
+    assert run(detector, Random(7), 9_000, 400, 30_000, factor)[0] == index
+
+
+def test_a_cycle_alone_does_not_fire(pinned: dict[str, object]) -> None:
+    assert run(restored(pinned), Random(8), 9_000, 9_000, 30_000, 1.0) == []
+
+
+def test_a_cycle_alone_does_not_fire_a_flat_baseline_from_the_cheapest_hour() -> None:
+    detector = CostDetector(4.0, POLICY)
+    start = int(0.7 * DAY_MS) // 8_000
+    assert run(detector, Random(9), start, 20_000, 8_000, 1.0) == []
+    assert "forgives 1.64 times" in detector.note()
+
+
+def test_equal_costs_are_no_alarm_and_the_first_other_one_stands_out() -> None:
+    detector = CostDetector(4.0, POLICY)
+    assert not any(detector.update(at * 1_000, f"t{at}", 0.01, 1, True) for at in range(2_000))
+    assert not detector.outlier
+    detector.update(2_000_000, "x", 0.014, 1, True)
+    assert not detector.outlier
+    detector.update(2_001_000, "y", 0.016, 1, True)
+    assert detector.outlier
+
+
+def test_free_requests_are_units_of_zero_dollars() -> None:
+    random = Random(3)
+    detector = CostDetector(4.0, POLICY)
+    for at in range(300):
+        detector.update(at * 60_000, f"t{at}", 0.0 if at % 2 else dollars(random), 1, True)
+    assert detector.pin is not None
+    assert detector.pin.mean == pytest.approx(0.0025, rel=0.3)
+    fired = [at for at in range(400) if detector.update(at * 60_000, f"p{at}", dollars(random), 1, True)]
+    assert fired, "a broken cache makes every request a paid one"
+
+
+def test_an_all_free_segment_has_no_outliers() -> None:
+    detector = CostDetector(4.0, POLICY)
+    assert not any(detector.update(at, f"t{at}", 0.0, 1, True) for at in range(300))
+    detector.update(301, "paid", 5.0, 1, True)
+    assert not detector.outlier
+
+
+def test_outliers_are_rare_among_the_healthy_and_never_missed_at_fifty_times(
+    pinned: dict[str, object],
+) -> None:
+    detector, random = restored(pinned), Random(12)
+    healthy = big = 0
+    for at in range(20_000):
+        detector.update(9_000 * 30_000 + at * 30_000, f"t{at}", cyclic(random, at * 30_000), 1, True)
+        healthy += detector.outlier
+    for at in range(200):
+        detector.update(9_000 * 30_000, f"b{at}", 0.004 * 80, 1, True)
+        big += detector.outlier
+    assert healthy < 20
+    assert big == 200
+
+
+def test_the_sample_does_not_depend_on_the_order_of_requests() -> None:
+    random = Random(5)
+    rows = [(at * 60_000, f"t{at}", dollars(random)) for at in range(4_000)]
+    samples = []
+    for order in (rows, sorted(rows, key=lambda row: row[2])):
+        detector = CostDetector(4.0, ArmingPolicy(provisional_units=10**9))
+        for time, trace_id, cost in order:
+            detector.update(time, trace_id, cost, 1, True)
+        samples.append(sorted(detector.snapshot()["reference"]["sample"]))
+    assert samples[0] == samples[1]

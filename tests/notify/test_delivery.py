@@ -1,0 +1,236 @@
+"""One first message per incident, none lost: whatever Slack answers and wherever the process ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import streams.notify as role
+from schemas.incident import CasePreview
+from schemas.signal import Severity, Signal, SignalName
+from sinks.base import Degradable, Degrade, Delivered, LostRoot, Message, Outcome, Ref, Rejected, Unknown
+from sinks.delivery import Delivery
+from sinks.memory import MemorySink
+from sinks.outbox import Batch, Outbox
+from sinks.outbox_schema import InUse
+from sinks.samples import SAMPLES
+from sinks.slack.sandbox import Sandbox
+from streams.settings import Settings
+from tests.incident.signals import HOUR, T0, alarm, note, preview
+from tests.notify.world import Crash, Points, World
+
+STORY: list[list[Signal | CasePreview]] = [
+    [note("n1"), alarm("s1")],
+    [preview("a"), preview("b")],
+    [alarm("s2", SignalName.ESCALATION, severity=Severity.P1)],
+    [alarm("s3", onset=T0 + HOUR), preview("c")],
+]
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    async with Sandbox() as slack:
+        made = World(tmp_path, slack, STORY)
+        slack.clock = made.clock
+        monkeypatch.setattr(role, "now_ms", lambda: made.now)
+        yield made
+
+
+def assert_told_once(world: World) -> None:
+    (root,) = world.slack.roots()
+    replies = world.slack.channel.replies(root.ts)
+    assert len(replies) == 1
+    assert "Worse, now P1: escalation rate" in replies[0].body["text"]
+    latest = world.topic[-1]
+    assert [member.alarms for member in latest.members] == [2, 1]
+    assert [case.case_id for case in latest.cases] == ["a", "b", "c"]
+    assert root.body["metadata"]["event_payload"]["revision"] == latest.revision
+    assert latest.cause is not None
+    assert world.slack.pings() == []
+    assert len({incident.id for incident in world.topic}) == 1
+
+
+async def test_the_story_without_a_fault(world: World) -> None:
+    await world.live(Points())
+    assert_told_once(world)
+    assert world.fallback.posts == []
+
+
+async def test_a_restart_at_any_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """… with a history that shows a message two seconds late."""
+    counting = Points()
+    async with Sandbox() as slack:
+        first = World(tmp_path / "count", slack, STORY)
+        slack.clock = first.clock
+        monkeypatch.setattr(role, "now_ms", lambda: first.now)
+        await first.live(counting)
+    assert counting.passed > 40
+    for crash_at in range(counting.passed):
+        async with Sandbox(visible_after=2.0) as slack:
+            world = World(tmp_path / str(crash_at), slack, STORY)
+            slack.clock = world.clock
+            monkeypatch.setattr(role, "now_ms", lambda world=world: world.now)
+            with pytest.raises(Crash):
+                await world.live(Points(crash_at))
+            await world.live(Points())
+            assert_told_once(world)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ["429:7"],
+        ["429:7", "429:7", "429:30"],
+        ["500"],
+        ["500-accepted"],
+        ["drop"],
+        ["drop-accepted"],
+        ["drop-accepted", "drop-accepted", "500", "drop"],
+        ["slow:2.5"],
+        ["error:fatal_error", "429:3", "drop-accepted"],
+        ["ok", "drop-accepted", "500", "drop-accepted"],
+        ["ok", "429:5", "ok", "500-accepted"],
+        ["error:msg_blocks_too_long", "ok"],
+    ],
+)
+async def test_faults(world: World, faults: list[str]) -> None:
+    world.slack.script(*faults)
+    await world.live(Points())
+    assert_told_once(world)
+    assert not world.slack.write_faults
+
+
+async def test_a_pause_is_kept(world: World) -> None:
+    world.slack.script("429:30")
+    begun = world.now
+    await world.live(Points())
+    posts = [body for method, body in world.slack.calls if method == "chat.postMessage"]
+    assert len(posts) == 3, "one refused, one taken, one reply"
+    assert float(world.slack.roots()[0].ts) >= begun / 1000 + 30
+
+
+async def test_a_refusal_goes_to_the_fallback(world: World) -> None:
+    world.slack.channel.archived = True
+    delivery = await world.live(Points())
+    assert [message.kind.value for message in world.fallback.posts] == ["post", "reply"]
+    assert not delivery.healthy
+    assert world.slack.roots() == []
+
+
+async def test_a_p1_that_waits_is_shown_by_the_fallback_too(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path, Severity.P1)
+    sink, fallback = MemorySink([Unknown("x")] * 99), MemorySink()
+    delivery = Delivery(outbox, sink, fallback)
+    for second in range(0, 300, 2):
+        await delivery.step(1_000_000 + second * 1_000)
+    assert len(fallback.posts) == 1
+    assert sink.posts == []
+    outbox.close()
+
+
+async def test_degrading_ends_in_the_fallback(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    sink, fallback = MemorySink([Degradable("invalid_blocks")] * 2), MemorySink()
+    delivery = Delivery(outbox, sink, fallback)
+    for second in range(20):
+        await delivery.step(1_010_000 + second * 1_000)
+    assert [message.degrade for message in sink.posts] == [Degrade.TEXT_ONLY]
+    assert fallback.posts == []
+    outbox.close()
+
+
+async def test_a_strange_answer_twice_is_a_refusal(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    sink, fallback = MemorySink([Unknown("odd", strange=True)] * 2), MemorySink()
+    delivery = Delivery(outbox, sink, fallback)
+    for second in range(30):
+        await delivery.step(1_010_000 + second * 1_000)
+    assert (len(sink.posts), len(fallback.posts)) == (0, 1)
+    outbox.close()
+
+
+async def test_a_lost_message_is_posted_again_but_only_once(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    settings = Settings(state_dir=tmp_path)
+    here = Delivered(Ref("memory", "1"))
+    sink = MemorySink([here, LostRoot("message_not_found"), here, LostRoot("edit_window_closed")])
+    delivery = Delivery(outbox, sink, MemorySink())
+    for number, name in enumerate((SignalName.COST, SignalName.ESCALATION, SignalName.COST)):
+        for second in range(90):
+            await delivery.step(1_010_000 + number * 100_000 + second * 1_000)
+        await commit(settings, outbox, alarm(f"m{number}", name, onset=T0 + number))
+    for second in range(90):
+        await delivery.step(1_510_000 + second * 1_000)
+    assert len(sink.posts) == 2
+    assert outbox.rows.open_count() == 0
+    outbox.close()
+
+
+async def test_a_mistake_in_rendering_stops_no_other_alert(tmp_path: Path) -> None:
+    class Broken(MemorySink):
+        async def post(self, message: Message) -> Outcome:
+            raise ZeroDivisionError
+
+    outbox = await stored(tmp_path)
+    fallback = MemorySink()
+    delivery = Delivery(outbox, Broken(), fallback)
+    for second in range(10):
+        await delivery.step(1_010_000 + second * 1_000)
+    assert len(fallback.posts) == 1
+    outbox.close()
+
+
+async def test_refires_are_one_edit_a_minute(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    settings = Settings(state_dir=tmp_path)
+    sink = MemorySink()
+    delivery = Delivery(outbox, sink, MemorySink())
+    now = 1_010_000
+    await delivery.step(now)
+    for second in range(240):
+        await commit(settings, outbox, alarm(f"r{second}", onset=T0 + second), now + second * 1_000)
+        await delivery.step(now + second * 1_000)
+    assert len(sink.posts) == 1
+    assert len(sink.edits) == 3
+    assert sink.replies == []
+    outbox.close()
+
+
+async def test_one_owner_and_nothing_after_a_failed_transaction(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    with pytest.raises(InUse):
+        Outbox.open(tmp_path / "notify.sqlite")
+    half_way = Batch(absorbed=["x"], incidents=[SAMPLES["cost"].model_copy(update={"members": ()})])
+    with pytest.raises(ValueError, match="empty"):
+        outbox.commit(half_way, 1)
+    assert outbox.seen(["x"]) == set()
+    assert outbox.db.execute("select count(*) from incidents").fetchone()[0] == 1
+    outbox.close()
+    Outbox.open(tmp_path / "notify.sqlite").close()
+
+
+async def test_rejection_of_the_root_leaves_nothing_waiting(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    delivery = Delivery(outbox, MemorySink([Rejected("token_revoked")]), MemorySink())
+    await delivery.step(1_010_000)
+    await commit(Settings(state_dir=tmp_path), outbox, alarm("m", SignalName.COST))
+    await delivery.step(1_020_000)
+    assert outbox.rows.open_count() == 0
+    outbox.close()
+
+
+async def stored(folder: Path, severity: Severity = Severity.P2) -> Outbox:
+    """An outbox that owes the first message of one incident."""
+    outbox = Outbox.open(folder / "notify.sqlite")
+    await commit(Settings(state_dir=folder), outbox, alarm("s1", severity=severity))
+    return outbox
+
+
+async def commit(settings: Settings, outbox: Outbox, signal: Signal, now: int = 1_000_000) -> None:
+    async def publish(_: object) -> None:
+        """The topic is another test's business."""
+
+    notify = role.Notify(settings, outbox, publish)
+    outbox.commit(notify._reduce([signal]), now)

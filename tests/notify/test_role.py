@@ -1,0 +1,255 @@
+"""The notify role: what it does with each record, and the whole of it on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from pydantic import SecretStr
+
+from schemas.base import Record
+from schemas.codec import encode
+from schemas.command import Command, Verb
+from schemas.effect import EffectKind, NotifyReason
+from schemas.incident import Incident, IncidentState
+from schemas.signal import RollingReport, SignalName, WindowStat
+from schemas.topics import CASE_PREVIEWS, COMMANDS, INCIDENTS, SIGNALS, Topic
+from sinks import words
+from sinks.base import Message
+from sinks.memory import MemorySink
+from sinks.outbox import Outbox
+from sinks.slack.limits import OURS, problems
+from sinks.slack.render import render
+from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
+from streams import notify as role
+from streams.settings import Settings
+from streams.topics import ensure_topics
+from tests.incident.signals import MODEL, T0, alarm, note, preview
+from tests.notify.world import record
+
+WINDOW = WindowStat(
+    app="a", environment="e", route="r", signal=SignalName.COST, start=0, end=1, n=1, total=1.0
+)
+REPORT = RollingReport(partition=0, position=1, watermark=None, counters={})
+
+
+class Told:
+    """The topic ``incidents`` that may be down."""
+
+    def __init__(self) -> None:
+        self.incidents: list[Incident] = []
+        self.down = False
+
+    async def publish(self, incidents: Sequence[Incident]) -> None:
+        if self.down:
+            raise ConnectionError("no broker")
+        self.incidents += incidents
+
+
+@pytest.fixture
+async def made(tmp_path: Path) -> AsyncIterator[tuple[role.Notify, Outbox, Told]]:
+    outbox, told = Outbox.open(tmp_path / "notify.sqlite"), Told()
+    yield role.Notify(Settings(state_dir=tmp_path), outbox, told.publish), outbox, told
+    outbox.close()
+
+
+def stored(outbox: Outbox) -> list[Incident]:
+    return [
+        Incident.model_validate_json(row["body"]) for row in outbox.db.execute("select body from incidents")
+    ]
+
+
+async def test_only_alarms_notes_previews_and_commands_count(made: tuple[role.Notify, Outbox, Told]) -> None:
+    notify, outbox, told = made
+    await notify.handle([record(WINDOW), record(REPORT), record(note("n1")), record(preview("a"))])
+    assert stored(outbox) == []
+    await notify.handle([record(alarm("s1"))])
+    (incident,) = stored(outbox)
+    assert incident.cause == MODEL
+    assert [case.case_id for case in incident.cases] == ["a"]
+    ack = Command(id="c", incident_id=incident.id, verb=Verb.ACK, actor="dana", time=T0)
+    lost = ack.model_copy(update={"id": "d", "incident_id": "nobody"})
+    await notify.handle([record(ack), record(lost)])
+    assert stored(outbox)[0].state is IncidentState.ACKED
+    assert [one.revision for one in told.incidents] == [1, 2]
+    assert notify.counts["not_an_alarm"] == 2
+    assert notify.counts["unknown_incident"] == 1
+
+
+async def test_undecodable_records_are_named_and_skipped(
+    made: tuple[role.Notify, Outbox, Told], caplog: pytest.LogCaptureFixture
+) -> None:
+    notify, outbox, _ = made
+    bad = ConsumerRecord("signals", 3, 42, 0, 0, b"k", b'{"secret": 1}', None, 1, 1, ())
+    with caplog.at_level(logging.ERROR):
+        await notify.handle([bad, record(alarm("s1"))])
+    assert notify.counts["undecodable"] == 1
+    assert "'signals', 3, 42" in caplog.text
+    assert "secret" not in caplog.text
+    assert len(stored(outbox)) == 1
+
+
+async def test_what_the_topic_missed_is_told_later(made: tuple[role.Notify, Outbox, Told]) -> None:
+    notify, outbox, told = made
+    told.down = True
+    with pytest.raises(ConnectionError):
+        await notify.handle([record(alarm("s1"))])
+    told.down = False
+    await notify.handle([record(alarm("s1"))])
+    assert [one.revision for one in told.incidents] == [1]
+    assert outbox.unpublished() == []
+
+
+async def test_redelivery_owes_nothing_new(made: tuple[role.Notify, Outbox, Told]) -> None:
+    notify, outbox, _ = made
+    batch = [record(one) for one in (note("n1"), alarm("s1"), preview("a"), alarm("s2", SignalName.COST))]
+    await notify.handle(batch)
+    rows = [tuple(row) for row in outbox.db.execute("select * from outbox")]
+    before = stored(outbox)
+    await notify.handle(batch)
+    assert [tuple(row) for row in outbox.db.execute("select * from outbox")] == rows
+    assert stored(outbox) == before
+
+
+async def test_three_cases_end_the_wait(
+    made: tuple[role.Notify, Outbox, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify, outbox, _ = made
+    monkeypatch.setattr(role, "now_ms", lambda: 1_000)
+    await notify.handle([record(alarm("s1"))])
+    assert outbox.rows.due(1_000) == []
+    await notify.handle([record(preview(case)) for case in "abc"])
+    assert len(outbox.rows.due(1_000)) == 1
+
+
+async def test_a_change_that_pages_has_no_numbers_and_still_an_alert(
+    made: tuple[role.Notify, Outbox, Told],
+) -> None:
+    notify, outbox, _ = made
+    await notify.handle([record(alarm("s1", SignalName.SERVED_MODEL, cause=MODEL, n=1))])
+    (incident,) = stored(outbox)
+    assert (incident.value, incident.baseline) == (None, None)
+    assert words.headline(incident) == (
+        "P2 · served model on support-bot changed lumen-1 → lumen-2 at 09:05 UTC."
+    )
+    message = Message("o", EffectKind.POST, NotifyReason.FIRST, incident)
+    assert problems(render(message), OURS) == []
+
+
+async def produce(brokers: str, settings: Settings, *sent: tuple[Topic, str, Record]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=brokers)
+    await producer.start()
+    for topic, key, value in sent:
+        await producer.send_and_wait(settings.topic(topic), encode(value), key=key.encode())
+    await producer.stop()
+
+
+async def until(condition: object, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - Slack tells nobody
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(role.run(settings, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 15)
+
+
+@pytest.mark.kafka
+async def test_the_role_on_kafka(kafka: str, tmp_path: Path) -> None:
+    """Signals in, one Slack thread and revisions out; a restart and a redelivery tell nothing twice."""
+    async with Sandbox() as slack:
+        settings = Settings(
+            brokers=kafka,
+            topic_prefix=f"notify-{uuid.uuid4().hex[:8]}-",
+            partitions=2,
+            state_dir=tmp_path,
+            slack_token=SecretStr(TOKEN),
+            slack_channel=CHANNEL,
+            slack_url=slack.url,
+            group_wait_seconds=0.5,
+        )
+        await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, INCIDENTS))
+        first = alarm("s1")
+        await produce(
+            kafka,
+            settings,
+            (SIGNALS, first.app, WINDOW),
+            (SIGNALS, first.app, note("n1")),
+            (SIGNALS, first.app, first),
+            (CASE_PREVIEWS, first.app, preview("a")),
+        )
+        async with running(settings):
+            await until(lambda: slack.roots())
+            (root,) = slack.roots()
+            incident_id = root.body["metadata"]["event_payload"]["incident_id"]
+        await produce(
+            kafka,
+            settings,
+            (SIGNALS, first.app, first),
+            (SIGNALS, first.app, alarm("s2", SignalName.ESCALATION)),
+            (
+                COMMANDS,
+                incident_id,
+                Command(id="c", incident_id=incident_id, verb=Verb.ACK, actor="d", time=T0),
+            ),
+        )
+        slack.script("drop-accepted")
+        async with running(settings):
+            await until(lambda: slack.channel.replies(root.ts) and "ACKED" in str(root.body["blocks"]))
+        assert len(slack.roots()) == 1
+        assert len(slack.channel.replies(root.ts)) == 1
+        assert slack.pings() == []
+        told = await consumed(kafka, settings.topic(INCIDENTS), incident_id)
+    assert told[-1].state is IncidentState.ACKED
+    assert len(told[-1].members) == 2
+    assert [one.revision for one in told] == sorted({one.revision for one in told})
+
+
+@pytest.mark.kafka
+async def test_a_stop_sends_what_only_waits_for_cases(kafka: str, tmp_path: Path) -> None:
+    settings = Settings(
+        brokers=kafka,
+        topic_prefix=f"notify-{uuid.uuid4().hex[:8]}-",
+        partitions=1,
+        state_dir=tmp_path,
+        group_wait_seconds=3600,
+    )
+    await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, INCIDENTS))
+    await produce(kafka, settings, (SIGNALS, "support-bot", alarm("s1")))
+    sink, stop = MemorySink(), asyncio.Event()
+    task = asyncio.create_task(role.run(settings, stop, sink))
+    await consumed(kafka, settings.topic(INCIDENTS), None)
+    stop.set()
+    await asyncio.wait_for(task, 15)
+    assert len(sink.posts) == 1
+
+
+async def consumed(brokers: str, topic: str, incident_id: str | None) -> list[Incident]:
+    """What the topic holds, once it holds anything."""
+    reader = AIOKafkaConsumer(topic, bootstrap_servers=brokers, auto_offset_reset="earliest")
+    await reader.start()
+    found: list[Incident] = []
+    try:
+        async with asyncio.timeout(20):
+            while not found:
+                batches = await reader.getmany(timeout_ms=500)
+                found += [
+                    Incident.model_validate_json(one.value) for batch in batches.values() for one in batch
+                ]
+    finally:
+        await reader.stop()
+    assert all(incident_id in (None, one.id) for one in found)
+    return found

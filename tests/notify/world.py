@@ -1,0 +1,151 @@
+"""One process life of notify after another, over one file, one Slack and one clock that never sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from aiokafka import ConsumerRecord
+from pydantic import BaseModel
+
+from schemas.codec import encode
+from schemas.incident import CasePreview, Incident
+from schemas.signal import Signal
+from sinks.base import Found, Message, Outcome, Ref, Sink
+from sinks.delivery import Delivery
+from sinks.memory import MemorySink
+from sinks.outbox import Outbox
+from sinks.slack.client import SlackSink
+from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
+from streams.notify import Notify
+from streams.settings import Settings
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Points:
+    """Numbers the places where a process may end; it ends at ``crash_at``."""
+
+    crash_at: int | None = None
+    passed: int = 0
+
+    def pass_by(self) -> None:
+        at, self.passed = self.passed, self.passed + 1
+        if at == self.crash_at:
+            self.crash_at = None
+            raise Crash
+
+
+class CrashingOutbox(Outbox):
+    """Ends the process before or after any transaction."""
+
+    points = Points()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.points.pass_by()
+        with super().transaction():
+            yield
+        self.points.pass_by()
+
+
+class CrashingSink:
+    """Ends the process before or after any call: after it, the receiver has the message and we don't know."""
+
+    def __init__(self, sink: Sink, points: Points) -> None:
+        self.sink, self.points = sink, points
+        self.name = sink.name
+
+    async def _between(self, call: Any) -> Any:
+        try:
+            self.points.pass_by()
+        except Crash:
+            call.close()
+            raise
+        answer = await call
+        self.points.pass_by()
+        return answer
+
+    async def post(self, message: Message) -> Outcome:
+        return cast(Outcome, await self._between(self.sink.post(message)))
+
+    async def edit(self, message: Message, ref: Ref) -> Outcome:
+        return cast(Outcome, await self._between(self.sink.edit(message, ref)))
+
+    async def reply(self, message: Message, root: Ref) -> Outcome:
+        return cast(Outcome, await self._between(self.sink.reply(message, root)))
+
+    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+        return await self.sink.find(outbox_id, since, root)
+
+    async def close(self) -> None:
+        await self.sink.close()
+
+
+def record(value: BaseModel, offset: int = 0) -> ConsumerRecord:
+    """``value`` as Kafka would hand it over."""
+    topic = "case-previews" if isinstance(value, CasePreview) else "signals"
+    topic = (
+        topic if isinstance(value, Signal | CasePreview) or "type" in type(value).model_fields else "commands"
+    )
+    return ConsumerRecord(topic, 0, offset, 0, 0, b"k", encode(value), None, 1, 1, ())
+
+
+@dataclass
+class World:
+    """What outlives a process: the file, Slack, the clock, the topic, and how far offsets were committed."""
+
+    folder: Path
+    slack: Sandbox
+    batches: Sequence[Sequence[BaseModel]]
+    now: int = 1_772_360_000_000
+    committed: int = 0
+    topic: list[Incident] = field(default_factory=list)
+    fallback: MemorySink = field(default_factory=MemorySink)
+
+    def clock(self) -> float:
+        return self.now / 1000
+
+    async def live(self, points: Points) -> Delivery:
+        """One life: absorb the batches that are left, deliver all that is owed; :class:`Crash` ends it."""
+        settings = Settings(state_dir=self.folder, group_wait_seconds=1)
+        CrashingOutbox.points = Points()
+        outbox = CrashingOutbox.open(self.folder / "notify.sqlite")
+        # A process ends here, not a machine: without syncing, the test is five times as fast.
+        outbox.db.execute("pragma synchronous = off")
+        CrashingOutbox.points = points
+
+        async def publish(incidents: Sequence[Incident]) -> None:
+            points.pass_by()
+            self.topic += incidents
+            points.pass_by()
+
+        sink = CrashingSink(SlackSink(TOKEN, CHANNEL, self.slack.url, 2), points)
+        delivery = Delivery(outbox, sink, self.fallback)
+        notify = Notify(settings, outbox, publish)
+        try:
+            await notify.publish_owed()
+            delivery.recover(self.now)
+            while self.committed < len(self.batches):
+                await notify.handle([record(one) for one in self.batches[self.committed]])
+                points.pass_by()
+                self.committed += 1
+                await self.drain(delivery, 45)
+            await self.drain(delivery, 300)
+            return delivery
+        finally:
+            outbox.close()
+
+    async def drain(self, delivery: Delivery, seconds: int) -> None:
+        """Let time pass, a second at a time."""
+        for _ in range(seconds):
+            if not delivery.outbox.rows.open_count():
+                break
+            await delivery.step(self.now)
+            self.now += 1_000

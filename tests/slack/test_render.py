@@ -1,0 +1,117 @@
+"""What an alert says: golden files, and what must hold for every alert."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from schemas.effect import EffectKind, NotifyReason
+from schemas.incident import IncidentState
+from schemas.signal import Cause
+from sinks import words
+from sinks.actions import first_action
+from sinks.base import Degrade, Message
+from sinks.samples import SAMPLES
+from sinks.slack.limits import OURS, SLACK, problems
+from sinks.slack.render import render
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def message(kind: str, **rest: object) -> Message:
+    return Message("outbox-1", EffectKind.POST, NotifyReason.FIRST, SAMPLES[kind], **rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_golden(kind: str) -> None:
+    """GLEANER_WRITE_GOLDEN=1 writes them anew; then read them, as somebody would who was woken by them."""
+    path = GOLDEN / f"{kind}.json"
+    payload = json.dumps(render(message(kind)), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("GLEANER_WRITE_GOLDEN"):
+        path.write_text(payload, encoding="utf-8")
+    assert payload == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("degrade", list(Degrade))
+def test_every_form_is_within_our_own_limits(kind: str, degrade: Degrade) -> None:
+    payload = render(message(kind, degrade=degrade))
+    assert problems(payload, OURS) == []
+    assert bool(payload["blocks"]) == (degrade is not Degrade.TEXT_ONLY)
+    assert ("rich_text" in json.dumps(payload["blocks"])) == (degrade is Degrade.FULL)
+
+
+def test_the_lock_screen_line_is_enough() -> None:
+    assert words.headline(SAMPLES["faithfulness"]) == (
+        "P2 · faithfulness on billing-assistant fell 0.92 → 0.80 since 09:05 UTC, mostly served model"
+        " lumen-2-2026-02."
+    )
+    assert words.headline(SAMPLES["escalation"]).endswith("rose 3.9% → 9.1% since 09:14 UTC, cause unknown.")
+    assert "cost per request on billing-assistant rose $0.0053 → $0.0079" in words.headline(SAMPLES["cost"])
+
+
+def test_long_names_give_way_and_numbers_never() -> None:
+    long = SAMPLES["cost"].model_copy(
+        update={
+            "app": "the-very-long-named-" * 10,
+            "environment": "staging-" * 10,
+            "cause": Cause(dimension="served_model", previous="x" * 200, current="y" * 200),
+        }
+    )
+    line = words.headline(long)
+    assert len(line) <= words.LOCK_SCREEN
+    assert "$0.0053 → $0.0079 since 09:07 UTC, likely served model yyyyyyy" in line
+
+
+def test_an_onset_of_yesterday_carries_its_date() -> None:
+    late = SAMPLES["cost"].model_copy(update={"detected_at": SAMPLES["cost"].onset + 86_400_000})
+    assert "since 1 Mar 09:07 UTC" in words.headline(late)
+
+
+def test_a_cause_is_claimed_only_as_surely_as_it_is_known() -> None:
+    known, near, none = (
+        " ".join(words.why(SAMPLES[kind])) for kind in ("faithfulness", "cost", "escalation")
+    )
+    assert "explains 82% of the move; first seen 2 min before the estimated onset" in known
+    assert "Consistent with served model lumen-2-2026-01 → lumen-2-2026-02" in near
+    assert none == "Nothing that Gleaner compares explains it. Ruled out: served model, prompt version."
+
+
+def test_the_state_is_in_the_verdict() -> None:
+    acked = SAMPLES["cost"].model_copy(update={"state": IncidentState.ACKED, "acked_by": "dana"})
+    assert words.standing(acked) == "P3 · ACKED by dana"
+    assert words.headline(acked).startswith("P3 acked · ")
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize(
+    "dimension",
+    ["served_model", "prompt_version", "index_version", "release", "document", "user_id", "tool", None],
+)
+def test_every_cause_has_one_first_action(kind: str, dimension: str | None) -> None:
+    for previous in ("old", None):
+        cause = Cause(dimension=dimension, previous=previous, current="new") if dimension else None
+        action = first_action(SAMPLES[kind].model_copy(update={"cause": cause}))
+        assert 20 < len(action) < 300
+        assert "None" not in action
+
+
+def test_limits_see_what_the_sdk_misses() -> None:
+    section = {"type": "section", "block_id": "a", "text": {"type": "mrkdwn", "text": "x"}}
+    header = {"type": "header", "text": {"type": "mrkdwn", "text": "x"}}
+    fields = {"type": "section", "fields": [{"type": "mrkdwn", "text": "x" * 2_001}]}
+    for blocks, what in (
+        ([section, section], "twice"),
+        ([header], "plain_text"),
+        ([fields], "2001 characters"),
+        ([section | {"colour": "red"}], "unknown key"),
+        ([{"type": "alarm"}], "unknown"),
+        ([section | {"text": {"type": "mrkdwn", "text": " "}}], "missing"),
+        ([{"type": "divider"}] * 51, "51 blocks"),
+    ):
+        found = problems({"text": "t", "blocks": blocks}, SLACK)
+        assert any(what in one for one in found), (what, found)
+    assert problems({"blocks": []}) == ["/text: missing"]
