@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from math import log10
 from typing import Any, NamedTuple, Protocol
 
-from detectors.attribution import Verdict, attribute
+from detectors.attribution import LEAST_UNITS, Verdict, attribute
 from detectors.baseline import Pin
 from detectors.changes import Change
+from detectors.contrast import worse
 from detectors.rules import Rule
-from detectors.track import Track, Unit
+from detectors.track import Track, Unit, Window
 from schemas.observation import Profile
 
 EXAMPLES = 3
+SUSPECT = 0.05
+"""Error at which the units since a recorded change count as worse than those before it."""
 QUIET_UNITS = 10_000
 """Units without a further alarm after which an alarm closes, if their mean is back to normal."""
 
@@ -112,7 +115,10 @@ class Monitor:
         units, change_point = detector.since_reset()
         if units - change_point < rule.min_units:
             return None
+        changes = tuple(changes)
         window = track.window(change_point)
+        if not self.open:
+            window = _from_a_change(track, window, changes, pin.mean)
         alarm = None
         if window.value - pin.mean >= rule.min_effect or rule.min_effect == 0.0:
             alarm = Alarm(
@@ -170,6 +176,28 @@ class Monitor:
         self.pin = self.detector.pin
         self.open = state["open"]
         self._held = state["held"]
+
+
+def _from_a_change(track: Track, window: Window, changes: tuple[Change, ...], normal: float) -> Window:
+    """Move the onset back to a recorded change, where the units in between look like those of the alarm.
+
+    The change point of a slow alarm is hours late: it marks where the evidence that happened to suffice
+    began. If the units between a recorded change and that point are worse than those before the change
+    (at 5 %: a recorded change is a suspect already), and by at least half of the whole move, the change is where it began. The earliest such
+    change wins. Heuristic; it cannot look further back than the units remembered (about 1,300).
+    """
+    for change in sorted(changes, key=lambda change: change.time):
+        if change.time >= window.onset:
+            break
+        since = track.window_since(change.time)
+        between = [unit[1] for unit in since.after if unit[0] < window.onset]
+        before = [unit[1] for unit in since.before]
+        if len(between) < LEAST_UNITS or len(before) < LEAST_UNITS or since.n == 0:
+            continue
+        excess = sum(between) / len(between) - normal
+        if excess >= 0.5 * (since.value - normal) and worse(between, before) < SUSPECT:
+            return since
+    return window
 
 
 def _worst(after: list[Unit], normal: float) -> tuple[str, ...]:

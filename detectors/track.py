@@ -96,6 +96,21 @@ class Track:
         n = self.n - at
         return Window(onset, n, (self._total - total) / n, self._before([], onset), ring)
 
+    def window_since(self, time: int) -> Window:
+        """What lies before a point in time and from it on, by the units remembered one by one.
+
+        Further back than the ring a remembered unit stands for the eight that it was taken from, in ``n``
+        and ``value`` alike. ``n`` is 0 where nothing is remembered from before ``time``.
+        """
+        ring, history = list(self._ring), list(self._history)
+        after, old = [u for u in ring if u[0] >= time], [u for u in history if u[0] >= time]
+        before = [u for u in history + ring if u[0] < time]
+        n = len(after) + STRIDE * len(old)
+        if not before or not n:
+            return Window(time, 0, 0.0, before, old + after)
+        total = sum([u[1] for u in after]) + STRIDE * sum([u[1] for u in old])
+        return Window((old + after)[0][0], n, total / n, before, old + after)
+
     def _before(self, ring: list[Unit], onset: int | None = None) -> list[Unit]:
         if self._good is not None:
             return self._good

@@ -195,11 +195,15 @@ class StoreWork:
             )
 
     async def _publish(self) -> None:
+        """A snapshot that fails (a full disk) is tried again when the next is due; storing goes on."""
         began = time.monotonic()
-        await self._in_thread(lambda: self.owner.publish(time.time_ns() // 1_000_000))
+        try:
+            await self._in_thread(lambda: self.owner.publish(time.time_ns() // 1_000_000))
+            self.snapshots += 1
+        except Exception:
+            log.exception("store: no snapshot was published, readers keep the former one")
         self.published_at = time.monotonic()
         self.publish_took = self.published_at - began
-        self.snapshots += 1
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.thread, work)

@@ -9,9 +9,10 @@ import pytest
 from detectors.attribution import Verdict, attribute
 from detectors.changes import Change
 from detectors.contrast import fisher, rank_sum, worse
+from detectors.segment import SegmentMonitors
 from detectors.track import Unit
-from schemas.observation import Profile
-from schemas.signal import Cause
+from schemas.observation import PriceStatus, Profile
+from schemas.signal import Cause, Signal
 from tests.detectors.streams import HEALTHY, badness, dollars, rate
 
 NEW = HEALTHY._replace(prompt_version="v7")
@@ -164,3 +165,23 @@ def test_contrasts_keep_their_level() -> None:
             worse([badness(random, 0.2) for _ in range(8)], [badness(random, 0.2) for _ in range(60)]) < 0.01
         )
     assert hits <= 35
+
+
+def test_a_slow_alarm_is_traced_back_to_the_recorded_change() -> None:
+    """The change point of a slow shift is late; the units since the recorded change say when it began."""
+    rng = Random(5)
+    segment = SegmentMonitors("app", "prod", "chat")
+    signals: list[Signal] = []
+    old, new = Profile(model="m", served_model="a"), Profile(model="m", served_model="b")
+    changed = 0
+    for at in range(2_000):
+        profile, rate = (old, 0.02) if at < 1_000 else (new, 0.07)
+        time = at * 60_000
+        changed = changed or (time if at == 1_000 else 0)
+        segment.on_trace(time, f"t{at}", profile, None, None, PriceStatus.NO_USAGE, 1)
+        signals += segment.on_conversation(time, f"t{at}", profile, None, rng.random() < rate, 1)
+    assert signals
+    assert signals[0].detected_at > changed
+    assert abs(signals[0].onset - changed) <= 30 * 60_000
+    assert signals[0].cause is not None
+    assert (signals[0].cause.dimension, signals[0].cause.current) == ("served_model", "b")
