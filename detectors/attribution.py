@@ -29,6 +29,8 @@ LEAST_SHARE = 0.5
 """Part of the move that a cause must account for."""
 SIGNIFICANCE = 0.01
 """Error of the contrast over all candidates together (Bonferroni)."""
+TAKEN_OVER = 0.9
+"""Part of the units since the onset that a value must have to count as having replaced the others."""
 VETO_UNITS = 8
 """Earlier units of a new value that must look like the later ones."""
 
@@ -64,6 +66,9 @@ def attribute(
     - the others since the onset have not moved half as far themselves;
     - being new, it was not already there, and harmless, before the onset.
 
+    A value whose arrival was recorded needs no test where it has replaced the others at the onset: it has
+    nine in ten of the units since and none before.
+
     A value that covers everything before and after has nobody to be compared with, and explains nothing.
     Of several that explain as much, the narrowest is named; of several on the same units, the one with
     the recorded change nearest to the onset, then by ``ORDER``.
@@ -94,12 +99,37 @@ def attribute(
             if share >= LEAST_SHARE:
                 candidates.append(_Slice(dimension, value, late, min(share, 1.0), grown))
     level = SIGNIFICANCE / max(tested, 1)
+    changes = tuple(changes)
+    recorded = {(change.dimension, change.current) for change in changes}
     causes = [
         candidate
         for candidate in candidates
-        if _stands_out(candidate, dimensions, before, after, everyone, normal, level)
+        if (
+            (candidate.dimension, candidate.value) in recorded
+            and _took_over(candidate, dimensions, before, after, normal)
+        )
+        or _stands_out(candidate, dimensions, before, after, everyone, normal, level)
     ]
-    return Verdict(_choose(causes, dimensions, before, tuple(changes), onset), ruled_out)
+    return Verdict(_choose(causes, dimensions, before, changes, onset), ruled_out)
+
+
+def _took_over(
+    candidate: _Slice,
+    dimensions: dict[str, dict[str, tuple[int, int]]],
+    before: list[Unit],
+    after: list[Unit],
+    normal: float,
+) -> bool:
+    """Whether a value whose arrival was recorded has replaced the others just where the move begins.
+
+    It has (nearly) all units since the onset and none before, and those before were not bad yet. That the
+    units since are worse than normal is what the detector has just shown, on far more units than are
+    remembered; a second test against the few remembered ones would only lose power.
+    """
+    early, late = dimensions[candidate.dimension][candidate.value]
+    if early or late.bit_count() < TAKEN_OVER * len(after) or len(before) < LEAST_UNITS:
+        return False
+    return _mean_excess(before, normal) <= 0.5 * _mean_excess(after, normal)
 
 
 def _stands_out(

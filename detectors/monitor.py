@@ -183,8 +183,9 @@ def _from_a_change(track: Track, window: Window, changes: tuple[Change, ...], no
 
     The change point of a slow alarm is hours late: it marks where the evidence that happened to suffice
     began. If the units between a recorded change and that point are worse than those before the change
-    (at 5 %: a recorded change is a suspect already), and by at least half of the whole move, the change is where it began. The earliest such
-    change wins. Heuristic; it cannot look further back than the units remembered (about 1,300).
+    (at 5 %: a recorded change is a suspect already), and by at least half of the whole move, the change
+    is where it began. The earliest such change wins. Heuristic; it cannot look further back than the
+    units remembered (about 1,300).
     """
     for change in sorted(changes, key=lambda change: change.time):
         if change.time >= window.onset:
