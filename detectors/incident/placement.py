@@ -18,7 +18,7 @@ class Fit(StrEnum):
     SAME_CAUSE = "same_cause"
     SAME_ONSET = "same_onset"
     SAME_ROUTE = "same_route"
-    """Nothing explains the alarm, and its route is already the subject of an open incident."""
+    """An open incident of the alarm's route, where nothing explains the one or the other."""
     NONE = "none"
 
 
@@ -56,8 +56,9 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
 
     A rule that fires again on its route while its incident is open is the same shift going on, whatever
     onset it now estimates. Otherwise the same cause decides, then the nearest onset within the window,
-    and last, for an alarm that nothing explains, the open incident of its own route: a slow signal's onset
-    is found hours late, and a second page "cause unknown" about what is being worked on helps nobody.
+    and last, where nothing explains the alarm or the incident, the open incident of its own route: a slow
+    signal's onset is found hours late, and of two pages about one route, one of them "cause unknown", the
+    second helps nobody. If the alarm brings the cause, the incident takes it over.
     Misleads where two unrelated regressions begin within the window, or the second one is unexplained:
     they are shown as one, as a member of its own with its own onset and numbers.
     """
@@ -73,7 +74,9 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
             rank, fit = 1, Fit.SAME_CAUSE
         elif distance <= policy.window_ms:
             rank, fit = 2, Fit.SAME_ONSET
-        elif key is None and any(member.route == alarm.route for member in incident.members):
+        elif (key is None or _causes(incident) == {None}) and any(
+            member.route == alarm.route for member in incident.members
+        ):
             rank, fit = 3, Fit.SAME_ROUTE
         else:
             continue

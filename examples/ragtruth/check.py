@@ -1,6 +1,6 @@
 """Holds what Gleaner stored against what the converter knows to be true.
 
-    python examples/ragtruth/check.py traffic --store gleaner-data/store.duckdb
+    python -m examples.ragtruth.check traffic --store gleaner-data/store.duckdb
 
 Reads ``expected.json`` and ``traces.jsonl`` of the converter and the store's latest snapshot, and
 computes the failing traces on its own: thumbs-down and escalations from the labels, low scores by

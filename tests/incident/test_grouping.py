@@ -53,6 +53,10 @@ def test_an_unexplained_alarm_joins_the_open_incident_of_its_route_and_no_other(
     board.absorb(alarm("s1"))
     step = board.absorb(alarm("s2", SignalName.ESCALATION, onset=T0 + 13 * HOUR, cause=None))
     assert step.verdict is Verdict.JOINED_BY_ROUTE
+    explained = Board()
+    explained.absorb(alarm("e1", SignalName.ESCALATION, onset=T0 + 13 * HOUR, cause=None))
+    (joined,) = explained.absorb(alarm("e2", onset=T0, detected_at=T0 + HOUR, cause=MODEL)).incidents
+    assert (joined.signal, joined.onset, joined.cause) == (SignalName.FAITHFULNESS, T0, MODEL)
     elsewhere = alarm("s3", SignalName.COST, onset=T0 + 13 * HOUR, cause=None, route="/email")
     assert board.absorb(elsewhere).verdict is Verdict.OPENED
 
@@ -61,7 +65,7 @@ def test_an_onset_within_the_window_joins_and_one_outside_does_not() -> None:
     near = alarm("s2", SignalName.COST, onset=T0 + 30 * MINUTE)
     other = Cause(dimension="index_version", previous="a", current="b")
     far = alarm("s3", SignalName.ESCALATION, onset=T0 + 31 * MINUTE, cause=other)
-    incidents = group([alarm("s1"), near, far])
+    incidents = group([alarm("s1", cause=MODEL), near, far])
     assert [[member.signal_id for member in incident.members] for incident in incidents] == [
         ["s1", "s2"],
         ["s3"],
