@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -99,13 +100,16 @@ def embedded_broker(state_dir: Path) -> Iterator[dict[str, str]]:
             if child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the embedded broker did not start: see the lines above")
             time.sleep(0.05)
-        yield {
+        environment = {
             "GLEANER_BROKERS": address_file.read_text(),
             "GLEANER_EMBEDDED": "true",
             "GLEANER_STREAM_ID": uuid.uuid4().hex,
-            "GLEANER_STATE_DIR": str(state_dir),
+            "GLEANER_STATE_DIR": str(state_dir.absolute()),
             "GLEANER_SESSION_TIMEOUT_MS": "6000",
         }
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+        (state_dir / "env").write_text(exports)
+        yield environment
     finally:
         child.terminate()
         child.wait(10)
@@ -121,6 +125,7 @@ def run_up(settings: Settings, embedded: bool) -> int:
         if embedded:
             environment = stack.enter_context(embedded_broker(settings.state_dir))
             print(f"broker at {environment['GLEANER_BROKERS']}", flush=True)
+            print(f"in another terminal: . {settings.state_dir / 'env'}", flush=True)
         group = Group(environment)
         ended: Exit | None = None
         try:

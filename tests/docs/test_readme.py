@@ -1,0 +1,110 @@
+"""What the README tells a newcomer to type works, with the events that it shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.make_reference import commands
+from streams.cli import app
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+GLEANER = [sys.executable, "-P", "-m", "streams.cli"]
+
+
+def shell_lines() -> list[str]:
+    return [
+        line.split("  #")[0].strip()
+        for kind, text in BLOCKS
+        if not kind
+        for line in text.splitlines()
+        if re.match(r"(\.venv/bin/)?gleaner ", line)
+    ]
+
+
+def events() -> list[dict[str, object]]:
+    return [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+
+
+def run(line: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    arguments = shlex.split(line)[1:]
+    return subprocess.run(
+        [*GLEANER, *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    names = {name for name, _ in commands(app)}
+    for line in shell_lines():
+        words = shlex.split(line)
+        known = {" ".join(["gleaner", *words[1 : 1 + n]]) for n in (1, 2)}
+        assert known & names, line
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    trace, feedback = events()
+    (tmp_path / "traces.jsonl").write_text(json.dumps(trace) + "\n")
+    (tmp_path / "feedback.jsonl").write_text(json.dumps(feedback) + "\n")
+    return tmp_path
+
+
+def test_replay_cases_and_sql(folder: Path) -> None:
+    lines = [line for line in shell_lines() if "replay.duckdb" in line]
+    assert len(lines) == 3
+    for line in lines:
+        done = run(line, folder, {})
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert "support-bot" in done.stdout
+
+
+@pytest.fixture
+def up(folder: Path) -> Iterator[dict[str, str]]:
+    """`gleaner up --embedded`, and the environment that it tells the other terminal to take."""
+    assert ".venv/bin/gleaner up --embedded" in shell_lines()
+    env_file = folder / "gleaner-data" / "env"
+    child = subprocess.Popen([*GLEANER, "up", "--embedded"], cwd=folder, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not env_file.exists():
+            assert child.poll() is None, "gleaner up ended"
+            assert time.monotonic() < deadline, "gleaner up did not write its env file"
+            time.sleep(0.1)
+        pairs = re.findall(r"export (\w+)=(.*)", env_file.read_text())
+        yield {name: shlex.split(value)[0] for name, value in pairs}
+    finally:
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(60) == 0
+
+
+@pytest.mark.slow
+def test_up_publish_and_look(folder: Path, up: dict[str, str]) -> None:
+    lines = [line for line in shell_lines() if "replay" not in line]
+    publish, status, incidents, cases = (
+        next(line for line in lines if re.search(rf"gleaner {word}", line))
+        for word in ("publish", "status", "incidents list", "cases list")
+    )
+    assert "2 events" in run(publish, folder, up).stdout
+    assert run(status, folder, up).returncode == 0
+    assert run(incidents, folder, up).returncode == 0
+    deadline = time.monotonic() + 60
+    while "support-bot" not in (found := run(cases, folder, up)).stdout:
+        assert time.monotonic() < deadline, found.stdout + found.stderr
+        time.sleep(1)
