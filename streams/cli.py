@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-import click
 import typer
 from pydantic import ValidationError
 
@@ -36,9 +34,12 @@ app.add_typer(topics.app, name="topics")
 
 
 def main() -> None:
-    """Run the command line; wrong settings and unreadable files are one line on standard error."""
+    """Run the command line; wrong settings and unreadable files are one line on standard error.
+
+    Wrong use of a command itself is typer's to say: usage and one line, status 2.
+    """
     try:
-        status: Any = app(standalone_mode=False)
+        app()
     except Failed as failure:
         print(f"gleaner: {failure}", file=sys.stderr)
         sys.exit(failure.status)
@@ -47,16 +48,10 @@ def main() -> None:
         name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
         print(f"gleaner: setting {name}: {first['msg']} (got {first['input']!r})", file=sys.stderr)
         sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"gleaner: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)
-    sys.exit(status if isinstance(status, int) else 0)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,11 @@ def start(topics: dict[str, int]) -> str:
     library.rd_kafka_mock_cluster_bootstraps.restype = text
     library.rd_kafka_mock_cluster_bootstraps.argtypes = [pointer]
     library.rd_kafka_mock_topic_create.argtypes = [pointer, text, integer, integer]
-    handle = library.rd_kafka_new(0, library.rd_kafka_conf_new(), ctypes.create_string_buffer(512), 512)
+    library.rd_kafka_conf_set.argtypes = [pointer, text, text, text, ctypes.c_size_t]
+    configuration, problem = library.rd_kafka_conf_new(), ctypes.create_string_buffer(512)
+    # Errors only: it would warn that a client that is nobody's client has no servers to talk to.
+    library.rd_kafka_conf_set(configuration, b"log_level", b"3", problem, 512)
+    handle = library.rd_kafka_new(0, configuration, problem, 512)
     cluster = library.rd_kafka_mock_cluster_new(handle, 1)
     for name, partitions in topics.items():
         if library.rd_kafka_mock_topic_create(cluster, name.encode(), partitions, 1):

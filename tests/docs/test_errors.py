@@ -1,0 +1,47 @@
+"""Wrong use is one plain message and status 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GLEANER = [sys.executable, "-P", "-m", "streams.cli"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "No such command"),
+        (["publish"], "Missing argument"),
+        (["publish", "no-such-file.jsonl"], "no-such-file.jsonl: no such file"),
+        (["publish", "--topic", "cases", "x"], "--topic: is auto, traces, feedback or changes"),
+        (["replay", "no-such-file.jsonl", "--store", "s.duckdb"], "no such file"),
+        (["worker", "--only", "store"], "--only: is ingest or rolling"),
+        (["health", "broker"], "role: is one of worker"),
+        (["incidents", "list"], "notify"),
+        (["cases", "list"], "no eval store"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use(arguments: list[str], says: str, tmp_path: Path) -> None:
+    done = subprocess.run([*GLEANER, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert says in " ".join(done.stderr.split()), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*GLEANER, "topics", "list"],
+        cwd=tmp_path,
+        env=os.environ | {"GLEANER_PARTITIONS": "many"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "GLEANER_PARTITIONS" in done.stderr
