@@ -7,7 +7,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from streams.commands import cases, incidents, roles, run, score, status, topics
+from streams.commands import cases, incidents, roles, run, score, simulate, status, topics
 from streams.commands.fail import Failed
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ for command in (
     *run.COMMANDS,
     *roles.COMMANDS,
     *status.COMMANDS,
+    *simulate.COMMANDS,
     *score.COMMANDS,
     *incidents.COMMANDS,
     *cases.COMMANDS,
