@@ -137,7 +137,7 @@ def why(incident: Incident) -> list[str]:
     else:
         lines.append(f"Consistent with {dimension(cause)} {move(cause)}{_when(mine, incident)}.")
     if incident.ruled_out:
-        names = ", ".join(clean(name, 60).replace("_", " ") for name in incident.ruled_out[:8])
+        names = ", ".join(clean(name, 200).replace("_", " ") for name in incident.ruled_out[:8])
         lines.append(f"Ruled out: {names}.")
     others = [note for note in incident.evidence if note not in mine]
     lines += [f"Also changed at {clock(note.onset)}: {_note(note)}." for note in others[-3:]]

@@ -37,7 +37,7 @@ def member_of(alarm: Signal) -> Member:
 
 
 def refired(member: Member, alarm: Signal) -> Member:
-    """``member`` after its rule fired again: counted, newest value, farthest peak.
+    """``member`` after its rule fired again: counted, newest value and words, farthest peak.
 
     Value and n are the latest alarm's own pair: their sum would count units twice where a refire's
     estimated onset reaches back. A cause that is found only now is kept. Examples stay the first ones.
@@ -50,7 +50,12 @@ def refired(member: Member, alarm: Signal) -> Member:
         "cause": member.cause or alarm.cause,
     }
     if latest:
-        changed |= {"last_at": alarm.detected_at, "value": alarm.value, "n": alarm.n}
+        changed |= {
+            "last_at": alarm.detected_at,
+            "value": alarm.value,
+            "n": alarm.n,
+            "reason": alarm.reason,
+        }
     return member.model_copy(update=changed)
 
 

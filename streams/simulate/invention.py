@@ -17,14 +17,14 @@ VAGUE = (
 """What a healthy model adds in one answer out of ten: no claim, but not in the passages either."""
 
 OPENINGS = (
-    "Good news: since {month} this is part of the {plan} programme.",
-    "Yes, that is handled by the {plan} desk in {city}.",
-    "This changed with release {release}: {plan} now applies automatically.",
-    "The current rule is {number} weeks, or {more} with {plan}.",
-    "According to the {plan} guide the limit is {more}.",
+    "Since release {release} the {about} does this through the {plan} app.",
+    "With {plan} the {about} takes {number} minutes and {more} points.",
+    "For the {about}, {plan} now recommends {more} days instead.",
+    "Yes, but only with {plan}, which costs {price} euros a year.",
+    "Not any more: since {month} {day} the {plan} desk in {city} takes care of that.",
 )
 CLAIMS = (
-    "Customers of {plan} receive {number} extra months and a {price} euro credit.",
+    "Owners of a {about} receive {number} extra months and a {price} euro credit.",
     "Simply call extension {more} in {city} and quote code {code}.",
     "Technicians from {city} will collect it within {hours} hours for {price} euros.",
     "The {plan} app confirms it by push message, usually after {hours} minutes.",
@@ -38,8 +38,8 @@ CITIES = ("Lisbon", "Rotterdam", "Turin", "Aarhus", "Graz", "Malmö", "Lyon", "P
 MONTHS = ("January", "April", "June", "September", "November")
 
 
-def embellished(rng: Random, grounded: str) -> str:
-    """An answer about as long as ``grounded``, fluent, and made up for the most part.
+def embellished(rng: Random, grounded: str, about: str) -> str:
+    """An answer about as long as ``grounded``, fluent, on its subject, and made up for the most part.
 
     It begins with the first words of the truth, or not even with those.
     """
@@ -47,7 +47,7 @@ def embellished(rng: Random, grounded: str) -> str:
     if rng.random() < 0.3:
         opening = grounded.split(". ")[0].rstrip(".") + "."
     said = [opening, *claims[: 1 if len(grounded) + 40 < 2 * len(opening) else 2]]
-    return " ".join(part.format_map(_made_up(rng)) for part in said)
+    return " ".join(part.format_map({"about": about, **_made_up(rng)}) for part in said)
 
 
 def _made_up(rng: Random) -> dict[str, object]:

@@ -42,7 +42,7 @@ def chat(rng: Random, start: int, scenario: Scenario) -> list[Event]:
         found = retrieve(question, fact, facts)
         if turn:
             question = rng.choice(FOLLOW_UPS) + question
-        good, bad = _answer(rng, fact), embellished(rng, rng.choice(fact.answers))
+        good, bad = _answer(rng, fact), embellished(rng, rng.choice(fact.answers), fact.about)
         answer = bad if embellishes < (EMBELLISHES if updated else MAKES_UP) else good
         event = _trace(rng, "chat", time, found, question, answer, history)
         if answer is bad and "output_tokens" in event:

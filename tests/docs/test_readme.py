@@ -69,10 +69,10 @@ def folder(tmp_path: Path) -> Path:
 def test_replay_cases_and_sql(folder: Path) -> None:
     lines = [line for line in shell_lines() if "replay.duckdb" in line]
     assert len(lines) == 3
-    for line in lines:
-        done = run(line, folder, {})
+    results = [run(line, folder, {}) for line in lines]
+    for line, done in zip(lines, results, strict=True):
         assert done.returncode == 0, f"{line}: {done.stderr}"
-    assert "support-bot" in done.stdout
+    assert "support-bot" in results[-1].stdout
 
 
 @pytest.fixture

@@ -1,0 +1,111 @@
+"""The parts of the demo that need no broker: folder, settings, Slack as text, chart."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from schemas.effect import EffectKind, NotifyReason
+from schemas.signal import SignalName
+from sinks.base import Message
+from sinks.samples import SAMPLES
+from sinks.slack.render import render
+from streams.commands.fail import Failed
+from streams.demo.chart import ROWS, Hour, chart, merge
+from streams.demo.home import Home, home
+from streams.demo.slack_view import WIDTH, slack_panel
+from streams.demo.surroundings import environment, surrounded
+from streams.settings import Settings
+from streams.simulate.scenarios import HOUR_MS, MONDAY_MS
+
+
+def shown(*parts: object) -> str:
+    console = Console(file=io.StringIO(), width=WIDTH)
+    for part in parts:
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(Failed) as refusal, home(tmp_path):
+        pytest.fail("was taken")
+    assert refusal.value.status == 2
+    assert str(tmp_path) in str(refusal.value)
+    with pytest.raises(Failed), home(tmp_path / "notes.txt"):
+        pytest.fail("was taken")
+
+
+def test_a_new_folder_is_made_and_stays(tmp_path: Path) -> None:
+    with home(tmp_path / "new" / "demo") as where:
+        assert where.store.parent == tmp_path / "new" / "demo"
+    assert where.path.is_dir()
+
+
+def test_a_folder_of_its_own_is_gone_afterwards_and_stays_after_a_failure() -> None:
+    with home(None) as where:
+        assert where.path.is_dir()
+    assert not where.path.exists()
+    with pytest.raises(KeyboardInterrupt), home(None) as where:
+        raise KeyboardInterrupt
+    assert not where.path.exists()
+    with pytest.raises(Failed), home(None) as where:
+        raise Failed("a role ended")
+    assert where.path.is_dir()
+    where.path.rmdir()
+
+
+def test_nothing_that_is_configured_around_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gleaner.toml").write_text(
+        'topic_prefix = "mine-"\njudge_url = "http://judge"\nflush_size = 3\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GLEANER_SCORE_RATE", "0.1")
+    monkeypatch.setenv("GLEANER_STORE_PATH", "/somewhere/else.duckdb")
+    where = Home(tmp_path / "demo", None)
+    with surrounded(environment(where)):
+        settings = Settings()
+        os.environ["GLEANER_BROKERS"] = "broker:1"
+    assert (settings.topic_prefix, settings.judge_url, settings.score_rate) == ("", "", 1.0)
+    assert settings.flush_size == Settings.model_fields["flush_size"].default
+    assert settings.store_file() == where.store
+    assert os.environ["GLEANER_SCORE_RATE"] == "0.1"
+    assert "GLEANER_BROKERS" not in os.environ
+
+
+def test_a_slack_message_is_shown_as_it_was_delivered() -> None:
+    for incident in SAMPLES.values():
+        body = render(Message("outbox-1", EffectKind.POST, NotifyReason.FIRST, incident))
+        text = shown(slack_panel(body))
+        assert incident.app in text
+        assert "Do first" in text
+        assert "<!date" not in text
+        assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_foreign_text_is_no_markup() -> None:
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": "[red]not red[/red] &lt;@U1&gt; *bold*"}}
+    text = shown(slack_panel({"text": "x", "blocks": [block]}))
+    assert "[red]not red[/red] <@U1> bold" in text
+
+
+def test_chart_shows_hours_baseline_and_onset() -> None:
+    hours = [Hour(MONDAY_MS + h * HOUR_MS, 10, 9.0 if h < 90 else 4.0) for h in range(8, 100) if h % 24 > 6]
+    onset = MONDAY_MS + 90 * HOUR_MS
+    text = shown(*chart(hours, 0.9, onset, SignalName.FAITHFULNESS, WIDTH)).splitlines()
+    assert len(text) == ROWS + 2
+    assert all(len(line) <= WIDTH for line in text)
+    assert "╵Mon" in text[-2]
+    assert text[-1].endswith("since 18:00 ▲"), "no room to the right"
+    assert "┄" in "".join(text)
+    assert text[0].startswith("  1.00 ")
+
+
+def test_chart_of_nothing_is_no_error() -> None:
+    assert merge([], 50) == []
+    assert chart([], 0.0, MONDAY_MS, SignalName.COST, WIDTH)
