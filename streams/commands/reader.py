@@ -29,10 +29,20 @@ def reader(store: Path | None) -> Iterator[Connection]:
     from sinks.evalstore import NoSuchCase, StoreError, open_for_reading
 
     try:
-        con = open_for_reading(store or Settings().store_file(), time.time_ns() // 1_000_000)
+        con = open_for_reading(store or _default(), time.time_ns() // 1_000_000)
         try:
             yield con
         finally:
             con.close()
     except StoreError as error:
         raise Failed(printable(error), status=1 if isinstance(error, NoSuchCase) else 2) from error
+
+
+def _default() -> Path:
+    """The configured store; while there is none, the one that a demo has left here, which is said."""
+    own = Settings().store_file()
+    demo = Path("gleaner-data/demo/store.duckdb")
+    if not own.exists() and demo.exists():
+        typer.echo(f"no store of your own yet: this is the demo's, {demo}", err=True)
+        return demo
+    return own

@@ -1,24 +1,29 @@
-"""The folder of a run: one of its own that is gone afterwards, or one that stays."""
+"""The folder of a run: the one that was asked for, or the demo's own, which the next demo replaces."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from streams.commands.fail import Failed
 
+OWN = Path("gleaner-data/demo")
+"""Where a demo leaves its store if nobody says where: `gleaner cases list` finds it there."""
+MARK = "made-by-gleaner-demo"
+"""A folder is replaced only if this file says that a demo made it."""
+
 
 class Home:
-    """``keep`` is None where nobody asked for what is in it."""
+    """``path`` is absolute; ``shown`` is how a person in the current folder would write it."""
 
-    def __init__(self, path: Path, keep: Path | None) -> None:
-        self.path, self.keep = path, keep
-        self.logs = path / "logs"
-        self.store = path / "store.duckdb"
-        self.events = path / "events.jsonl"
+    def __init__(self, shown: Path) -> None:
+        self.shown, self.path = shown, shown.absolute()
+        self.logs = self.path / "logs"
+        self.store = self.path / "store.duckdb"
+        self.events = self.path / "events.jsonl"
 
     def log_of(self, role: str) -> Path:
         return self.logs / f"{role}.log"
@@ -26,23 +31,25 @@ class Home:
 
 @contextlib.contextmanager
 def home(keep: Path | None) -> Iterator[Home]:
-    """A new folder, or ``keep`` if it is empty or not there yet.
-
-    After a failure even the temporary one stays: its logs are what the message speaks of.
+    """``keep`` if it is empty or not there yet; None takes the demo's own folder, and replaces what an
+    earlier demo left there. Either way it stays.
     """
     if keep is not None:
         if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
             raise Failed(f"{keep}: is not an empty folder; give --keep one that is empty, or a new name")
         keep.mkdir(parents=True, exist_ok=True)
-        yield Home(keep.absolute(), keep)
+        yield Home(keep)
         return
-    path = Path(tempfile.mkdtemp(prefix="gleaner-demo-"))
-    try:
-        yield Home(path, None)
-    except Exception:
-        raise
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-    else:
-        shutil.rmtree(path, ignore_errors=True)
+    OWN.parent.mkdir(parents=True, exist_ok=True)
+    with (OWN.parent / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failed(f"{OWN}: another demo is running here; give this one a folder with --keep") from None
+        if OWN.exists():
+            if not (OWN / MARK).exists():
+                raise Failed(f"{OWN}: was not made by a demo; move it, or give --keep another folder")
+            shutil.rmtree(OWN)
+        OWN.mkdir()
+        (OWN / MARK).touch()
+        yield Home(OWN)

@@ -134,24 +134,14 @@ class Report:
         self.console.print(text)
 
     def next(self) -> None:
-        """Three commands; those on the store only where it stays."""
-        keep = self.where.keep
-        if keep is None:
-            commands = [
-                ("gleaner demo --keep demo", "the same, and the store stays"),
-                ("gleaner simulate silent-update --out week.jsonl", "the week as a file"),
-                ("gleaner replay week.jsonl --store week.duckdb", "the same steps without Kafka"),
-            ]
-        else:
-            store = keep / self.where.store.name
-            commands = [
-                (
-                    f"gleaner cases list --store {store} --reason low_score",
-                    "what to test the next release with",
-                ),
-                (f"gleaner sql --store {store} 'FROM incidents'", "everything is SQL"),
-                (f"gleaner replay {keep / self.where.events.name} --store again.duckdb", "without Kafka"),
-            ]
+        """Three commands to go on with."""
+        where = self.where
+        store = where.shown / where.store.name
+        commands = [
+            (f"gleaner cases list --store {store} --reason low_score", "what to test the next release with"),
+            (f"gleaner sql --store {store} 'FROM incidents'", "everything is SQL"),
+            (f"gleaner replay {where.shown / where.events.name} --store again.duckdb", "without Kafka"),
+        ]
         self._title("Next")
         for command, why in commands:
             line = Text("  " + command, style="cyan")

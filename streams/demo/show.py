@@ -92,8 +92,7 @@ async def _play(where: Home, running: Stage, screen: Screen) -> Played:
     async with Sandbox() as slack:
         running.start(slack.url)
         events = simulate(SCENARIOS[SCENARIO])
-        if where.keep is not None:
-            where.events.write_bytes(b"".join(lines(events)))
+        where.events.write_bytes(b"".join(lines(events)))
         watch = Watch(running.settings)
         screen.follow(watch, [parse_time(event["timestamp"]) for event in events])
         watching = asyncio.create_task(watch.run())

@@ -12,9 +12,11 @@ from rich.console import Console
 from schemas.effect import EffectKind, NotifyReason
 from schemas.signal import SignalName
 from sinks.base import Message
+from sinks.evalstore import StoreOwner, totals
 from sinks.samples import SAMPLES
 from sinks.slack.render import render
 from streams.commands.fail import Failed
+from streams.commands.reader import reader
 from streams.demo.chart import ROWS, Hour, chart, merge
 from streams.demo.home import Home, home
 from streams.demo.slack_view import WIDTH, slack_panel
@@ -47,17 +49,39 @@ def test_a_new_folder_is_made_and_stays(tmp_path: Path) -> None:
     assert where.path.is_dir()
 
 
-def test_a_folder_of_its_own_is_gone_afterwards_and_stays_after_a_failure() -> None:
+def test_the_demos_own_folder_stays_and_the_next_demo_replaces_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with home(None) as where:
-        assert where.path.is_dir()
-    assert not where.path.exists()
-    with pytest.raises(KeyboardInterrupt), home(None) as where:
-        raise KeyboardInterrupt
-    assert not where.path.exists()
-    with pytest.raises(Failed), home(None) as where:
-        raise Failed("a role ended")
-    assert where.path.is_dir()
-    where.path.rmdir()
+        (where.path / "old").touch()
+        with pytest.raises(Failed, match="another demo is running"), home(None):
+            pytest.fail("was taken twice")
+    assert where.path == tmp_path / "gleaner-data" / "demo"
+    assert (where.path / "old").exists()
+    with home(None) as again:
+        assert not (again.path / "old").exists()
+
+
+def test_what_no_demo_made_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "gleaner-data" / "demo" / "mine"
+    mine.mkdir(parents=True)
+    with pytest.raises(Failed, match="not made by a demo"), home(None):
+        pytest.fail("was replaced")
+    assert mine.exists()
+
+
+def test_while_there_is_no_other_store_the_demos_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GLEANER_STATE_DIR", raising=False)
+    with home(None) as where, StoreOwner.open(where.store) as owner:
+        owner.publish(now=0)
+    with reader(None) as store:
+        assert totals(store).cases == 0
+    assert "this is the demo's" in capsys.readouterr().err
 
 
 def test_nothing_that_is_configured_around_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +91,7 @@ def test_nothing_that_is_configured_around_it_counts(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GLEANER_SCORE_RATE", "0.1")
     monkeypatch.setenv("GLEANER_STORE_PATH", "/somewhere/else.duckdb")
-    where = Home(tmp_path / "demo", None)
+    where = Home(tmp_path / "demo")
     with surrounded(environment(where)):
         settings = Settings()
         os.environ["GLEANER_BROKERS"] = "broker:1"
