@@ -123,11 +123,22 @@ def unseen(span_ms: int) -> float:
     return max(0.0, 1.0 - span_ms / DAY_MS)
 
 
+def wilson(rate: float, n: int, z: float) -> float:
+    """Upper end of the score interval of a rate, ``z`` standard errors wide (Wilson 1927, JASA 22:209).
+
+    >>> round(wilson(0.0, 200, 2.0), 4), round(wilson(0.02, 200, 2.0), 4)
+    (0.0196, 0.0512)
+    """
+    z2 = z * z / n
+    return (rate + z2 / 2.0 + math.sqrt(z2 * rate * (1.0 - rate) + z2 * z2 / 4.0)) / (1.0 + z2)
+
+
 class Baseline:
     """Mean and variance of a bounded signal (badness in [0, 1]), learned and then pinned.
 
-    Sums of all units since learning began; ``m0 = mean + z SE`` with ``SE = sqrt(variance / W)``. Floors:
-    ``m0 >= max(1 / W, 1e-3)``, and the variance is at least that of one positive in W, because a rate
+    Sums of all units since learning began; ``m0 = mean + z SE`` with ``SE = sqrt(variance / W)``, and for
+    a rate (units of 0 and 1) the upper end of the Wilson score interval, since the plain one forgets that a
+    rare rate's own variance is estimated too low whenever the rate is. Floors: ``m0 >= max(1 / W, 1e-3)``, and the variance is at least that of one positive in W, because a rate
     without any positive in its reference is not known to be zero. ``m0`` stays below 1: where even the
     margin reaches it, nothing is left to detect.
 
@@ -191,8 +202,10 @@ class Baseline:
             return False
         mean = self._total / n
         variance = max((self._squares - n * mean * mean) / (n - 1), (1.0 - 1.0 / n) / n)
-        margin = self.policy.errors(stage) * math.sqrt(variance / n) + self.tolerance * unseen(span)
-        m0 = max(mean + margin, 1.0 / n, 1e-3)
+        z = self.policy.errors(stage)
+        # y * y = y for 0 and 1 alone, and their sums are exact.
+        upper = wilson(mean, n, z) if self._squares == self._total else mean + z * math.sqrt(variance / n)
+        m0 = max(upper + self.tolerance * unseen(span), 1.0 / n, 1e-3)
         threshold = self.policy.threshold(n, span, segments, self.weeks)
         self.pin = Pin(stage, mean, min(m0, 0.999), variance, n, span, threshold)
         return True

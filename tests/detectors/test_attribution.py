@@ -175,7 +175,7 @@ def test_a_slow_alarm_is_traced_back_to_the_recorded_change() -> None:
     old, new = Profile(model="m", served_model="a"), Profile(model="m", served_model="b")
     changed = 0
     for at in range(1_800):
-        profile, rate = (old, 0.02) if at < 1_000 else (new, 0.1)
+        profile, rate = (old, 0.02) if at < 1_000 else (new, 0.12)
         time = at * 60_000
         changed = changed or (time if at == 1_000 else 0)
         segment.on_trace(time, f"t{at}", profile, None, None, PriceStatus.NO_USAGE, 1)
