@@ -13,7 +13,7 @@ WORKDIR /src
 COPY requirements/ requirements/
 RUN pip install --require-hashes -r requirements/${SET}.txt
 
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY schemas/ schemas/
 COPY detectors/ detectors/
 COPY sinks/ sinks/
