@@ -138,9 +138,10 @@ class Baseline:
 
     Sums of all units since learning began; ``m0 = mean + z SE`` with ``SE = sqrt(variance / W)``, and for
     a rate (units of 0 and 1) the upper end of the Wilson score interval, since the plain one forgets that a
-    rare rate's own variance is estimated too low whenever the rate is. Floors: ``m0 >= max(1 / W, 1e-3)``, and the variance is at least that of one positive in W, because a rate
-    without any positive in its reference is not known to be zero. ``m0`` stays below 1: where even the
-    margin reaches it, nothing is left to detect.
+    rare rate's own variance is estimated too low whenever the rate is. Floors: ``m0 >= max(1 / W, 1e-3)``,
+    and the variance is at least that of one positive in W, because a rate without any positive in its
+    reference is not known to be zero. ``m0`` stays below 1: where even the margin reaches it, nothing is
+    left to detect.
 
     A reference shorter than a day cannot tell the time of day from a change, so ``tolerance`` times the
     part of the day that it has not seen is added to ``m0``.

@@ -58,9 +58,9 @@ class EvalCase(Record):
     """A failing trace, whole: what was asked, retrieved and answered, and why it failed.
 
     ``trace`` is the application's event after redaction, with every field it had; None means that
-    Kafka no longer holds it, and ``missing`` says so. ``replayable`` is whether question, answer's
-    inputs and model are all there. Contexts stay byte for byte what the application sent, except
-    where redaction replaced something, which ``redactions`` counts.
+    Kafka no longer holds it, and ``missing`` says so. ``replayable`` is whether question,
+    passages (if there were any) and model are all there. Contexts stay byte for byte what the
+    application sent; elsewhere redaction may have replaced something, which ``redactions`` counts.
     """
 
     v: int = WIRE_VERSION

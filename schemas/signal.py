@@ -116,8 +116,8 @@ class WindowStat(Record):
 class RollingReport(Record):
     """Where the rolling stage of one observations partition stands, and what it has counted.
 
-    ``counters`` by app: traces, feedback, scores, changes (each accepted event once), duplicates, late,
-    unjoined, unscored … Published with the state that it describes, so it is exact after a crash.
+    ``counters`` by app: traces, feedback, changes and duplicates (together each accepted event once),
+    scores, late, unjoined, unscored … Published with the state that it describes: exact after a crash.
     """
 
     type: Literal["report"] = "report"

@@ -14,6 +14,7 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from schemas.codec import encode
 from schemas.observation import Progress, Source, SourceProgress
@@ -53,6 +54,8 @@ class Ingest:
         self.prices = Prices()
         self.batcher = Batcher("ingest", settings.flush_size, settings.flush_seconds, self.flush)
         self.out: AIOKafkaProducer | None = None
+        self.queue: Any = None
+        """Faust's queue between its fetcher and the agent."""
         self._lives: dict[str, TopicLife] = {}
         self._next: dict[Source, int] = {}
         self._newest: dict[Source, int] = {}
@@ -90,22 +93,24 @@ class Ingest:
         for event in events:
             message = event.message
             topic = message.topic[cut:]
-            timestamp = int(message.timestamp * 1000)
+            timestamp = round(message.timestamp * 1000)
             records.append(
                 Record(
                     lives[topic].stream, topic, message.partition, message.offset, timestamp, message.value
                 )
             )
         flushed = ingest(records, self.policy, self.prices)
-        self._note(records, flushed.newest)
         total = lives[OBSERVATIONS.name].partitions
         await self._send(
             [
                 (OBSERVATIONS.name, partition_of(app, total), app, message)
                 for app, message in flushed.observations
             ]
-            + self._progress(records)
+            + self._progress(records, flushed.newest)
         )
+        # Only now may the reports once a second speak of these times: a report that overtook its rows
+        # would make them late.
+        self._note(records, flushed.newest)
         await self._send(
             [(SCORE_REQUESTS.name, None, key, message) for key, message in flushed.requests]
             + [(DEAD_LETTERS.name, None, letter.id, encode(letter)) for letter in flushed.dead_letters]
@@ -132,13 +137,24 @@ class Ingest:
             source = Source(record.stream, record.topic, record.partition)
             self._next[source] = record.offset + 1
             self._moved[source] = now
-        for source, latest in newest.items():
-            self._newest[source] = max(self._newest.get(source, latest), latest)
+        for source, time_ in newest.items():
+            self._newest[source] = max(self._newest.get(source, time_), time_)
 
-    def _progress(self, records: list[Record]) -> list[tuple[str, int | None, str | None, bytes]]:
-        """A flush's own report: how far its partitions have come, none of them at its end."""
-        sources = {Source(r.stream, r.topic, r.partition) for r in records if r.topic != SCORES.name}
-        return self._reports([self._entry(source, False) for source in sorted(sources)])
+    def _progress(
+        self, records: list[Record], newest: dict[Source, int]
+    ) -> list[tuple[str, int | None, str | None, bytes]]:
+        """A flush's own report, behind its rows: how far its partitions have come, none at its end."""
+        reached = {Source(r.stream, r.topic, r.partition): r.offset + 1 for r in records}
+        entries = [
+            SourceProgress(source, reached[source], self._latest(source, newest.get(source)), False)
+            for source in sorted(reached)
+            if source.topic != SCORES.name
+        ]
+        return self._reports(entries)
+
+    def _latest(self, source: Source, time: int | None) -> int | None:
+        known = self._newest.get(source)
+        return known if time is None or (known is not None and known > time) else time
 
     def _entry(self, source: Source, at_end: bool) -> SourceProgress:
         return SourceProgress(source, self._next.get(source, 0), self._newest.get(source), at_end)
@@ -169,6 +185,7 @@ class Ingest:
         """The progress of the partitions that this worker owns: what is fetched, what is still held."""
         names = {self.settings.topic(topic) for topic in TIMED}
         consumer = self.app.consumer
+        reached = dict(self._next)  # before the ends are asked for, which may have risen since
         owned = sorted(tp for tp in consumer.assignment() if tp.topic in names)
         try:
             ends = await consumer.highwaters(*owned) if owned else {}
@@ -176,20 +193,24 @@ class Ingest:
         except (KafkaError, AssertionError) as error:
             log.info("no progress report this second, the assignment is changing: %r", error)
             return []
-        unacked = {message.tp for message in consumer.unacked}
+        busy = {message.tp for message in consumer.unacked} | self._queued()
         entries = []
         for tp in owned:
             name = tp.topic[len(self.settings.topic_prefix) :]
             source = Source(self._lives[name].stream, name, tp.partition)
             position = positions[tp]
-            if ends[tp] < self._next.get(source, 0):
+            if ends[tp] < reached.get(source, 0):
                 give_up("ingest", f"{tp.topic} was made again: a restart reads it as the new stream it is")
-            if position is None or tp in unacked or self.batcher.holds(tp) or position < ends[tp]:
+            if position is None or tp in busy or self.batcher.holds(tp) or position < ends[tp]:
                 self._moved[source] = now
             else:
                 self._next[source] = max(self._next.get(source, 0), position)
             entries.append(self._entry(source, now - self._moved.setdefault(source, now) >= END_SECONDS))
         return entries
+
+    def _queued(self) -> set[TP]:
+        """The partitions with messages that are fetched, and that the agent has not taken yet."""
+        return set() if self.queue is None else {event.message.tp for event in tuple(self.queue._queue)}
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         # Without reports no watermark moves, and nobody would be told of anything.
@@ -206,6 +227,7 @@ def add_ingest(app: faust.App, settings: Settings) -> Ingest:
     @app.agent(inputs, name="ingest")
     async def ingest_events(stream: Any) -> None:
         await started(step.start(), "ingest")
+        step.queue = stream.channel.queue
         manual = stream.noack()
         async for event in manual.events():
             await step.batcher.add(manual, event)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
@@ -23,6 +23,10 @@ from streams.state.base import Fenced, Opened, Output
 log = logging.getLogger(__name__)
 
 POSITION = "position"
+PART_BYTES = 1024 * 1024
+"""A larger entry is written as several records of one transaction: none may outgrow its topic's limit."""
+PART = "\x00"
+"""Stands between the key of an entry and the number of a further part of it; no entry's key holds it."""
 TRANSACTION_TIMEOUT_MS = 60_000
 """A frozen holder's open transaction ends at the takeover, or after this if nobody takes over."""
 
@@ -34,6 +38,7 @@ class KafkaState:
         self.settings, self.partition = settings, partition
         self.topic = settings.topic(ROLLING_STATE)
         self._producer: AIOKafkaProducer | None = None
+        self._parts: dict[str, int] = {}
 
     async def open(self) -> Opened:
         fresh = producer(
@@ -47,7 +52,7 @@ class KafkaState:
         # complete up to its end, and only then may it be read back.
         await fresh.start()
         self._producer = fresh
-        entries = await self._read_back()
+        entries, self._parts = _joined(await self._read_back())
         position = int(entries.pop(POSITION, b"0"))
         return Opened(position, entries)
 
@@ -91,7 +96,7 @@ class KafkaState:
                     await out.send(prefix + output.topic, output.value, output.key.encode())
                     for output in outputs
                 ]
-                for key, value in (*changes.items(), (POSITION, str(position).encode())):
+                for key, value in (*self._records(changes), (POSITION, str(position).encode())):
                     acks.append(await out.send(self.topic, value, key.encode(), partition=self.partition))
                 await asyncio.gather(*acks)
                 observations = TopicPartition(self.settings.topic(OBSERVATIONS), self.partition)
@@ -101,7 +106,34 @@ class KafkaState:
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise Fenced(f"partition {self.partition}: {type(error).__name__}") from error
 
+    def _records(self, changes: Mapping[str, bytes | None]) -> Iterator[tuple[str, bytes | None]]:
+        """The records of these entries, with a deletion for each part that an entry no longer has."""
+        for key, value in changes.items():
+            parts = [] if value is None else _parts(value)
+            had = self._parts.pop(key, 1)
+            if len(parts) > 1:
+                self._parts[key] = len(parts)
+            for number in range(max(len(parts), had)):
+                name = f"{key}{PART}{number}" if number else key
+                yield name, parts[number] if number < len(parts) else None
+
     async def close(self) -> None:
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
+
+
+def _parts(value: bytes) -> list[bytes]:
+    return [value[start : start + PART_BYTES] for start in range(0, len(value), PART_BYTES)] or [b""]
+
+
+def _joined(records: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, int]]:
+    """The entries that these records are, and how many parts those with more than one have."""
+    entries = {key: value for key, value in records.items() if PART not in key}
+    parts: dict[str, int] = {}
+    for key in entries:
+        number = 1
+        while (more := records.get(f"{key}{PART}{number}")) is not None:
+            entries[key] += more
+            parts[key] = number = number + 1
+    return entries, parts

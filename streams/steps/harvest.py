@@ -8,12 +8,17 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.case import CaseRequest, EvalCase
-from schemas.codec import Refused, split
+from schemas.codec import Refused, encode, split
 from schemas.incident import CasePreview
+from schemas.topics import OWN_MESSAGE_BYTES, SCORES
 from streams.steps.redact import Redactor
 
 EXCERPT = 300
 """Characters of a preview's excerpt."""
+MAX_BYTES = OWN_MESSAGE_BYTES - 4096
+"""Of a case on the wire, leaving room for what Kafka writes around it."""
+SHEDDABLE = ("score", "feedback", "expected_answer", "trace")
+"""What a case too large for a message loses: the first of these that is enough; if none is, the last."""
 UNREDACTED = frozenset({"contexts", "retrieved_docs", "citations"})
 """Retrieved passages are the organisation's own documents: a case is replayable only with them intact."""
 IDENTIFIERS = frozenset(
@@ -48,7 +53,7 @@ def harvest(request: CaseRequest, trace: dict[str, Any] | None, event: dict[str,
     redactor = Redactor()
     clean = None if trace is None else _redact(trace, redactor)
     clean_event = None if event is None else _redact(event, redactor)
-    scored = request.event_at is not None and request.event_at.topic == "scores"
+    scored = request.event_at is not None and request.event_at.topic == SCORES.name
     feedback = None if scored else clean_event
     missing = _missing(clean)
     case = EvalCase(
@@ -72,7 +77,36 @@ def harvest(request: CaseRequest, trace: dict[str, Any] | None, event: dict[str,
         missing=missing,
         redactions=redactor.count,
     )
-    return Harvested(case, _preview(request, clean, clean_event, redactor))
+    return Harvested(_fitting(case), _preview(request, clean, clean_event, redactor))
+
+
+def _fitting(case: EvalCase) -> EvalCase:
+    """The case, or as much of it as a message holds: a correction can be as large as its trace.
+
+    What is left out is at the case's coordinates, and ``missing`` says so.
+    """
+    if _size(case) <= MAX_BYTES:
+        return case
+    feedback = case.feedback and {name: v for name, v in case.feedback.items() if name != "corrected_answer"}
+    case = case.model_copy(update={"feedback": feedback})  # it stands in expected_answer
+    while _size(case) > MAX_BYTES:
+        present = [name for name in SHEDDABLE if getattr(case, name) is not None]
+        if not present:
+            break
+        lighter = {name: _without(case, name) for name in present}
+        enough = [name for name in present if _size(lighter[name]) <= MAX_BYTES]
+        case = lighter[enough[0] if enough else present[-1]]
+    return case
+
+
+def _without(case: EvalCase, name: str) -> EvalCase:
+    missing = (*case.missing, f"{name}: larger than a message of Gleaner's")
+    replayable = case.replayable and name != "trace"
+    return case.model_copy(update={name: None, "missing": missing, "replayable": replayable})
+
+
+def _size(case: EvalCase) -> int:
+    return len(encode(case))
 
 
 def content_hash(request: CaseRequest, trace: dict[str, Any] | None) -> str:
@@ -101,8 +135,6 @@ def _missing(trace: dict[str, Any] | None) -> tuple[str, ...]:
     missing = []
     if not trace.get("question") and not trace.get("messages"):
         missing.append("question")
-    if trace.get("answer") is None:
-        missing.append("answer")
     if not trace.get("model"):
         missing.append("model")
     contexts = trace.get("contexts")
@@ -128,7 +160,8 @@ def _preview(
         parts += [f"asked: {_cut(question, 110)}"] if question else []
         parts += [f"answered: {_cut(answer, 150)}"] if answer else []
     said = (event or {}).get("comment") or (event or {}).get("reason")
-    parts += [f"said: {_cut(said, 80)}"] if isinstance(said, str) and said else []
+    who = "scorer" if request.event_at is not None and request.event_at.topic == SCORES.name else "said"
+    parts += [f"{who}: {_cut(said, 80)}"] if isinstance(said, str) and said else []
     excerpt = redactor.text(" · ".join(parts)) or "the trace is gone from Kafka"
     return CasePreview(
         case_id=request.case_id,

@@ -10,6 +10,7 @@ Reading the chunks back in order, and leaving out what the frontiers have passed
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -31,19 +32,46 @@ class Result(NamedTuple):
     at: Coordinates | None
 
 
-class Pending:
-    """A row above the watermark. ``order`` is the order of application."""
+class Pending(NamedTuple):
+    """A row above the watermark. The first five fields are the order of application, and no two agree in
+    all of them: sorting pending rows is sorting tuples, without a function in Python."""
 
-    __slots__ = ("app", "at", "order", "profile", "result", "row")
+    time: int
+    trace_id: str
+    kind: int
+    app: str
+    at: Coordinates
+    row: Row
+    profile: Profile | None
 
-    def __init__(
-        self, app: str, row: Row, profile: Profile | None, at: Coordinates, result: Result | None = None
-    ) -> None:
-        self.app, self.row, self.profile, self.at, self.result = app, row, profile, at, result
-        self.order = (row[0], row[1], row[2], app, at)
 
-    def __lt__(self, other: Pending) -> bool:
-        return self.order < other.order
+class PendingRows:
+    """The rows above the watermark: ``fresh`` since the last commit, and those that a chunk has."""
+
+    def __init__(self) -> None:
+        self.fresh: list[Pending] = []
+        self._written: list[Pending] = []
+
+    def take(self, watermark: int) -> list[Pending]:
+        """Those that the watermark has passed, in the order of application."""
+        ready = [item for item in self.fresh if item[0] <= watermark]
+        if ready:
+            self.fresh = [item for item in self.fresh if item[0] > watermark]
+        old = [item for item in self._written if item[0] <= watermark]
+        if old:
+            self._written = [item for item in self._written if item[0] > watermark]
+        ready += old
+        ready.sort()
+        return ready
+
+    def write(self) -> list[Pending]:
+        """Those that no chunk has yet: the next one takes them. Most rows come and go between two commits."""
+        fresh, self.fresh = self.fresh, []
+        self._written += fresh
+        return fresh
+
+    def restore(self, items: list[Pending]) -> None:
+        self._written = items
 
 
 class OpenConversation:
@@ -88,8 +116,14 @@ class Awaited:
 Item = Pending | OpenConversation | Awaited
 
 
+Early = Mapping[str, Mapping[str, Result]]
+"""By app and trace_id: the scores that have come for traces that are pending."""
+
+
 class Restored(NamedTuple):
     pending: list[Pending]
+    early: dict[Coordinates, Result]
+    """The score that has come for a pending trace, by the trace's coordinates."""
     conversations: list[OpenConversation]
     awaited: list[Awaited]
 
@@ -108,22 +142,28 @@ class ChunkLog:
     def __init__(self) -> None:
         self._next = 0
         self._alive: dict[int, _Chunk] = {}
-        self._dirty: dict[int, Item] = {}
+        self._dirty: list[Item] = []
 
     def touch(self, item: Item) -> None:
         """``item`` is new or has changed."""
-        self._dirty[id(item)] = item
+        self._dirty.append(item)
 
     def changes(
-        self, watermark: int | None, decided_before: int | None, heads: dict[str, int]
+        self,
+        watermark: int | None,
+        decided_before: int | None,
+        heads: dict[str, int],
+        pending: Iterable[Pending],
+        early: Early,
     ) -> dict[str, bytes | None]:
         """State entries to write and to delete (None) now that the frontiers stand here."""
-        needed = [i for i in self._dirty.values() if _needed(i, watermark, decided_before, heads)]
-        self._dirty = {}
+        changed: dict[int, Item] = {id(item): item for item in (*pending, *self._dirty)}
+        needed = [i for i in changed.values() if _needed(i, watermark, decided_before, heads)]
+        self._dirty = []
         written: dict[str, bytes | None] = {}
         for start in range(0, len(needed), CHUNK_ITEMS):
             items = needed[start : start + CHUNK_ITEMS]
-            written[_name(self._next)] = _encode(items)
+            written[_name(self._next)] = _encode(items, early)
             self._alive[self._next] = _extent(items)
             self._next += 1
         for number, chunk in list(self._alive.items()):
@@ -141,8 +181,9 @@ class ChunkLog:
     ) -> Restored:
         """What is in flight, from the chunks among ``entries``."""
         latest: dict[object, Item] = {}
+        early: dict[Coordinates, Result] = {}
         for name in sorted(n for n in entries if n.startswith(PREFIX)):
-            items = _decode(entries[name])
+            items = _decode(entries[name], early)
             number = int(name.removeprefix(PREFIX))
             self._alive[number] = _extent(items)
             self._next = max(self._next, number + 1)
@@ -151,6 +192,7 @@ class ChunkLog:
         needed = [i for i in latest.values() if _needed(i, watermark, decided_before, heads)]
         return Restored(
             sorted(i for i in needed if isinstance(i, Pending)),
+            early,
             sorted((i for i in needed if isinstance(i, OpenConversation)), key=lambda c: c.first_time),
             sorted((i for i in needed if isinstance(i, Awaited)), key=lambda a: a.seq),
         )
@@ -203,7 +245,7 @@ def _passed(chunk: _Chunk, watermark: int | None, decided_before: int | None, he
     )
 
 
-def _encode(items: list[Item]) -> bytes:
+def _encode(items: list[Item], early: Early) -> bytes:
     profiles: dict[Profile, int] = {}
 
     def profile(value: Profile | None) -> int | None:
@@ -215,9 +257,8 @@ def _encode(items: list[Item]) -> bytes:
     pending, conversations, awaited = [], [], []
     for item in items:
         if isinstance(item, Pending):
-            pending.append(
-                [item.app, list(item.row), profile(item.profile), list(item.at), result(item.result)]
-            )
+            score = early[item.app].get(item.trace_id) if isinstance(item.row, TraceRow) else None
+            pending.append([item.app, list(item.row), profile(item.profile), list(item.at), result(score)])
         elif isinstance(item, OpenConversation):
             conversations.append(
                 [
@@ -248,28 +289,33 @@ def _encode(items: list[Item]) -> bytes:
     )
 
 
-def _decode(data: bytes) -> list[Item]:
+def _decode(data: bytes, early: dict[Coordinates, Result]) -> list[Item]:
+    """The items of a chunk; the scores of pending traces are added to ``early``."""
     chunk = orjson.loads(data)
     profiles = [profile_of(fields) for fields in chunk["profiles"]]
 
     def result(fields: list[Any] | None) -> Result | None:
         return None if fields is None else Result._make([*fields[:3], fields[3] and Coordinates(*fields[3])])
 
-    items: list[Item] = [
-        Pending(
-            app, row_of(row), None if which is None else profiles[which], Coordinates(*at), result(scored)
+    items: list[Item] = []
+    for app, fields, which, where, scored in chunk["p"]:
+        row, at = row_of(fields), Coordinates(*where)
+        items.append(
+            Pending(
+                row.time, row.trace_id, row.kind, app, at, row, None if which is None else profiles[which]
+            )
         )
-        for app, row, which, at, scored in chunk["p"]
-    ]
+        if scored is not None:
+            early[at] = Result._make([*scored[:3], scored[3] and Coordinates(*scored[3])])
     items += [
         OpenConversation(app, key, first, trace_id, profiles[which], user, escalated)
         for app, key, first, trace_id, which, user, escalated in chunk["v"]
     ]
-    for app, seq, row, which, at, unit, asked_at, scored in chunk["q"]:
-        trace = row_of(row)
+    for app, seq, fields, which, where, unit, asked_at, scored in chunk["q"]:
+        trace = row_of(fields)
         assert isinstance(trace, TraceRow)
         items.append(
-            Awaited(app, seq, trace, profiles[which], Coordinates(*at), unit, asked_at, result(scored))
+            Awaited(app, seq, trace, profiles[which], Coordinates(*where), unit, asked_at, result(scored))
         )
     return items
 

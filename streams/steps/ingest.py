@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
-from schemas.codec import EventKind, Refused, encode, split, validate
+from schemas.codec import EventKind, Refused, encode, read_traces, split, validate
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.feedback import FeedbackEvent
 from schemas.identity import Coordinates
@@ -57,6 +58,10 @@ class IngestPolicy(NamedTuple):
     max_message_bytes: int = OWN_MESSAGE_BYTES
 
 
+_coordinates = partial(tuple.__new__, Coordinates)
+"""As ``Coordinates(…)``, past its constructor, which is a function in Python: for the many."""
+
+
 def partition_of(app: str, partitions: int) -> int:
     """The observations partition of an app: our own partitioner, whatever the producer's was."""
     return zlib.crc32(app.encode()) % partitions
@@ -94,13 +99,25 @@ def read(record: Record, policy: IngestPolicy, prices: Prices) -> list[Observed 
     kind = KINDS.get(record.topic)
     if kind is None:
         return [_score(record)]
+    stream, topic, partition, offset, timestamp, data = record
+    if kind == "trace" and data and (traces := read_traces(data, policy.max_event_bytes)) is not None:
+        return [
+            observe_trace(
+                trace,
+                _coordinates((stream, topic, partition, offset, index)),
+                timestamp,
+                prices,
+                policy.scoring,
+            )
+            for index, trace in enumerate(traces)
+        ]
     result: list[Observed | Refused] = []
-    for index, element in enumerate(split(record.value, policy.max_event_bytes)):
+    for index, element in enumerate(split(data, policy.max_event_bytes)):
         if isinstance(element, Refused):
             result.append(element)
             continue
-        at = Coordinates(record.stream, record.topic, record.partition, record.offset, index)
-        result.append(observe(kind, element.value, at, record.timestamp, policy, prices))
+        at = Coordinates(stream, topic, partition, offset, index)
+        result.append(observe(kind, element.value, at, timestamp, policy, prices))
     return result
 
 

@@ -8,12 +8,15 @@ machine has not at all) is read again from the topic. Keys carry the app, so two
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import orjson
 
 from schemas.identity import Coordinates
 from schemas.observation import Flag, Kind, ObservationBatch, Profile, Source, TraceRow
+
+SCORE_REQUESTED = Flag.SCORE_REQUESTED.value
 
 
 class LedgerStore(Protocol):
@@ -74,9 +77,11 @@ class Ledger:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
         self._fresh: dict[bytes, bytes] = {}
+        self._turns: dict[bytes, Conversation] = {}
+        self._prefixes: dict[str, tuple[bytes, bytes]] = {}
 
     def trace(self, app: str, trace_id: str) -> Known | None:
-        data = self._get(_key("t", app, trace_id))
+        data = self._get(self._prefix(app)[0] + trace_id.encode())
         if data is None:
             return None
         at, *rest = orjson.loads(data)
@@ -84,21 +89,13 @@ class Ledger:
 
     def add_trace(self, app: str, row: TraceRow, at: Coordinates, profile: Profile) -> bool:
         """Claim a trace's identity; False when other coordinates hold it already: a duplicate."""
-        key = _key("t", app, row.trace_id)
-        data = self._get(key)
+        key = self._prefix(app)[0] + row[1].encode()
+        data = self._fresh.get(key)
+        if data is None:
+            data = self._store.get(key)
         if data is not None:
             return bool(Coordinates(*orjson.loads(data)[0]) == at)
-        self._fresh[key] = orjson.dumps(
-            (
-                (at.stream, at.topic, at.partition, at.offset, at.index),
-                row.time,
-                profile.environment,
-                profile.route,
-                row.conversation_id,
-                row.cost,
-                row.price,
-            )
-        )
+        self._fresh[key] = orjson.dumps((at[:], row[0], profile[0], profile[1], row[7], row[10], row[11]))
         return True
 
     def add(self, identity: str, at: Coordinates) -> bool:
@@ -111,7 +108,13 @@ class Ledger:
         return True
 
     def conversation(self, app: str, conversation_id: str) -> Conversation | None:
-        data = self._get(_key("c", app, conversation_id))
+        return self._conversation(self._prefix(app)[1] + conversation_id.encode())
+
+    def _conversation(self, key: bytes) -> Conversation | None:
+        known = self._turns.get(key)
+        if known is not None:
+            return known
+        data = self._store.get(key)
         if data is None:
             return None
         first_time, turn = orjson.loads(data)
@@ -120,14 +123,15 @@ class Ledger:
     def note_turn(self, app: str, row: TraceRow) -> Conversation:
         """Remember a turn of a conversation that has an id; returns the conversation with it."""
         assert row.conversation_id is not None
-        known = self.conversation(app, row.conversation_id)
+        key = self._prefix(app)[1] + row.conversation_id.encode()
+        known = self._conversation(key)
         first = row.time if known is None else min(known.first_time, row.time)
         turn = known.scored_turn if known else None
         if scorable(row) and (turn is None or (row.time, row.trace_id) < turn):
             turn = (row.time, row.trace_id)
         now = Conversation(first, turn)
         if now != known:
-            self._fresh[_key("c", app, row.conversation_id)] = orjson.dumps(now[:])
+            self._turns[key] = now
         return now
 
     def fold(self, batch: ObservationBatch) -> None:
@@ -146,8 +150,9 @@ class Ledger:
 
     def flush(self, position: int) -> None:
         """Write down everything since the last flush, complete up to ``position``."""
-        self._store.write(self._fresh, position)
-        self._fresh = {}
+        turns = {key: orjson.dumps(conversation[:]) for key, conversation in self._turns.items()}
+        self._store.write(self._fresh | turns, position)
+        self._fresh, self._turns = {}, {}
 
     @property
     def position(self) -> int:
@@ -157,15 +162,22 @@ class Ledger:
         data = self._fresh.get(key)
         return data if data is not None else self._store.get(key)
 
+    def _prefix(self, app: str) -> tuple[bytes, bytes]:
+        """How the keys of an app's traces and conversations begin: with its length, so that no two mix."""
+        prefix = self._prefixes.get(app)
+        if prefix is None:
+            named = f"{len(app)}:{app}".encode()
+            prefix = self._prefixes[app] = b"t" + named, b"c" + named
+        return prefix
+
 
 def scorable(row: TraceRow) -> bool:
     """Whether a faithfulness score comes with the trace or was asked for."""
-    return row.faithfulness is not None or bool(row.flags & Flag.SCORE_REQUESTED.value)
+    return row[15] is not None or bool(row[9] & SCORE_REQUESTED)
+
+
+_coordinates = partial(tuple.__new__, Coordinates)
 
 
 def coordinates(source: Source, offset: int, index: int) -> Coordinates:
-    return Coordinates(source.stream, source.topic, source.partition, offset, index)
-
-
-def _key(kind: str, app: str, name: str) -> bytes:
-    return f"{kind}{len(app)}:{app}{name}".encode()
+    return _coordinates((source[0], source[1], source[2], offset, index))

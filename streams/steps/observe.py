@@ -5,6 +5,8 @@ Pure: what is known of an event depends on the event, its coordinates and the br
 
 from __future__ import annotations
 
+from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
 from schemas.change import ChangeEvent
@@ -33,6 +35,52 @@ FAITHFULNESS = "faithfulness"
 OWN_FLOOR = 0.75
 """An application's own faithfulness below this makes a case. Other scorers bring their own verdicts."""
 
+# Traces are the many: their fields are read all at once, past the model's attributes, and their rows are
+# made past the constructors of named tuples, which are functions in Python.
+_PROFILE = itemgetter(
+    "environment",
+    "route",
+    "provider",
+    "model",
+    "served_model",
+    "prompt_version",
+    "system_prompt_version",
+    "index_version",
+    "release",
+    "versions",
+)
+_TRACE = itemgetter(
+    "timestamp",
+    "app",
+    "trace_id",
+    "scores",
+    "answer",
+    "contexts",
+    "question",
+    "conversation_id",
+    "user_id",
+    "input_tokens",
+    "output_tokens",
+    "latency_ms",
+)
+_CHECKED = itemgetter(
+    "error",
+    "schema_valid",
+    "answer",
+    "tool_calls",
+    "contexts",
+    "retrieved_docs",
+    "policy_result",
+    "refused",
+    "finish_reason",
+    "fallback",
+    "success",
+    "user_rating",
+    "citations",
+)
+_profile = partial(tuple.__new__, Profile)
+_trace_row = partial(tuple.__new__, TraceRow)
+
 
 class ScoringPolicy(NamedTuple):
     """Which traces go to the judge: ``rate`` of them, by a hash of the trace_id."""
@@ -48,6 +96,9 @@ class Observed(NamedTuple):
     profile: Profile | None
     row: TraceRow | FeedbackRow | ScoreRow | ChangeRow
     request: ScoreRequest | None = None
+
+
+_observed = partial(tuple.__new__, Observed)
 
 
 def event_time(timestamp: int | None, broker_time: int | None) -> tuple[int, int]:
@@ -66,27 +117,30 @@ def observe_trace(
     event: TraceEvent, at: Coordinates, broker_time: int | None, prices: Prices, scoring: ScoringPolicy
 ) -> Observed:
     """A trace as a row, priced and checked, and its request to the judge."""
-    time, flags = event_time(event.timestamp, broker_time)
+    fields = event.__dict__
+    timestamp, app, trace_id, scores, answer, contexts, question, conversation, user, *numbers = _TRACE(
+        fields
+    )
+    time, flags = event_time(timestamp, broker_time)
     cost, price = prices.of(event, time)
     if price is PriceStatus.TOKEN_CONFLICT:
         flags |= Flag.TOKEN_CONFLICT.value
     flags |= check(event)
-    app = event.app or DEFAULT
-    own = event.scores.get(FAITHFULNESS) if event.scores else None
+    own = scores.get(FAITHFULNESS) if scores else None
     request = None
-    if (own is None or scoring.rescore) and event.answer and event.contexts and event.question:
+    if (own is None or scoring.rescore) and answer and contexts and question:
         texts = tuple(event.context_texts())
-        if texts and event.answer.strip() and sampled(event.trace_id, scoring.rate):
+        if texts and answer.strip() and sampled(trace_id, scoring.rate):
             flags |= Flag.SCORE_REQUESTED.value
             own = None
             request = ScoreRequest.model_construct(
                 v=1,
-                app=app,
-                trace_id=event.trace_id,
+                app=app or DEFAULT,
+                trace_id=trace_id,
                 time=time,
                 at=at,
-                question=event.question,
-                answer=event.answer,
+                question=question,
+                answer=answer,
                 contexts=texts,
             )
     if own is not None:
@@ -94,68 +148,56 @@ def observe_trace(
             own = None
         elif own < OWN_FLOOR:
             flags |= Flag.LOW_SCORE.value
-    profile = Profile(
-        event.environment or DEFAULT,
-        event.route or DEFAULT,
-        event.provider,
-        event.model,
-        event.served_model,
-        event.prompt_version,
-        event.system_prompt_version,
-        event.index_version,
-        event.release,
-        tuple(sorted(event.versions.items())) if event.versions else (),
+    environment, route, *dimensions, versions = _PROFILE(fields)
+    pairs = tuple(sorted(versions.items())) if versions else ()
+    profile = _profile((environment or DEFAULT, route or DEFAULT, *dimensions, pairs))
+    row = _trace_row(
+        (time, trace_id, 1, 0, at[3], at[4], 0, conversation, user, flags, cost, int(price), *numbers, own)
     )
-    row = TraceRow(
-        time,
-        event.trace_id,
-        1,
-        0,
-        at.offset,
-        at.index,
-        0,
-        event.conversation_id,
-        event.user_id,
-        flags,
-        cost,
-        price.value,
-        event.input_tokens,
-        event.output_tokens,
-        event.latency_ms,
-        own,
-    )
-    return Observed(app, profile, row, request)
+    return _observed((app or DEFAULT, profile, row, request))
 
 
 def check(event: TraceEvent) -> int:
     """The deterministic checks: flags for what is wrong on the face of a trace."""
     flags = 0
-    error = event.error
+    (
+        error,
+        schema_valid,
+        answer,
+        tool_calls,
+        contexts,
+        retrieved,
+        policy,
+        refused,
+        finish_reason,
+        fallback,
+        success,
+        rating,
+        citations,
+    ) = _CHECKED(event.__dict__)
     if error:
         flags |= Flag.ERROR.value
-    if event.schema_valid is False:
+    if schema_valid is False:
         flags |= Flag.SCHEMA_INVALID.value
-    answer = event.answer
-    if answer is not None and not answer.strip() and not event.tool_calls:
+    if answer is not None and not answer.strip() and not tool_calls:
         flags |= Flag.EMPTY_ANSWER.value
-    if event.contexts == () or event.retrieved_docs == ():
+    if contexts == () or retrieved == ():
         flags |= Flag.EMPTY_RETRIEVAL.value
-    policy = event.policy_result
     if policy is not None and policy.lower() not in GOOD_POLICY_RESULTS:
         flags |= Flag.POLICY_BLOCKED.value
-    if event.refused:
+    if refused:
         flags |= Flag.REFUSED.value
-    if event.finish_reason in TRUNCATED_BY:
+    if finish_reason in TRUNCATED_BY:
         flags |= Flag.TRUNCATED.value
-    if event.fallback:
+    if fallback:
         flags |= Flag.FALLBACK.value
-    if event.success is False:
+    if success is False:
         flags |= Flag.FAILED.value
-    if event.user_rating is not None:
+    if rating is not None:
         flags |= Flag.RATED.value
-        if event.user_rating <= LOW_RATING:
+        if rating <= LOW_RATING:
             flags |= Flag.LOW_RATING.value
-    if event.citations and not _citations_known(event):
+    if citations and not _citations_known(event):
         flags |= Flag.MISSING_CITATION.value
     return flags
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -25,7 +26,7 @@ from schemas.observation import (
 )
 from schemas.signal import RollingReport, SignalRecord
 from streams.steps.app_state import AppState
-from streams.steps.inflight import Awaited, ChunkLog, OpenConversation, Pending, result_of
+from streams.steps.inflight import ChunkLog, OpenConversation, Pending, PendingRows, result_of
 from streams.steps.ledger import Known, Ledger, coordinates
 from streams.steps.watermark import Watermark
 
@@ -46,6 +47,10 @@ class Outputs(NamedTuple):
     cases: list[CaseRequest]
 
 
+_pending = partial(tuple.__new__, Pending)
+"""As ``Pending(…)``, past its constructor, which is a function in Python: for the many."""
+
+
 class Owner:
     """Everything that is kept for the apps of one observations partition.
 
@@ -58,8 +63,7 @@ class Owner:
         self.watermark = Watermark(policy.lateness_ms)
         self.apps: dict[str, AppState] = {}
         self.outputs = Outputs([], [])
-        self._pending: list[Pending] = []
-        self._by_trace: dict[tuple[str, str], Pending | Awaited] = {}
+        self._pending = PendingRows()
         self._chunks = ChunkLog()
         self._reported: dict[str, dict[str, int]] = {}
 
@@ -68,11 +72,13 @@ class Owner:
         if isinstance(message, Progress):
             if self.watermark.report(message):
                 self._advance()
-            self._drain_scores()
+            self._settle()
             return
-        app = self._app(message.app)
+        app, ledger, now = self._app(message.app), self.ledger, self.watermark.value
+        name = app.name
         sources, profiles, marks = message.sources, message.profiles, app.marks
         upto = [marks.get(source, -1) for source in sources]
+        traces = 0
         touched: bool = False
         for row in message.rows:
             which = row[3]
@@ -81,20 +87,28 @@ class Owner:
                 continue  # a redelivery of what has been absorbed
             upto[which] = mark
             at = coordinates(sources[which], row[4], row[5])
-            if type(row) is TraceRow:
-                profile = profiles[row.profile]
-                if not self.ledger.add_trace(app.name, row, at, profile):
+            if type(row) is TraceRow:  # the many: what else would be a call is done here
+                profile = profiles[row[6]]
+                if not ledger.add_trace(name, row, at, profile):
                     app.count("duplicates")
                     continue
-                app.count("traces")
-                self._hold(app, row, profile, at)
+                if row[7] is not None:
+                    # Here, not when it is applied: a rebuilt ledger knows only what has been absorbed.
+                    ledger.note_turn(name, row)
+                traces += 1
+                if now is None or row[0] > now:
+                    item = _pending((row[0], row[1], row[2], name, at, row, profile))
+                    self._pending.fresh.append(item)
+                    app.pending[row[1]] = item
+                else:
+                    self._hold(app, row, profile, at)
             elif type(row) is ScoreRow:
                 if self.ledger.add(row.score_id, at):
                     app.count("scores")
                     self._score(app, row, at)
                     touched = True
                 else:
-                    app.count("duplicates")
+                    app.count("duplicate_scores")  # a score is no event of an application's
             else:
                 assert isinstance(row, FeedbackRow | ChangeRow)
                 feedback = type(row) is FeedbackRow
@@ -104,6 +118,8 @@ class Owner:
                     self._hold(app, row, None, at)
                 else:
                     app.count("duplicates")
+        if traces:
+            app.count("traces", traces)
         marks.update(zip(sources, upto, strict=True))
         if touched:
             self._drain(app)
@@ -112,7 +128,7 @@ class Owner:
         """The input has ended (a file): apply everything up to ``newest``, in order."""
         self.watermark.drain(newest)
         self._advance()
-        self._drain_scores()
+        self._settle()
 
     # -- order -------------------------------------------------------------------------------------
 
@@ -123,62 +139,54 @@ class Owner:
             app.count("late")
             self._late(app, row, profile, at)
             return
-        item = Pending(app.name, row, profile, at)
-        self._pending.append(item)
-        self._chunks.touch(item)
-        if type(row) is TraceRow:
-            self._by_trace[app.name, row.trace_id] = item
+        self._pending.fresh.append(Pending(row[0], row[1], row[2], app.name, at, row, profile))
 
     def _advance(self) -> None:
         """Apply what the watermark has passed, decisions of conversations in between in their order."""
         now = self.watermark.value
         assert now is not None
-        self._pending.sort()
-        pending = self._pending
-        cut = len(pending)
-        while cut and pending[cut - 1].row[0] > now:
-            cut -= 1
-        ready, self._pending = pending[:cut], pending[cut:]
-        for item in ready:
-            app, row = self.apps[item.app], item.row
-            self._decide(app, row[0] - 1)
+        undecided = self.policy.conversation_ms + 1
+        for time, _, _, name, at, row, profile in self._pending.take(now):
+            app = self.apps[name]
+            if app.due and app.due[0].first_time <= time - undecided:
+                self._decide(app, time - 1)
             if type(row) is TraceRow:
-                assert item.profile is not None
-                self._trace(app, row, item.profile, item)
+                assert profile is not None
+                self._trace(app, row, profile, at)
             elif type(row) is FeedbackRow:
-                self._feedback(app, row, item.at)
+                self._feedback(app, row, at)
             elif type(row) is ChangeRow:
                 app.on_change(row)
         for app in self.apps.values():
             self._decide(app, now)
-            self.outputs.signals.extend(app.close_windows(now, self.policy))
             app.expire_waiting(now - self.policy.join_horizon_ms)
 
     # -- traces ------------------------------------------------------------------------------------
 
-    def _trace(self, app: AppState, row: TraceRow, profile: Profile, item: Pending) -> None:
+    def _trace(self, app: AppState, row: TraceRow, profile: Profile, at: Coordinates) -> None:
         segment = app.segment(profile)
         verdict = segment.on_trace(row, profile, app.shared_by(self.policy))
-        self.outputs.signals.extend(verdict.signals)
+        if verdict.signals:
+            self.outputs.signals.extend(verdict.signals)
         reasons = segment.trace_reasons(row, verdict.cost_outlier)
         if reasons:
-            self._case(app, row, profile, item.at, reasons, None)
-        unit = self._join_conversation(app, row, profile)
-        del self._by_trace[app.name, row.trace_id]
-        awaited = app.await_score(row, profile, item, unit, self.watermark.clock)
-        if awaited is not None:
-            self._chunks.touch(awaited)
-            self._by_trace[app.name, row.trace_id] = awaited
-        for late_row, at in app.take_waiting(row.trace_id):
-            self._feedback(app, late_row, at)
+            self._case(app, row, profile, at, reasons, None)
+        unit = True
+        if row[7] is None:
+            self._open(app, _conversation_key(None, row[1]), row, profile)
+        else:
+            unit = self._join_conversation(app, row, profile)
+        del app.pending[row[1]]
+        app.await_score(segment, row, profile, at, unit, self.watermark.clock)
+        for late_row, where in app.take_waiting(row[1]):
+            self._feedback(app, late_row, where)
 
     def _join_conversation(self, app: AppState, row: TraceRow, profile: Profile) -> bool:
         """Open the trace's conversation, or join it; True if this is the turn that is scored for it."""
+        assert row.conversation_id is not None
         key = _conversation_key(row.conversation_id, row.trace_id)
-        if row.conversation_id is None:
-            self._open(app, key, row, profile)
-            return True
-        known = self.ledger.note_turn(app.name, row)
+        known = self.ledger.conversation(app.name, row.conversation_id)
+        assert known is not None, "noted when the trace was absorbed"
         if key not in app.conversations and known.first_time + self.policy.conversation_ms >= row.time:
             self._open(app, key, row, profile)
         return known.scored_turn == (row.time, row.trace_id)
@@ -196,13 +204,15 @@ class Owner:
             conversation = app.due.popleft()
             del app.conversations[conversation.key]
             segment = app.segment(conversation.profile)
-            self.outputs.signals.extend(segment.on_conversation(conversation, app.shared_by(self.policy)))
+            signals = segment.on_conversation(conversation, app.shared_by(self.policy))
+            if signals:
+                self.outputs.signals.extend(signals)
 
     # -- feedback ----------------------------------------------------------------------------------
 
     def _feedback(self, app: AppState, row: FeedbackRow, at: Coordinates) -> None:
         known = self.ledger.trace(app.name, row.trace_id)
-        if known is None or isinstance(self._by_trace.get((app.name, row.trace_id)), Pending):
+        if known is None or row.trace_id in app.pending:
             app.wait(row, at)
             return
         self._feedback_case(app, row, at, known)
@@ -228,26 +238,39 @@ class Owner:
             self.outputs.cases.append(
                 _request(app.name, row.trace_id, known, (CaseReason.LOW_SCORE,), at, row.value, row.scorer)
             )
-        slot = self._by_trace.get((app.name, row.trace_id))
-        if slot is not None and slot.result is None:
-            slot.result = result
-            self._chunks.touch(slot)
+        item, awaited = app.pending.get(row.trace_id), app.awaited.get(row.trace_id)
+        if item is not None:
+            if row.trace_id not in app.early:
+                app.early[row.trace_id] = result
+                self._chunks.touch(item)
+        elif awaited is not None:
+            if awaited.result is None:
+                awaited.result = result
+                self._chunks.touch(awaited)
         elif known is None:
             app.count("unjoined")
-        elif slot is None:
+        else:
             # Its turn in the queue is over: it counts in the window, and in no detector.
             app.late_score(known, result)
 
-    def _drain_scores(self) -> None:
+    def _settle(self) -> None:
+        """Scores before windows: a window that closes holds all that has been decided of it."""
+        now = self.watermark.value
         for app in self.apps.values():
             self._drain(app)
+            for awaited in app.take_queued():
+                self._chunks.touch(awaited)
+                app.awaited[awaited.row.trace_id] = awaited
+            if now is not None:
+                self.outputs.signals.extend(app.close_windows(now, self.policy))
 
     def _drain(self, app: AppState) -> None:
         """Hand scores to the detectors in the order of their traces, waiting for those still out."""
-        for awaited in app.scored(self.watermark.clock, self.policy.score_wait_ms):
-            self._by_trace.pop((app.name, awaited.row.trace_id), None)
-            segment = app.segment(awaited.profile)
-            self.outputs.signals.extend(segment.on_score(awaited, app.shared_by(self.policy)))
+        segments = app.shared_by(self.policy)
+        for row, profile, unit, result in app.scored(self.watermark.clock, self.policy.score_wait_ms):
+            signals = app.segment(profile).on_score(row, profile, unit, result, segments)
+            if signals:
+                self.outputs.signals.extend(signals)
 
     # -- late --------------------------------------------------------------------------------------
 
@@ -295,7 +318,9 @@ class Owner:
         """State entries that have changed since the last call; None deletes one."""
         now = self.watermark.value
         heads = {app.name: app.head for app in self.apps.values()}
-        entries = self._chunks.changes(now, self._decided_before(), heads)
+        early = {app.name: app.early for app in self.apps.values()}
+        pending = self._pending.write()
+        entries = self._chunks.changes(now, self._decided_before(), heads, pending, early)
         entries["meta"] = orjson.dumps(
             {
                 "watermark": self.watermark.snapshot(),
@@ -316,25 +341,33 @@ class Owner:
         self._reported = meta["reported"]
         for name, state in meta["apps"].items():
             self._app(name).restore(state)
+        waiting: dict[str, dict[int, bytes]] = {}
         for key, data in entries.items():
             if key.startswith("segment:"):
                 name, environment, route = orjson.loads(key.removeprefix("segment:"))
                 self.apps[name].restore_segment(environment, route, data)
             elif key.startswith("waiting:"):
-                self.apps[key.removeprefix("waiting:")].restore_waiting(data)
+                name, number = orjson.loads(key.removeprefix("waiting:"))
+                waiting.setdefault(name, {})[number] = data
+        for name, numbered in waiting.items():
+            self.apps[name].restore_waiting(numbered)
         heads = {app.name: app.head for app in self.apps.values()}
         flying = self._chunks.restore(entries, self.watermark.value, self._decided_before(), heads)
-        self._pending = flying.pending
+        self._pending.restore(flying.pending)
         for item in flying.pending:
             if type(item.row) is TraceRow:
-                self._by_trace[item.app, item.row.trace_id] = item
+                app = self.apps[item.app]
+                app.pending[item.trace_id] = item
+                if item.at in flying.early:
+                    app.early[item.trace_id] = flying.early[item.at]
         for conversation in flying.conversations:
             app = self.apps[conversation.app]
             app.conversations[conversation.key] = conversation
             app.due.append(conversation)
         for awaited in flying.awaited:
-            self.apps[awaited.app].queue.append(awaited)
-            self._by_trace[awaited.app, awaited.row.trace_id] = awaited
+            app = self.apps[awaited.app]
+            app.queue.append(awaited)
+            app.awaited[awaited.row.trace_id] = awaited
 
     def report(self, position: int) -> RollingReport | None:
         """Counters and watermark, if any counter has changed since the last report."""

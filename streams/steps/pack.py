@@ -9,6 +9,7 @@ import orjson
 from schemas.base import WIRE_VERSION
 from schemas.observation import (
     ROW_TYPES,
+    Kind,
     ObservationBatch,
     Profile,
     Progress,
@@ -34,19 +35,21 @@ class Packer:
         if pack is None:
             pack = self._apps[app] = _AppPack()
         where = pack.sources.setdefault(source, len(pack.sources))
-        if profile is None:
-            pack.rows.append([*row[:3], where, *row[4:]])
-        else:
-            which = pack.profiles.setdefault(profile, len(pack.profiles))
-            pack.rows.append([*row[:3], where, *row[4:6], which, *row[7:]])
+        cells = list(row)
+        cells[3] = where
+        if profile is not None:
+            cells[6] = pack.profiles.setdefault(profile, len(pack.profiles))
+        pack.rows.append(cells)
 
     def messages(self, max_bytes: int = OWN_MESSAGE_BYTES) -> list[tuple[str, bytes]]:
-        """(app, message) in the order in which the apps first appeared; no message over ``max_bytes``."""
+        """(app, message) in the order in which the apps first appeared; no message over ``max_bytes``.
+
+        A single row whose message is larger all the same is sent alone: an event's limit is well below.
+        """
         return [
             (app, message)
             for app, pack in self._apps.items()
-            for start in range(0, len(pack.rows), MAX_ROWS)
-            for message in pack.encode(app, pack.rows[start : start + MAX_ROWS], max_bytes)
+            for message in _encode(app, list(pack.sources), list(pack.profiles), pack.rows, max_bytes)
         ]
 
 
@@ -58,20 +61,46 @@ class _AppPack:
         self.profiles: dict[Profile, int] = {}
         self.rows: list[list[Any]] = []
 
-    def encode(self, app: str, rows: list[list[Any]], max_bytes: int) -> list[bytes]:
+
+def _encode(
+    app: str, sources: list[Source], profiles: list[Profile], rows: list[list[Any]], max_bytes: int
+) -> list[bytes]:
+    size = MAX_ROWS
+    if len(rows) <= size:
         message = orjson.dumps(
             {
                 "v": WIRE_VERSION,
                 "app": app,
-                "sources": [list(source) for source in self.sources],
-                "profiles": [list(profile) for profile in self.profiles],
+                "sources": [list(source) for source in sources],
+                "profiles": [list(profile) for profile in profiles],
                 "rows": rows,
             }
         )
         if len(message) <= max_bytes or len(rows) == 1:
             return [message]
-        half = len(rows) // 2
-        return [*self.encode(app, rows[:half], max_bytes), *self.encode(app, rows[half:], max_bytes)]
+        size = (len(rows) + 1) // 2
+    return [
+        message
+        for start in range(0, len(rows), size)
+        for message in _encode(app, *_named(sources, profiles, rows[start : start + size]), max_bytes)
+    ]
+
+
+def _named(
+    sources: list[Source], profiles: list[Profile], rows: list[list[Any]]
+) -> tuple[list[Source], list[Profile], list[list[Any]]]:
+    """A part of the rows with only the sources and profiles that it names: what is split gets smaller."""
+    places: dict[int, int] = {}
+    kinds: dict[int, int] = {}
+    part = []
+    for row in rows:
+        where = places.setdefault(row[3], len(places))
+        if row[2] == Kind.TRACE:
+            which = kinds.setdefault(row[6], len(kinds))
+            part.append([*row[:3], where, *row[4:6], which, *row[7:]])
+        else:
+            part.append([*row[:3], where, *row[4:]])
+    return [sources[at] for at in places], [profiles[at] for at in kinds], part
 
 
 def encode_progress(progress: Progress) -> bytes:
@@ -113,5 +142,12 @@ def profile_of(fields: list[Any]) -> Profile:
     return Profile._make([*plain, tuple((name, value) for name, value in versions)])
 
 
+_WIDTHS = tuple(len(kind._fields) for kind in ROW_TYPES)
+
+
 def row_of(fields: list[Any]) -> Row:
-    return ROW_TYPES[fields[2]]._make(fields)
+    kind = fields[2]
+    if len(fields) != _WIDTHS[kind]:
+        raise TypeError(f"a row of kind {kind} has {_WIDTHS[kind]} fields, not {len(fields)}")
+    # As its constructor would, which is a function in Python: for the many.
+    return tuple.__new__(ROW_TYPES[kind], fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from genai_prices import Usage, calc_price
@@ -17,10 +18,21 @@ EPOCH_OF_PRICES_MS = 900_000
 REMEMBERED = 4096
 """Prices remembered before the memory is emptied: models times quarters of an hour in flight."""
 MILLION = 1_000_000
+_PRICED = itemgetter(
+    "input_tokens",
+    "output_tokens",
+    "served_model",
+    "model",
+    "provider",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cost_usd",
+)
+"""The fields of a trace that its price is made of, read at once."""
 
 
 class Rates(NamedTuple):
-    """US dollars per token of each exclusive bucket. ``exact`` False: tiered, ask the library each time."""
+    """US dollars per token of each exclusive bucket. ``exact`` False: ask the library each time."""
 
     input: float
     cache_read: float
@@ -28,6 +40,10 @@ class Rates(NamedTuple):
     output: float
     exact: bool
     timeless: bool
+
+
+_UNKNOWN = Rates(0, 0, 0, 0, False, False)
+"""Stands for what has not been looked up yet; None is a model that the library does not know."""
 
 
 class Prices:
@@ -43,21 +59,20 @@ class Prices:
     def of(self, event: TraceEvent, time: int) -> tuple[float | None, PriceStatus]:
         """Cost in US dollars and how it came about; ``time`` is the event's, in epoch milliseconds."""
         status = PriceStatus.NO_MODEL
-        tokens_in, tokens_out = event.input_tokens, event.output_tokens
-        served, requested = event.served_model, event.model
+        tokens_in, tokens_out, served, requested, provider, read, write, reported = _PRICED(event.__dict__)
         if tokens_in is None and tokens_out is None:
             status = PriceStatus.NO_USAGE
         elif tokens_in is None or tokens_out is None:
             status = PriceStatus.PARTIAL_USAGE
         elif served is not None or requested is not None:
-            read, write = event.cache_read_tokens or 0, event.cache_write_tokens or 0
+            read, write = read or 0, write or 0
             if read + write > tokens_in:
                 status = PriceStatus.TOKEN_CONFLICT
             else:
-                rates = self._lookup(event.provider, served, time) if served else None
+                rates = self._lookup(provider, served, time) if served else None
                 model = served
                 if rates is None and requested and requested != served:
-                    rates, model = self._lookup(event.provider, requested, time), requested
+                    rates, model = self._lookup(provider, requested, time), requested
                 if rates is not None and rates.exact:
                     cost = (
                         (tokens_in - read - write) * rates.input
@@ -73,17 +88,18 @@ class Prices:
                         cache_write_tokens=write,
                         output_tokens=tokens_out,
                     )
-                    return _ask(usage, event.provider, model, time), PriceStatus.PRICED
+                    return _ask(usage, provider, model, time), PriceStatus.PRICED
                 status = PriceStatus.UNKNOWN_MODEL
-        if event.cost_usd is not None:
-            return event.cost_usd, PriceStatus.REPORTED
+        if reported is not None:
+            return reported, PriceStatus.REPORTED
         return None, status
 
     def _lookup(self, provider: str | None, model: str, time: int) -> Rates | None:
         known = self._rates
         timeless = (provider, model, -1)
-        if timeless in known:
-            return known[timeless]
+        rates = known.get(timeless, _UNKNOWN)
+        if rates is not _UNKNOWN:
+            return rates
         key = (provider, model, time // EPOCH_OF_PRICES_MS)
         if key in known:
             return known[key]
@@ -115,8 +131,10 @@ def _rates(provider: str | None, model: str, time: int) -> Rates | None:
     except LookupError:
         return None
     tiered = any(isinstance(price, TieredPrices) for price in vars(found.model_price).values())
+    # Some providers also charge for the request itself, which no rate per token can say.
+    per_request = _ask(Usage(input_tokens=0, output_tokens=0), provider, model, time) > 0
     timeless = isinstance(found.model.prices, ModelPrice)
-    if tiered:
+    if tiered or per_request:
         return Rates(0, 0, 0, 0, False, timeless)
     plain = float(found.total_price) / MILLION
 

@@ -46,7 +46,8 @@ PATTERNS: Final[tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...]] 
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S),
         _always,
     ),
-    ("KEY", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"), _always),
+    # The header's length is bounded, or a text of nothing but "eyJ-" would take time by its square.
+    ("KEY", re.compile(r"\beyJ[\w-]{8,512}\.[\w-]{8,}\.[\w-]{8,}"), _always),
     (
         "KEY",
         re.compile(

@@ -8,16 +8,21 @@ from schemas.codec import Refused
 from schemas.dead_letter import KEPT_BYTES, DeadLetter
 from schemas.identity import Coordinates
 
+SAID = 500
+"""Characters of a reason, and of the field that it names: both may quote a name of a mebibyte."""
+
 
 def dead_letter(refused: Refused, at: Coordinates, broker_time: int, message: bytes | None) -> DeadLetter:
-    """``message`` is the whole message, which stands in where the element has no text of its own."""
-    original = refused.original if refused.original is not None else message or b""
+    """``message`` is the whole message, which is the original unless this is one element of its array."""
+    original = message or b""
+    if refused.original and original[:64].lstrip().startswith(b"["):
+        original = refused.original  # one element of an array
     text, encoding = _text(original[:KEPT_BYTES], whole=len(original) <= KEPT_BYTES)
     return DeadLetter(
         id=DeadLetter.id_of(at),
         reason=refused.reason,
-        message=refused.message,
-        field=refused.field,
+        message=_said(refused.message),
+        field=None if refused.field is None else _said(refused.field),
         at=at,
         broker_time=broker_time,
         size=len(original),
@@ -25,6 +30,12 @@ def dead_letter(refused: Refused, at: Coordinates, broker_time: int, message: by
         original=text,
         original_encoding=encoding,
     )
+
+
+def _said(text: str) -> str:
+    """Short, and writable as UTF-8: a name may hold half of a surrogate pair."""
+    short = text if len(text) <= SAID else text[: SAID - 1] + "…"
+    return short.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(data: bytes, whole: bool) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 The watermark is the minimum, over the source partitions, of the largest event time that ingest has
 read there, less the lateness. A partition is left out while ingest reports it at its log's end (for
 two seconds): mere silence never leaves one out, because an unowned partition is silent, too. Nothing
-closes before every known partition has reported once, and the watermark never falls.
+closes before every known partition has reported once. The watermark never falls, and it never passes
+the reporting clock, or one application whose clock is ahead would make everybody else late.
 """
 
 from __future__ import annotations
@@ -61,15 +62,16 @@ class Watermark:
         holding = [newest for newest, at_end in self._sources.values() if not at_end]
         if None in holding:
             return None
+        present = self.clock - self.lateness_ms
         if holding:
-            return min(time for time in holding if time is not None) - self.lateness_ms
+            return min(min(time for time in holding if time is not None) - self.lateness_ms, present)
         seen = [newest for newest, _ in self._sources.values() if newest is not None]
         if not seen:
             return None
         newest = max(seen)
         if self.clock - newest <= LIVE_MS:
-            return max(newest, self.clock - QUIET_MS - self.lateness_ms)
-        return newest
+            newest = max(newest, present - QUIET_MS)
+        return min(newest, present)
 
     def drain(self, newest: int) -> None:
         """The input has ended (a file): everything up to ``newest`` is complete."""

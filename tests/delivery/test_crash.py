@@ -1,0 +1,63 @@
+"""kill -9 anywhere: what comes out is what a replay of the same events concludes, no more and no less."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.delivery.events import Event
+from tests.delivery.harness import Deployment, Outcome
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+KILLED = -signal.SIGKILL
+
+ORDER_OF_EFFECTS = {
+    # place: passages before the worker dies there
+    "ingest-before": 9,
+    "ingest-between-sends": 9,
+    "ingest-sent": 9,
+    "rolling-absorbed": 4,
+    "rolling-in-transaction": 4,
+    "rolling-committed": 4,
+    "harvest-sent": 3,
+}
+
+
+async def test_a_worker_is_killed_in_mid_stream(
+    deployment: Deployment, events: list[Event], replayed: Outcome
+) -> None:
+    deployment.publish(events)
+    first = deployment.start(flush_size=8)
+    await deployment.until(lambda: bool(deployment.counters()), "any trace counted")
+    first.signal(signal.SIGKILL)
+    assert first.wait() == KILLED
+    assert deployment.counters() != replayed.counters, "killed when all was done: nothing is tested"
+    deployment.start()
+    await deployment.finish(replayed)
+
+
+async def test_a_worker_is_killed_between_any_two_effects(
+    deployment: Deployment, events: list[Event], replayed: Outcome
+) -> None:
+    """One deployment after the other dies at every place in turn; what each leaves the next takes up."""
+    deployment.publish(events)
+    for place, passages in ORDER_OF_EFFECTS.items():
+        worker = deployment.start(fault=f"{place}:{passages}:kill", flush_size=10)
+        assert worker.wait() == KILLED, f"{place}: {worker.tail()}"
+    assert deployment.counters() != replayed.counters, "all was done before the last one died"
+    deployment.start()
+    await deployment.finish(replayed)
+
+
+async def test_a_worker_on_the_embedded_broker_is_killed_between_any_two_effects(
+    embedded: Deployment, events: list[Event], replayed: Outcome
+) -> None:
+    embedded.publish(events)
+    for fault in ("sqlite-sent:6:kill", "sqlite-committed:6:kill"):
+        worker = embedded.start(fault=fault, flush_size=10)
+        assert worker.wait() == KILLED, f"{fault}: {worker.tail()}"
+    assert embedded.counters() != replayed.counters, "all was done before the last one died"
+    embedded.start()
+    await embedded.finish(replayed)

@@ -1,0 +1,402 @@
+"""The owner is a function of its messages: not of crashes, nor of how partitions interleave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.observation import Flag, ObservationBatch, Profile, Source, SourceProgress, TraceRow
+from schemas.observation import Progress as ProgressMessage
+from schemas.signal import Signal, SignalRecord, WindowStat
+from streams.steps.ingest import IngestPolicy, Record, ingest
+from streams.steps.ledger import Ledger, MemoryLedger
+from streams.steps.owner import Owner, OwnerPolicy
+from streams.steps.pack import decode, encode_progress
+from streams.steps.prices import Prices
+from tests.delivery.events import traffic
+from tests.steps.logs import (
+    COUNTS,
+    MINUTE,
+    POLICY,
+    SOURCES,
+    T0,
+    Concluded,
+    Log,
+    Message,
+    absorbed,
+    change,
+    feedback,
+    score,
+    trace,
+)
+
+KINDS = ("trace", "trace", "trace", "feedback", "feedback", "score", "progress", "ended", "again", "change")
+FEEDBACK = (("escalation", 1.0), ("escalation", 1.0), ("thumbs", -1.0), ("correction", 1.0))
+
+
+def wild(seed: int, length: int) -> list[Message]:
+    """Anything goes: late rows, duplicates, redeliveries, feedback and scores before their trace.
+
+    It ends with a trace so late that nothing before it is pending any more.
+    """
+    rng, log, now = Random(seed), Log(), 0
+    for _ in range(length):
+        now += rng.randrange(3 * MINUTE)
+        time = max(0, now - rng.choice((0, 0, 0, rng.randrange(20 * MINUTE))))
+        name, app, partition = f"t{rng.randrange(12)}", rng.choice(("app", "app", "b")), rng.randrange(2)
+        match rng.choice(KINDS):
+            case "trace":
+                rows = [
+                    trace(
+                        time + n,
+                        f"t{rng.randrange(12)}",
+                        conversation=rng.choice((None, "c1", "c2", "c3")),
+                        flags=rng.choice((0, Flag.ERROR.value, *[Flag.SCORE_REQUESTED.value] * 3)),
+                        cost=rng.choice((None, 0.25, 1.5)),
+                        faithfulness=rng.choice((None, None, 0.5)),
+                    )
+                    for n in range(rng.randrange(1, 4))
+                ]
+                profile = Profile(route=rng.choice(("r1", "r2")), model=rng.choice((None, "m")))
+                log.rows(*rows, profile=profile, partition=partition, app=app)
+            case "feedback":
+                kind, value = rng.choice(FEEDBACK)
+                log.rows(feedback(time, name, kind, value), partition=partition, app=app)
+            case "score":
+                given_score = rng.choice((None, 0.2, 0.9))
+                scorer = rng.choice(("judge", "offline"))
+                log.rows(
+                    score(name, given_score, scorer=scorer, low=given_score == 0.2),
+                    partition=partition,
+                    app=app,
+                )
+            case "change":
+                log.rows(change(time, "release", f"r{rng.randrange(3)}"), app=app)
+            case "again" if log.messages:
+                log.messages.append(rng.choice(log.messages))
+            case "ended":
+                log.ended(at=T0 + now + rng.randrange(MINUTE))
+            case _:
+                log.progress(at=T0 + now + rng.randrange(MINUTE))
+    return log.rows(trace(now + 24 * 60 * MINUTE, "end")).ended().messages
+
+
+class Machine:
+    """An owner whose state is written down, lost and read back like the rolling stage's."""
+
+    def __init__(self, policy: OwnerPolicy, messages: Sequence[Message]) -> None:
+        self.policy, self.messages = policy, messages
+        self.entries: dict[str, bytes] = {}
+        self.committed = self.position = 0
+        self.store = MemoryLedger()
+        self.owner = Owner(0, policy, Ledger(self.store))
+        self.done = Concluded([], [], {})
+
+    def absorb(self) -> None:
+        self.owner.absorb(self.messages[self.position])
+        self.position += 1
+
+    def commit(self, *, flush: bool = True) -> None:
+        self.owner.report(self.position)
+        outputs = self.owner.take_outputs()
+        self.done.signals.extend(outputs.signals)
+        self.done.cases.extend(outputs.cases)
+        for key, value in self.owner.changes().items():
+            if value is None:
+                self.entries.pop(key, None)
+            else:
+                self.entries[key] = value
+        self.committed = self.position
+        if flush:
+            self.owner.ledger.flush(self.position)
+
+    def crash(self, *, new_machine: bool = False) -> None:
+        if new_machine:
+            self.store = MemoryLedger()
+        ledger = Ledger(self.store)
+        self.owner = Owner(0, self.policy, ledger)
+        # A store hands back no order that means anything.
+        self.owner.restore(dict(sorted(self.entries.items(), reverse=True)))
+        for message in self.messages[ledger.position : self.committed]:
+            if isinstance(message, ObservationBatch):
+                ledger.fold(message)
+        ledger.flush(self.committed)
+        self.position = self.committed
+
+    def finish(self) -> Concluded:
+        self.commit()
+        counters = {app.name: dict(app.counters) for app in self.owner.apps.values()}
+        return self.done._replace(counters=counters)
+
+
+def interrupted(messages: Sequence[Message], seed: int, policy: OwnerPolicy = POLICY) -> Concluded:
+    """The same messages through a machine that commits and crashes at arbitrary points."""
+    rng, machine, crashes = Random(seed), Machine(policy, messages), 0
+    while machine.position < len(messages):
+        machine.absorb()
+        fate = rng.random()
+        if fate < 0.3:
+            machine.commit()
+        elif fate < 0.5 and crashes < 30:
+            crashes += 1
+            if fate < 0.4:
+                machine.commit(flush=fate < 0.35)  # between the commit and the ledger's write
+            machine.crash(new_machine=rng.random() < 0.3)
+    return machine.finish()
+
+
+def by_segment(done: Concluded) -> object:
+    """Everything, in its order within each segment; the order of segments means nothing."""
+    segments: dict[tuple[str, str, str], list[SignalRecord]] = {}
+    for signal in done.signals:
+        assert isinstance(signal, Signal | WindowStat)
+        segments.setdefault((signal.app, signal.environment, signal.route), []).append(signal)
+    return segments, done.cases, done.counters
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 70), st.integers(0, 2**32))
+def test_crashes_change_nothing(seed: int, length: int, crashes: int) -> None:
+    messages = wild(seed, length)
+    policy = POLICY._replace(score_wait_ms=5 * MINUTE, join_horizon_ms=30 * MINUTE)
+    assert by_segment(interrupted(messages, crashes, policy)) == by_segment(absorbed(messages, policy))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 70), st.integers(0, 2**32))
+def test_redeliveries_change_nothing(seed: int, length: int, where: int) -> None:
+    """A source's rows come again from any earlier place on, as after a crash of ingest."""
+    messages, rng = wild(seed, length), Random(where)
+    repeated: list[Message] = []
+    for place, message in enumerate(messages):
+        repeated.append(message)
+        if rng.random() < 0.3:
+            earlier = messages[rng.randrange(place + 1) : place + 1]
+            repeated += [m for m in earlier if isinstance(m, ObservationBatch)]
+    assert absorbed(repeated) == absorbed(messages)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 70))
+def test_a_rebuilt_ledger_is_the_ledger(seed: int, length: int) -> None:
+    """Folding the topic again gives what was written on the way: after the last row nothing is pending."""
+    messages = wild(seed, length)
+    store = MemoryLedger()
+    owner = Owner(0, POLICY, Ledger(store))
+    folded = MemoryLedger()
+    ledger = Ledger(folded)
+    for message in messages:
+        owner.absorb(message)
+        if isinstance(message, ObservationBatch):
+            ledger.fold(message)
+    owner.ledger.flush(len(messages))
+    ledger.flush(len(messages))
+    assert {key: store.get(key) for key in store} == {key: folded.get(key) for key in folded}
+
+
+# -- order independence --------------------------------------------------------------------------------
+
+
+def rows_by_source(seed: int, length: int) -> dict[tuple[str, int], list[tuple[str, object]]]:
+    """Per source partition its rows in event-time order, as (app, row)."""
+    rng = Random(seed)
+    sources: dict[tuple[str, int], list[tuple[str, object]]] = {}
+    for number in range(length):
+        time = number * rng.randrange(1, 3 * MINUTE)
+        app = rng.choice(("app", "app", "b"))
+        row = trace(
+            time,
+            f"t{number}",
+            conversation=rng.choice((None, "c1", "c2", f"c{number // 5}")),
+            flags=rng.choice((0, 0, Flag.ERROR.value)),
+            cost=rng.choice((None, 0.25, 1.5)),
+            faithfulness=rng.choice((None, 0.5, 0.75)),
+        )
+        sources.setdefault(("traces", rng.randrange(2)), []).append((app, row))
+        for kind, value in rng.sample(FEEDBACK, rng.randrange(3)):
+            after = rng.randrange(-5 * MINUTE, 15 * MINUTE)
+            said = feedback(time + after, row.trace_id, kind, value)
+            sources.setdefault(("feedback", rng.randrange(2)), []).append((app, said))
+    sources["changes", 0] = [("app", change(length * MINUTE, "release", "r2"))]
+    for rows in sources.values():
+        rows.sort(key=lambda item: item[1][0])  # type: ignore[index]
+    return sources
+
+
+def interleaved(seed: int, length: int, order: int) -> list[Message]:
+    """What an honest ingest writes of these source partitions, in one of many possible orders."""
+    rng, left = Random(order), rows_by_source(seed, length)
+    log = Log()
+    log.progress(
+        at_end=[source for group in SOURCES.values() for source in group if not left.get(source[1:])]
+    )
+    log.messages.clear()  # nothing is known before everything has reported: see ``honest`` below
+    reached: dict[Source, int] = {}
+    messages: list[Message] = [honest(left, reached)]
+    while any(left.values()):
+        topic, partition = rng.choice([place for place, rows in left.items() if rows])
+        rows = left[topic, partition]
+        count = rng.randrange(1, 6)
+        taken, left[topic, partition] = rows[:count], rows[count:]
+        for app, row in taken:
+            log.rows(row, partition=partition, app=app)  # type: ignore[arg-type]
+            messages.append(log.messages[-1])
+        source = Source("s", topic, partition)
+        reached[source] = taken[-1][1][0]  # type: ignore[index]
+        if rng.random() < 0.7:
+            messages.append(honest(left, reached))
+    messages.append(honest(left, reached))
+    return messages
+
+
+def honest(
+    left: dict[tuple[str, int], list[tuple[str, object]]], reached: dict[Source, int]
+) -> ProgressMessage:
+    entries = [
+        SourceProgress(source, 0, reached.get(source), not left.get((source.topic, source.partition)))
+        for group in SOURCES.values()
+        for source in group
+    ]
+    return ProgressMessage(T0 + 10**9, dict(COUNTS), entries)
+
+
+def final(done: Concluded) -> object:
+    """What does not depend on when it was published."""
+    cases = sorted((case.app, case.trace_id, case.reasons, case.time) for case in done.cases)
+    return done.windows(), cases, done.counters, {alarm.id: alarm for alarm in done.alarms()}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(0, 2**32), st.integers(0, 2**32))
+def test_the_order_of_partitions_does_not_matter(seed: int, length: int, one: int, two: int) -> None:
+    first, second = (absorbed(interleaved(seed, length, order)) for order in (one, two))
+    assert not any("late" in counters for counters in first.counters.values())
+    assert final(first) == final(second)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(0, 2**32))
+def test_it_is_what_the_definitions_say(seed: int, length: int, order: int) -> None:
+    """Against an oracle that knows no watermark, no ledger and no state: sums over the whole of the rows."""
+    done = absorbed(interleaved(seed, length, order))
+    rows = [item for group in rows_by_source(seed, length).values() for item in group]
+    newest = max(row[0] for _, row in rows)  # type: ignore[index]
+    assert done.windows() == oracle(rows, newest)
+
+
+def oracle(
+    rows: Sequence[tuple[str, object]], newest: int
+) -> dict[tuple[str, str, int], tuple[int, float, int, int]]:
+    width, decide = POLICY.window_ms, POLICY.conversation_ms
+    units: dict[tuple[str, str, int], list[float | None]] = {}
+
+    def unit(app: str, signal: str, time: int, value: float | None) -> None:
+        start = time - time % width
+        if start + width <= newest - decide:
+            units.setdefault((app, signal, (start - T0) // MINUTE), []).append(value)
+
+    traces = sorted((row.time, row.trace_id, app, row) for app, row in rows if isinstance(row, TraceRow))
+    escalated = {
+        (app, row.trace_id): min(r[0] for a, r in rows if _escalates(a, r, app, row.trace_id))  # type: ignore[index]
+        for _, _, app, row in traces
+        if any(_escalates(a, r, app, row.trace_id) for a, r in rows)
+    }
+    firsts: dict[tuple[str, str], int] = {}
+    turns: dict[tuple[str, str], list[TraceRow]] = {}
+    for time, trace_id, app, row in traces:
+        unit(app, "cost_per_request", time, row.cost)
+        unit(app, "faithfulness", time, row.faithfulness)
+        key = (app, row.conversation_id or f"alone {trace_id}")
+        firsts.setdefault(key, time)
+        turns.setdefault(key, []).append(row)
+    for (app, conversation), first in firsts.items():
+        said = [
+            max(escalated[app, turn.trace_id], turn.time)
+            for turn in turns[app, conversation]
+            if (app, turn.trace_id) in escalated
+        ]
+        unit(app, "escalation_rate", first, 1.0 if any(time <= first + decide for time in said) else 0.0)
+    return {
+        key: (
+            sum(value is not None for value in values),
+            sum(value for value in values if value is not None),
+            sum(value is None for value in values),
+            0,
+        )
+        for key, values in units.items()
+    }
+
+
+def _escalates(app: str, row: object, of_app: str, trace_id: str) -> bool:
+    said = row[1] == trace_id and app == of_app and not isinstance(row, TraceRow)  # type: ignore[index]
+    return said and getattr(row, "feedback_kind", "") == "escalation"
+
+
+# -- with detectors that fire --------------------------------------------------------------------------
+
+
+def production(traces: int, seed: int) -> list[Message]:
+    """Real traffic through the real step of ingest and the wire, with a judge for half of it."""
+    rng, messages = Random(seed), []
+    records: dict[tuple[str, int], list[Record]] = {}
+    for event in traffic(traces):
+        value = dict(event.value)
+        if event.topic == "traces" and int(event.key.rsplit("-", 1)[1]) % 2:
+            value["scores"] = {}
+        partition = hash_of(event.key) % COUNTS[event.topic]
+        log = records.setdefault((event.topic, partition), [])
+        data = type(event)(event.topic, event.time, value).data()
+        log.append(Record("s", event.topic, partition, len(log), event.time, data))
+    left = {place: list(log) for place, log in records.items()}
+    newest: dict[Source, int] = {}
+    scores: list[Record] = []
+    prices, policy = Prices(), IngestPolicy()
+    while any(left.values()) or scores:
+        batch: list[Record] = []
+        # The partitions advance together in event time, each by its own pace.
+        limit = min(log[0].timestamp for log in left.values() if log) + 600_000 if any(left.values()) else 0
+        for place, log in left.items():
+            count = sum(record.timestamp <= limit for record in log[: rng.randrange(60)])
+            batch += log[:count]
+            left[place] = log[count:]
+        taken, scores = scores[:50], scores[50:]
+        flushed = ingest([*batch, *taken], policy, prices)
+        newest |= flushed.newest
+        messages += [decode(message) for _, message in flushed.observations]
+        for trace_id, request in flushed.requests:
+            answer = f'{{"kind": "score", "v": 1, "trace_id": "{trace_id}", "app": "{trace_id.split("-")[0]}"'
+            answer += f', "scorer": "judge", "scorer_version": "1", "value": {rng.random():.3f}}}'
+            assert request
+            scores.insert(rng.randrange(len(scores) + 1), Record("s", "scores", 0, 0, 0, answer.encode()))
+        scores = [record._replace(offset=n + len(messages) * 1000) for n, record in enumerate(scores)]
+        entries = [
+            SourceProgress(source, 0, newest.get(source), not left.get((source.topic, source.partition)))
+            for group in SOURCES.values()
+            for source in group
+        ]
+        report = ProgressMessage(T0 + 10**9, dict(COUNTS), entries)
+        messages.append(decode(encode_progress(report)))
+    return messages
+
+
+def hash_of(key: str) -> int:
+    return sum(key.encode())
+
+
+@pytest.mark.slow
+def test_crashes_change_no_alarm() -> None:
+    policy = OwnerPolicy()
+    messages = production(1_200, seed=1)
+    done = absorbed(messages, policy)
+    assert {alarm.rule for alarm in done.alarms()} >= {
+        "cost_spike",
+        "escalation_spike",
+        "served_model_change",
+    }
+    assert done.counters["shop"]["scores"] > 100
+    for seed in range(3):
+        assert by_segment(interrupted(messages, seed, policy)) == by_segment(done)
