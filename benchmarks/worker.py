@@ -16,6 +16,7 @@ import uvloop
 from benchmarks import bare, stages
 from benchmarks.meter import Meter
 from benchmarks.plan import FAUST, INGEST, RAW, ROLLING
+from streams.memory import collect_rarely
 from streams.settings import Settings
 
 
@@ -36,6 +37,8 @@ def main(case: str, overrides: str) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     meter.listen()
+    if case in (INGEST, ROLLING):
+        collect_rarely()  # as Gleaner's roles do; the bare loops are as anybody would write them
     if case == RAW:
         loop.run_until_complete(bare.raw_aiokafka(settings, meter))
     elif case == ROLLING:

@@ -12,6 +12,7 @@ import uvloop
 
 from streams.batches import give_up
 from streams.logs import configure
+from streams.memory import collect_rarely
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def run_role(role: Role, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        collect_rarely()
         log.info("%s: started on %s", name, settings.brokers)
         await role(settings, stop)
         log.info("%s: stopped", name)

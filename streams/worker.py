@@ -16,6 +16,7 @@ from streams.faust_app import faust_app
 from streams.harvest import add_harvest
 from streams.ingest import add_ingest
 from streams.logs import configure
+from streams.memory import collect_rarely
 from streams.settings import Settings
 from streams.topics import ensure_topics
 
@@ -75,5 +76,6 @@ def run_worker(settings: Settings, only: Only = None) -> None:
     )
     worker.spinner = None  # it would write terminal codes into the log
     configure(settings)
+    collect_rarely()
     log.info("worker: started on %s", settings.brokers)
     worker.execute_from_commandline()
