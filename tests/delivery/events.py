@@ -7,13 +7,10 @@ and replay have the same last word on time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
-from time import sleep
 from typing import Any, NamedTuple
-
-from schemas.topics import CHANGES
 
 START = 1_772_438_400_000
 """2026-03-02T08:00:00Z."""
@@ -39,6 +36,7 @@ class Event(NamedTuple):
 def traffic(traces: int = 1_200, seed: int = 7) -> list[Event]:
     """``traces`` traces with their feedback and two changes; some traces are published twice.
 
+    The two applications, ``shop`` and ``care``, have different owners, of two partitions as of four.
     At 50 % of the way the shop's users begin to be handed to people, at 60 % its provider answers with
     another model and its answers get worse, at 70 % it sends four times the tokens. One trace in 40
     fails by an error; one in 97 by its own score; one in 60 is corrected by a user.
@@ -46,7 +44,7 @@ def traffic(traces: int = 1_200, seed: int = 7) -> list[Event]:
     rng = Random(seed)
     events: list[Event] = []
     for number in range(traces):
-        app = "help" if number % 4 == 3 else "shop"
+        app = "care" if number % 4 == 3 else "shop"
         share = number / traces
         time = START + number * STEP_MS
         trace = _trace(rng, number, app, share, time)
@@ -128,17 +126,3 @@ def failing(events: Sequence[Event]) -> set[tuple[str, str]]:
         if fails:
             bad.add((value["app"], value["trace_id"]))
     return bad
-
-
-def slowly(events: list[Event], per_second: float) -> Iterator[Event]:
-    """The events at a pace at which no partition falls silent for the two seconds that leave it out."""
-    for event in events:
-        yield event
-        sleep(1.0 / per_second)
-
-
-def without_changes(events: list[Event]) -> list[Event]:
-    """Without the change events: alone on their topic, they come from a partition that was left out, and
-    at this pace, hours of event time a second, they would rightly be late.
-    """
-    return [event for event in events if event.topic != CHANGES.name]

@@ -28,7 +28,7 @@ from streams.topics import ensure_topics
 from tests.delivery.events import Event, write
 
 PROGRAM = Path(__file__).with_name("program.py")
-SESSION_MS = 3_000
+SESSION_MS = 2_000
 PATIENCE = 90.0
 """Seconds that anything may take on two busy cores before a test says that it does not happen."""
 
@@ -106,6 +106,7 @@ class Deployment:
         self.settings = Settings(**self.values)  # type: ignore[arg-type]
         self.session_ms = 6_000 if embedded else max(SESSION_MS, least_session_ms(brokers))
         self.workers: list[Worker] = []
+        self._released = directory / "released"
 
     async def create(self) -> Deployment:
         await ensure_topics(self.settings)
@@ -114,9 +115,13 @@ class Deployment:
     # -- workers -----------------------------------------------------------------------------------
 
     def start(self, *, only: str | None = None, fault: str | None = None, **settings: object) -> Worker:
-        """Start a worker; ``fault`` as ``program.py`` has it, ``settings`` as for this worker alone."""
+        """Start a worker; ``fault`` as ``program.py`` has it, ``settings`` for this worker alone.
+
+        Its ingest is slow until ``release`` is called.
+        """
         values = {f"GLEANER_{name.upper()}": str(value) for name, value in (self.values | settings).items()}
         command = [sys.executable, "-P", str(PROGRAM), "--session", str(self.session_ms)]
+        command += ["--slow-until", str(self._released)]
         command += ["--only", only] if only else []
         command += ["--fault", fault] if fault else []
         log = self.directory / f"worker-{len(self.workers) + 1}.log"
@@ -128,6 +133,10 @@ class Deployment:
         worker = Worker(process, log)
         self.workers.append(worker)
         return worker
+
+    def release(self) -> None:
+        """Whatever was to happen in mid-stream has happened: let the stream flow."""
+        self._released.touch()
 
     def end(self) -> None:
         """Kill what is left: the end of a test, whatever became of it."""

@@ -1,18 +1,21 @@
 """A worker that is to die, or to freeze, at a chosen place: started by the harness, never imported.
 
-    python -P program.py [--only ROLE] [--session MS] [--fault PLACE:N:kill|stop]
+    python -P program.py [--only ROLE] [--session MS] [--slow-until FILE] [--fault PLACE:N:kill|stop]
 
 A fault happens at the N-th passage of its place, in this process, by a signal to itself: nothing that a
 handler or a ``finally`` could tidy up. ``stop`` is SIGSTOP; whoever sent SIGCONT later sees it go on
-from exactly there.
+from exactly there. Until FILE is there, ingest takes its time over each flush, so that what is to happen
+in mid-stream does so on any machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from streams.harvest import Harvest
@@ -24,6 +27,7 @@ from streams.state.sqlite import SqliteState
 from streams.worker import run_worker
 
 Method = Callable[..., Any]
+SLOW_SECONDS = 0.25
 
 PLACES: dict[str, tuple[type[Any], str, bool]] = {
     # the order of effects of ingest: observations, then requests and dead letters, then the acknowledgement
@@ -79,6 +83,18 @@ async def _then(result: Awaitable[Any], fault: Fault) -> Any:
     return value
 
 
+def slow_down(until: Path) -> None:
+    original = Ingest.flush
+
+    exists = until.exists
+
+    async def flush(self: Ingest, events: Sequence[Any]) -> None:
+        await asyncio.sleep(0 if exists() else SLOW_SECONDS)
+        await original(self, events)
+
+    Ingest.flush = flush  # type: ignore[method-assign]
+
+
 def _in_transaction(fault: Fault) -> None:
     """Everything of a transaction is sent and acknowledged, and it is not committed."""
     opened = KafkaState.open
@@ -97,8 +113,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=["ingest", "rolling"])
     parser.add_argument("--session", type=int)
+    parser.add_argument("--slow-until", type=Path)
     parser.add_argument("--fault")
     options = parser.parse_args()
+    if options.slow_until:
+        slow_down(options.slow_until)
     if options.fault:
         place, passages, action = options.fault.split(":")
         arm(place, Fault(int(passages), action))

@@ -121,6 +121,7 @@ async def test_malformed_messages_among_good_ones(deployment: Deployment) -> Non
         for place, bad in sent.items()
         for index, reason, field in bad.refused
     }
+    deployment.release()
     worker = deployment.start()
     # The element that is good is the same in every copy of its array: the first counts, the others repeat
     # it. Its time is long past, so that it may come late; late ones are processed all the same.

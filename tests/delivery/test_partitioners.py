@@ -58,6 +58,7 @@ async def test_two_clients_with_partitioners_of_their_own(
     feedback = [(message.key(), message.partition()) for message in deployment.read(FEEDBACK)]
     apart = [key for key, partition in feedback if traces[key] != partition]
     assert len(apart) > len(feedback) / 4, "the two partitioners agree: nothing is tested"
+    deployment.release()
     deployment.start()
     outcome = await deployment.finish(replayed)
     assert not any("unjoined" in counters for counters in outcome.counters.values())

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-from pathlib import Path
 
 import pytest
 
-from tests.delivery.events import slowly, traffic, without_changes
-from tests.delivery.harness import Deployment, Worker, expected
+from tests.delivery.events import Event
+from tests.delivery.harness import Deployment, Outcome, Worker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
-async def test_join_leave_and_kill(deployment: Deployment, tmp_path: Path) -> None:
-    events = without_changes(traffic(2_400))
-    replayed = expected(events, tmp_path)
-    publishing = asyncio.create_task(asyncio.to_thread(deployment.publish, slowly(events, 70)))
+async def test_join_leave_and_kill(deployment: Deployment, events: list[Event], replayed: Outcome) -> None:
+    deployment.publish(events)
 
     def counted() -> int:
         return sum(sum(counters.values()) for counters in deployment.counters().values())
@@ -28,16 +24,16 @@ async def test_join_leave_and_kill(deployment: Deployment, tmp_path: Path) -> No
         before = counted()
         await deployment.until(lambda: counted() > before, "the stream flowing")
 
-    first = deployment.start(flush_size=4)
+    first = deployment.start(flush_size=8)
     await goes_on(first)
-    second = deployment.start(flush_size=4)
+    second = deployment.start(flush_size=8)
     await goes_on(second)
     first.signal(signal.SIGTERM)
     assert first.wait() == 0, first.tail()
-    third = deployment.start(flush_size=4)
+    third = deployment.start(flush_size=8)
     await goes_on(third)
     second.signal(signal.SIGKILL)
     assert second.wait() == -signal.SIGKILL
     assert deployment.counters() != replayed.counters, "all was done before the last one died"
-    await publishing
+    deployment.release()
     await deployment.finish(replayed)

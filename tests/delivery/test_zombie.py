@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from schemas.topics import CASE_REQUESTS, SIGNALS
 from streams.settings import EXIT_RESTART
-from tests.delivery.events import Event, slowly, without_changes
+from tests.delivery.events import Event
 from tests.delivery.harness import Deployment, Outcome, Worker
-from tests.delivery.harness import expected as outcome_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -34,13 +31,13 @@ async def two_zombies(
     state: Callable[[], object],
 ) -> None:
     """One freezes, its successor freezes, the third concludes all; then the two wake up beside it."""
-    publishing = asyncio.create_task(asyncio.to_thread(deployment.publish, slowly(events, 80)))
+    deployment.publish(events)
     ingest = deployment.start(only="ingest", flush_size=10)
     first = await frozen(deployment, faults[0])
     second = await frozen(deployment, faults[1])
     assert deployment.counters() != expected.counters, "frozen when all was done: nothing is tested"
+    deployment.release()
     third = deployment.start(only="rolling")
-    await publishing
     await deployment.reached(expected)
 
     ingest.signal(signal.SIGTERM)
@@ -57,7 +54,7 @@ async def two_zombies(
 
 
 async def test_zombies_with_kafkas_transactions(
-    deployment: Deployment, events: list[Event], tmp_path: Path
+    deployment: Deployment, events: list[Event], replayed: Outcome
 ) -> None:
     """One frozen between absorbing and its transaction, one with all of it sent and not committed."""
 
@@ -66,12 +63,11 @@ async def test_zombies_with_kafkas_transactions(
         requests = [(m.partition(), m.offset(), m.value()) for m in deployment.read(CASE_REQUESTS)]
         return signals, requests, deployment.rolling_state()
 
-    faults = ("rolling-absorbed:4:stop", "rolling-in-transaction:4:stop")
-    steady = without_changes(events)
-    await two_zombies(deployment, steady, outcome_of(steady, tmp_path), faults, everything)
+    faults = ("rolling-absorbed:3:stop", "rolling-in-transaction:3:stop")
+    await two_zombies(deployment, events, replayed, faults, everything)
 
 
-async def test_zombies_with_sqlite(embedded: Deployment, events: list[Event], tmp_path: Path) -> None:
+async def test_zombies_with_sqlite(embedded: Deployment, events: list[Event], replayed: Outcome) -> None:
     """One frozen before its outputs are sent, one between sending and writing.
 
     The first repeats its outputs when it wakes: the same ids, which ``finish`` counts once.
@@ -86,6 +82,5 @@ async def test_zombies_with_sqlite(embedded: Deployment, events: list[Event], tm
         assert states
         return states
 
-    faults = ("rolling-absorbed:6:stop", "sqlite-sent:6:stop")
-    steady = without_changes(events)
-    await two_zombies(embedded, steady, outcome_of(steady, tmp_path), faults, files)
+    faults = ("rolling-absorbed:4:stop", "sqlite-sent:4:stop")
+    await two_zombies(embedded, events, replayed, faults, files)
