@@ -71,8 +71,9 @@ class Fetcher:
         assert reader is not None, "start() comes first"
         reader.assign([tp])
         first = (await reader.beginning_offsets([tp]))[tp]
+        end = (await reader.end_offsets([tp]))[tp]  # a log may also have lost its end
         found: dict[Coordinates, bytes | None] = dict.fromkeys(ats)
-        left = [at for at in ats if at.offset >= first]
+        left = [at for at in ats if first <= at.offset < end]
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while left:
             reader.seek(tp, left[0].offset)
@@ -88,6 +89,8 @@ class Fetcher:
                     found[at] = record.value
             if records:
                 left = [at for at in left if at.offset > records[-1].offset]
+            elif (reached := await reader.position(tp)) > left[0].offset:
+                left = [at for at in left if at.offset >= reached]  # compacted away
             elif asyncio.get_running_loop().time() > deadline:
                 raise KafkaError(f"no answer for {tp} at {left[0].offset} within {PATIENCE_SECONDS} s")
         return found

@@ -62,3 +62,9 @@ async def test_two_clients_with_partitioners_of_their_own(
     deployment.start()
     outcome = await deployment.finish(replayed)
     assert not any("unjoined" in counters for counters in outcome.counters.values())
+    published = {event.key: event.value for event in events if event.topic == "traces"}
+    for case in deployment.cases():
+        assert case.trace == published[case.trace_id], "the trace at its coordinates, whole"
+        assert case.replayable
+        if "correction" in case.reasons:
+            assert case.expected_answer == "It is lost."

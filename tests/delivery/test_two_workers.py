@@ -1,4 +1,7 @@
-"""Workers come and go while the stream flows: by joining, by SIGTERM, by kill -9."""
+"""Workers come and go while the stream flows: by joining, by SIGTERM, by kill -9.
+
+Each is on a machine of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,17 @@ async def test_join_leave_and_kill(deployment: Deployment, events: list[Event], 
         before = counted()
         await deployment.until(lambda: counted() > before, "the stream flowing")
 
-    first = deployment.start(flush_size=8)
+    def machine(name: str) -> Worker:
+        """A worker that finds nothing on its disk: state and ledger come from Kafka."""
+        return deployment.start(flush_size=8, state_dir=deployment.directory / name)
+
+    first = machine("first")
     await goes_on(first)
-    second = deployment.start(flush_size=8)
+    second = machine("second")
     await goes_on(second)
     first.signal(signal.SIGTERM)
     assert first.wait() == 0, first.tail()
-    third = deployment.start(flush_size=8)
+    third = machine("third")
     await goes_on(third)
     second.signal(signal.SIGKILL)
     assert second.wait() == -signal.SIGKILL
