@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from detectors.changes import Change
 from detectors.contrast import worse
-from detectors.track import Unit
+from detectors.unit import Unit
 from schemas.observation import Profile
 from schemas.signal import Cause
 

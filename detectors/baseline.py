@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
+
+from detectors.unit import Unit
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -210,6 +213,29 @@ class Baseline:
         threshold = self.policy.threshold(n, span, segments, self.weeks)
         self.pin = Pin(stage, mean, min(m0, 0.999), variance, n, span, threshold)
         return True
+
+    def cannot_pin(self, last: int, units: int) -> bool:
+        """Whether ``units`` more, none later than ``last``, are sure not to pin a new baseline."""
+        if self.pin is None:
+            return self._n + units < self.policy.provisional_units
+        if self._n + units < self.policy.slow_units:
+            return True
+        return max(self._last, last) - self._first < self._least_span
+
+    def learn_all(self, units: Sequence[Unit]) -> None:
+        """As :meth:`learn` for each of them, where :meth:`cannot_pin` has said so."""
+        if not units:
+            return
+        if self._n == 0:
+            self._first = self._last = units[0][0]
+        total, squares, last = self._total, self._squares, self._last
+        for time, y, *_ in units:
+            total += y
+            squares += y * y
+            if time > last:
+                last = time
+        self._n += len(units)
+        self._total, self._squares, self._last = total, squares, last
 
     def forget(self, since: int, units: list[tuple[int, float]]) -> None:
         """Take back units ``(time, y)`` learned from ``since`` on: they belong to an incident."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from detectors.baseline import ArmingPolicy, Baseline, Pin, Stage
 from detectors.esr import MixtureESR
+from detectors.unit import Unit
 
 Bets = Callable[[float], tuple[float, float]]
 
@@ -29,8 +30,8 @@ class BoundedDetector:
 
     _esr: MixtureESR | None
     pin: Pin | None
-    outlier: Final = False
-    """A single bad answer is a case by its own score, not by its place among others."""
+    outliers: Final[list[int]] = []
+    """None: a single bad answer is a case by its own score, not by its place among others."""
 
     def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool:
         """Absorb one unit; whether the statistic has reached the threshold."""
@@ -40,6 +41,24 @@ class BoundedDetector:
         if learn and not self._frozen and self._baseline.learn(time, y, segments):
             self._build()
         return False
+
+    def run(
+        self, units: Sequence[Unit], start: int, stop: int, segments: int, learn: bool
+    ) -> tuple[int, bool]:
+        """As :meth:`update` for ``units[start:stop]``, up to the first that fires or pins a baseline.
+
+        Returns how far it came, and whether the last unit absorbed has fired.
+        """
+        esr, baseline = self._esr, self._baseline
+        learn = learn and not self._frozen
+        if learn and not baseline.cannot_pin(units[stop - 1][0], stop - start):
+            time, y, trace_id, _, _ = units[start]
+            return start + 1, self.update(time, trace_id, y, segments, True)
+        hit = stop - start if esr is None else esr.run([unit[1] for unit in units[start:stop]])
+        end = start + hit
+        if learn:
+            baseline.learn_all(units[start:end])
+        return (end + 1, True) if end < stop else (end, False)
 
     def _build(self) -> None:
         pin = self._baseline.pin

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from detectors.track import profile_of
@@ -67,14 +68,39 @@ class VersionWatch:
 
     def observe(self, time: int, trace_id: str, profile: Profile) -> ServedChange | None:
         """Absorb one trace; the served model's change if this trace brings one."""
+        return None if self.known(profile) else self.meet(time, trace_id, profile)
+
+    def all_known(self, profiles: Sequence[Profile]) -> bool:
+        """Count these traces if all of their profiles have been met before; else count none of them."""
+        self._settle()
+        self._last = None
+        if self._seen + len(profiles) >= HALVE:
+            return False
+        by_id = {id(profile): profile for profile in profiles}
+        if not all(profile in self._counts for profile in by_id.values()):
+            return False
+        for key, count in Counter(map(id, profiles)).items():
+            self._counts[by_id[key]] += count
+        self._seen += len(profiles)
+        return True
+
+    def known(self, profile: Profile) -> bool:
+        """Count a trace of a profile met before; False for another one: :meth:`meet` it."""
         if profile is self._last:
             self._run += 1
-            return None
+            return True
         self._settle()
+        if profile not in self._counts:
+            self._last = None
+            return False
         self._last = profile
         self._run = 1
-        if profile in self._counts:
-            return None
+        return True
+
+    def meet(self, time: int, trace_id: str, profile: Profile) -> ServedChange | None:
+        """Absorb the trace that brought a new profile."""
+        self._last = profile
+        self._run = 1
         return self._new_profile(time, trace_id, profile)
 
     def note(self, time: int, dimension: str, previous: str | None, current: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from math import exp, inf, log, log10, sqrt
 from typing import Any
 
 from detectors.baseline import ArmingPolicy, Pin, Stage, unseen
 from detectors.cost_reference import FREE, GRID, MINUTE_MS, CostReference, season
 from detectors.esr import BETS, MixtureESR, rank_bets, rate_bets
+from detectors.unit import Unit
+from schemas.observation import Profile
 
 OUTLIER_Z = 4.0
 """A request stands out if its log cost is more than this many robust deviations above the median."""
@@ -19,6 +22,7 @@ FLAT_TOLERANCE = 0.25
 """Rise of ln(cost), a factor of 1.28, that a baseline without a profile of the day forgives: it cannot tell
 a daily cycle from a rise. Doubled, 1.65, for a reference that saw one moment, perhaps the cheapest."""
 TAIL = 0.99
+NO_PROFILE = Profile()
 RANK_VARIANCE = 1.0 / 12.0
 TAIL_VARIANCE = TAIL * (1.0 - TAIL)
 
@@ -65,7 +69,7 @@ class CostDetector:
         "_top",
         "_weeks",
         "median",
-        "outlier",
+        "outliers",
         "p99",
         "pin",
     )
@@ -78,8 +82,9 @@ class CostDetector:
     def repin(self) -> None:
         """Forget what normal was and learn it anew."""
         self.pin: Pin | None = None
-        self.outlier = False
-        """Whether the last request's robust log-z was above 4. Makes a case; never pages."""
+        self.outliers: list[int] = []
+        """Indices of units whose robust log-z was above 4, until the caller clears it. They make cases;
+        they never page."""
         self._reference: CostReference | None = CostReference()
         self._arm((), [])
 
@@ -113,45 +118,102 @@ class CostDetector:
 
     def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool:
         """Absorb one request of ``y`` dollars; whether the averaged statistic has reached the threshold."""
-        logged = int(log(y) * GRID) if y > 0.0 else FREE
-        bulk = self._bulk
-        if bulk is not None:
-            ref = self._ref
-            r = logged
-            if self._profile and r != FREE:
-                minute = time // MINUTE_MS
-                if minute != self._minute:
-                    self._minute = minute
-                    self._season = season(self._profile, time)
-                r -= self._season
-            self.outlier = r > self._limit
-            r -= self._tolerance
+        self.outliers.clear()
+        return self.run(((time, y, trace_id, NO_PROFILE, None),), 0, 1, segments, learn)[1]
+
+    def run(
+        self, units: Sequence[Unit], start: int, stop: int, segments: int, learn: bool
+    ) -> tuple[int, bool]:
+        """Absorb ``units[start:stop]``, y in dollars, up to the first that fires or pins a baseline.
+
+        Returns how far it came, and whether the last unit absorbed has fired. Appends to ``outliers``.
+        """
+        reference = self._reference if learn else None
+        if reference is not None and not self._cannot_pin(reference, units[stop - 1][0], stop - start):
+            stop = start + 1
+        part = units[start:stop] if start or stop < len(units) else units
+        logs = [int(log(unit[1]) * GRID) if unit[1] > 0.0 else FREE for unit in part]
+        hit = self._watch(part, logs, start) if self._bulk is not None else len(part)
+        if reference is not None:
+            for unit, logged in zip(part[:hit], logs, strict=False):
+                reference.learn(unit[0], unit[2], unit[1], logged)
+            if stop == start + 1 and hit:
+                self._pin(reference, segments)
+        return (start + hit + 1, True) if hit < len(part) else (stop, False)
+
+    def _watch(self, units: Sequence[Unit], logs: list[int], start: int) -> int:
+        """The index of the first of these units that fires, or how many they are."""
+        bulk, tail = self._bulk, self._tail
+        assert bulk is not None
+        assert tail is not None
+        ref, p99, limit, tolerance = self._ref, self.p99, self._limit, self._tolerance
+        size, steps = len(ref), 2.0 * len(ref) + 2.0
+        residuals = self._deseasoned(units, logs) if self._profile else logs
+        ranks: list[float] = []
+        flags: list[int] = []
+        for at, residual in enumerate(residuals):
+            if residual > limit:
+                self.outliers.append(start + at)
+            r = residual - tolerance
             left = bisect_left(ref, r)
-            size = len(ref)
             right = bisect_right(ref, r, left) if left < size and ref[left] == r else left
-            statistic = bulk.step((left + right + 1) / (2 * size + 2))
-            tail = self._tail
-            assert tail is not None
-            if r > self.p99:
-                self._top = tail.step(1.0) + self._gain
-            else:
-                tail.update(0.0)
+            ranks.append((left + right + 1) / steps)
+            if r > p99:
+                flags.append(at)
+        done = 0
+        for flagged in (*flags, len(ranks)):
             # The tail's last sum plus all that zeros can add bounds it; exact only where that could alarm.
-            if statistic + self._top >= self._needed and self._statistic() >= self._threshold:
-                return True
-        if learn and self._reference is not None:
-            self._learn(time, trace_id, y, logged, segments)
-        return False
+            while done < flagged:
+                hit = done + bulk.run(ranks[done:flagged], self._needed - self._top)
+                tail.skip(min(hit + 1, flagged) - done)
+                done = hit + 1
+                if hit < flagged and self._statistic() >= self._threshold:
+                    return self._cut(start, hit)
+            done = flagged
+            if flagged < len(ranks):
+                total = bulk.step(ranks[flagged])
+                self._top = tail.step(1.0) + self._gain
+                if total + self._top >= self._needed and self._statistic() >= self._threshold:
+                    return self._cut(start, flagged)
+                done += 1
+        return len(ranks)
+
+    def _cut(self, start: int, hit: int) -> int:
+        """Outliers behind the unit that has fired are not absorbed yet."""
+        while self.outliers and self.outliers[-1] > start + hit:
+            self.outliers.pop()
+        return hit
+
+    def _deseasoned(self, units: Sequence[Unit], logs: list[int]) -> list[int]:
+        """Log costs less the profile of the day, minute by minute."""
+        residuals, profile = [], self._profile
+        last, level = self._minute, self._season
+        for unit, logged in zip(units, logs, strict=True):
+            if logged == FREE:
+                residuals.append(logged)
+                continue
+            minute = unit[0] // MINUTE_MS
+            if minute != last:
+                last, level = minute, season(profile, unit[0])
+            residuals.append(logged - level)
+        self._minute, self._season = last, level
+        return residuals
 
     def _statistic(self) -> float:
         return (self._bulk.statistic() + self._tail.statistic()) / 2.0 if self._bulk and self._tail else 0.0
 
-    def _learn(self, time: int, trace_id: str, dollars: float, logged: int, segments: int) -> None:
-        reference, policy = self._reference, self._policy
-        assert reference is not None
-        reference.learn(time, trace_id, dollars, logged)
-        if self.pin is not None and reference.span_ms < policy.least_span_ms:
-            return
+    def _cannot_pin(self, reference: CostReference, last: int, units: int) -> bool:
+        """Whether ``units`` more, none later than ``last``, are sure not to pin a new baseline."""
+        policy = self._policy
+        if self.pin is None:
+            return reference.n + units < policy.provisional_units
+        if reference.n + units < policy.slow_units:
+            return True
+        return max(reference.last, last) - reference.first < policy.least_span_ms
+
+    def _pin(self, reference: CostReference, segments: int) -> None:
+        """Pin a baseline if it is due."""
+        policy = self._policy
         stage = Stage.LEARNING if self.pin is None else self.pin.stage
         due = policy.due(stage, reference.n, reference.span_ms)
         if due is None:

@@ -69,6 +69,7 @@ class CostReference:
         return self.last - self.first
 
     def learn(self, time: int, trace_id: str, dollars: float, logged: int) -> None:
+        """Absorb one request: its time, id, price and :func:`log_cost`."""
         if self.n == 0:
             self.first = self.last = time
         elif time > self.last:

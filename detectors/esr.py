@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 BETS = 8
@@ -93,71 +94,114 @@ class MixtureESR:
 
     def update(self, y: float) -> bool:
         """Absorb one unit; whether the statistic has reached the threshold."""
-        if y == 0.0 and not self._eager:
-            self._zeros += 1
-            self.n += 1
-            return False
-        return self.step(y) >= self._needed
+        return self.run((y,), self._needed) == 0
 
     def step(self, y: float) -> float:
-        """Absorb one unit; K times the statistic. Unrolled: this is the hottest code of Gleaner."""
+        """Absorb one unit, zero or not, at once; K times the statistic."""
         if self._zeros:
             self._apply_zeros()
-        m0 = self.m0
-        if y == 0.0:
-            e0, e1, e2, e3, e4, e5, e6, e7 = self._zero
+        return self._absorb((y,), math.inf)[1]
+
+    def run(self, ys: Sequence[float], limit: float | None = None) -> int:
+        """Absorb units up to the first that brings K times the statistic to ``limit`` (the threshold's).
+
+        Returns that unit's index, or ``len(ys)`` if all were absorbed. How units are split over calls
+        changes nothing.
+        """
+        needed = self._needed if limit is None else limit
+        if self._eager:
+            return self._absorb(ys, needed)[0]
+        done = 0
+        for at, y in enumerate(ys):
+            if y != 0.0:
+                self._zeros += at - done
+                self.n += at - done
+                done = at + 1
+                if self.step(y) >= needed:
+                    return at
+        rest = len(ys) - done
+        self._zeros += rest
+        self.n += rest
+        return len(ys)
+
+    def skip(self, units: int) -> None:
+        """Absorb this many zeros, where they may wait (see above)."""
+        if self._eager:
+            self.run((0.0,) * units, math.inf)
         else:
-            d = y - m0
-            l0, l1, l2, l3, l4, l5, l6, l7 = self._lam
-            e0 = 1.0 + l0 * d
-            e1 = 1.0 + l1 * d
-            e2 = 1.0 + l2 * d
-            e3 = 1.0 + l3 * d
-            e4 = 1.0 + l4 * d
-            e5 = 1.0 + l5 * d
-            e6 = 1.0 + l6 * d
-            e7 = 1.0 + l7 * d
+            self._zeros += units
+            self.n += units
+
+    def _absorb(self, ys: Sequence[float], needed: float) -> tuple[int, float]:
+        """The recursion, zeros and all, up to the first sum of at least ``needed``: its index
+        (``len(ys)`` if there is none) and the last sum. Unrolled: the hottest code of Gleaner."""
+        m0, n, since = self.m0, self.n, self._s
+        l0, l1, l2, l3, l4, l5, l6, l7 = self._lam
         a0, a1, a2, a3, a4, a5, a6, a7 = self._m
-        a0 = (a0 + 1.0) * e0
-        a1 = (a1 + 1.0) * e1
-        a2 = (a2 + 1.0) * e2
-        a3 = (a3 + 1.0) * e3
-        a4 = (a4 + 1.0) * e4
-        a5 = (a5 + 1.0) * e5
-        a6 = (a6 + 1.0) * e6
-        a7 = (a7 + 1.0) * e7
-        self._m = (a0, a1, a2, a3, a4, a5, a6, a7)
-        # The CUSUM paths as products: a path at or below 1 starts again at the next bad unit.
         p0, p1, p2, p3, p4, p5, p6, p7 = self._p
-        if y > m0:
-            n = self.n
-            since = self._s
-            if p0 <= 1.0:
-                p0, since[0] = 1.0, n
-            if p1 <= 1.0:
-                p1, since[1] = 1.0, n
-            if p2 <= 1.0:
-                p2, since[2] = 1.0, n
-            if p3 <= 1.0:
-                p3, since[3] = 1.0, n
-            if p4 <= 1.0:
-                p4, since[4] = 1.0, n
-            if p5 <= 1.0:
-                p5, since[5] = 1.0, n
-            if p6 <= 1.0:
-                p6, since[6] = 1.0, n
-            if p7 <= 1.0:
-                p7, since[7] = 1.0, n
-        elif not self.n & 127:
-            # No path at or below 1 differs from another: keep them from sinking into slow denormals.
-            p0, p1, p2, p3, p4, p5, p6, p7 = [max(p, 1.0) for p in self._p]
-        self._p = (p0 * e0, p1 * e1, p2 * e2, p3 * e3, p4 * e4, p5 * e5, p6 * e6, p7 * e7)
-        self.n += 1
-        total: float = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7
+        total = 0.0
+        for y in ys:
+            if y == 0.0:
+                e0, e1, e2, e3, e4, e5, e6, e7 = self._zero
+            else:
+                d = y - m0
+                e0 = 1.0 + l0 * d
+                e1 = 1.0 + l1 * d
+                e2 = 1.0 + l2 * d
+                e3 = 1.0 + l3 * d
+                e4 = 1.0 + l4 * d
+                e5 = 1.0 + l5 * d
+                e6 = 1.0 + l6 * d
+                e7 = 1.0 + l7 * d
+            a0 = (a0 + 1.0) * e0
+            a1 = (a1 + 1.0) * e1
+            a2 = (a2 + 1.0) * e2
+            a3 = (a3 + 1.0) * e3
+            a4 = (a4 + 1.0) * e4
+            a5 = (a5 + 1.0) * e5
+            a6 = (a6 + 1.0) * e6
+            a7 = (a7 + 1.0) * e7
+            # The CUSUM paths as products: a path at or below 1 starts again at the next bad unit.
+            if y > m0:
+                if p0 <= 1.0:
+                    p0, since[0] = 1.0, n
+                if p1 <= 1.0:
+                    p1, since[1] = 1.0, n
+                if p2 <= 1.0:
+                    p2, since[2] = 1.0, n
+                if p3 <= 1.0:
+                    p3, since[3] = 1.0, n
+                if p4 <= 1.0:
+                    p4, since[4] = 1.0, n
+                if p5 <= 1.0:
+                    p5, since[5] = 1.0, n
+                if p6 <= 1.0:
+                    p6, since[6] = 1.0, n
+                if p7 <= 1.0:
+                    p7, since[7] = 1.0, n
+            elif not n & 127:
+                # No path at or below 1 differs from another: keep them from sinking into slow denormals.
+                p0, p1, p2, p3, p4, p5, p6, p7 = [max(p, 1.0) for p in (p0, p1, p2, p3, p4, p5, p6, p7)]
+            p0 *= e0
+            p1 *= e1
+            p2 *= e2
+            p3 *= e3
+            p4 *= e4
+            p5 *= e5
+            p6 *= e6
+            p7 *= e7
+            n += 1
+            total = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7
+            if total >= needed:
+                break
+        at = n - self.n
+        self.n = n
+        self._m = (a0, a1, a2, a3, a4, a5, a6, a7)
+        self._p = (p0, p1, p2, p3, p4, p5, p6, p7)
         if total > CEILING:
-            self._m = tuple(min(m, CEILING) for m in self._m)
-            self._p = tuple(min(p, CEILING) for p in self._p)
-        return total
+            self._m = tuple([min(m, CEILING) for m in self._m])
+            self._p = tuple([min(p, CEILING) for p in self._p])
+        return (at - 1 if total >= needed else at), total
 
     def _apply_zeros(self) -> None:
         count, self._zeros = self._zeros, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import log10
 from typing import Any, NamedTuple, Protocol
 
@@ -11,7 +11,8 @@ from detectors.baseline import Pin
 from detectors.changes import Change
 from detectors.contrast import worse
 from detectors.rules import Rule
-from detectors.track import Track, Unit, Window
+from detectors.track import Track, Window
+from detectors.unit import Unit
 from schemas.observation import Profile
 
 EXAMPLES = 3
@@ -27,10 +28,14 @@ class Detector(Protocol):
     @property
     def pin(self) -> Pin | None: ...
     @property
-    def outlier(self) -> bool:
-        """Whether the last unit stands out by itself."""
+    def outliers(self) -> list[int]:
+        """Indices of units that stand out by themselves, until the caller clears the list."""
 
-    def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool: ...
+    def run(
+        self, units: Sequence[Unit], start: int, stop: int, segments: int, learn: bool
+    ) -> tuple[int, bool]:
+        """Absorb ``units[start:stop]`` up to the first that fires or pins; how far, and whether it fired."""
+
     def since_reset(self) -> tuple[int, int]: ...
     def note(self) -> str: ...
     def evidence(self) -> float: ...
@@ -93,29 +98,52 @@ class Monitor:
         changes: Iterable[Change],
     ) -> Alarm | None:
         """Absorb one unit; what to tell if the rule fires on it."""
-        learn = not self.open
-        if not learn and self.track.n >= QUIET_UNITS and self._back_to_normal():
-            self.close()
-            learn = True
-        detector = self.detector
-        fired = detector.update(time, trace_id, y, segments, learn)
-        self.track.add((time, y, trace_id, profile, user_id))
-        if fired:
-            return self._fire(changes)
-        if detector.pin is not self.pin:
-            self.pin = detector.pin
-            self.track.reset()
-        self._held = 0
-        return None
+        alarms = self.run(((time, y, trace_id, profile, user_id),), segments, changes)
+        return alarms[0][1] if alarms else None
 
-    def _fire(self, changes: Iterable[Change]) -> Alarm | None:
+    def run(
+        self, units: Sequence[Unit], segments: int, changes: Iterable[Change], hindsight_ms: int = 0
+    ) -> list[tuple[int, Alarm]]:
+        """Absorb units in their order; what to tell, with the index of the unit on which the rule fires.
+
+        How units are split over calls changes nothing. An alarm knows the ``changes`` up to its unit's
+        time plus ``hindsight_ms``, whatever else has become known by the time of the call.
+        """
+        detector, track = self.detector, self.track
+        alarms: list[tuple[int, Alarm]] = []
+        at, end = 0, len(units)
+        while at < end:
+            learn, stop = not self.open, end
+            if not learn:
+                quiet = QUIET_UNITS - track.n
+                stop = min(end, at + max(quiet, 1))
+                if quiet <= 0 and self._back_to_normal():
+                    self.close()
+                    learn = True
+            reached, fired = detector.run(units, at, stop, segments, learn)
+            track.extend(units[at:reached] if at or reached < end else units)
+            if fired:
+                if reached - at > 1:
+                    self._held = 0
+                known = units[reached - 1][0] + hindsight_ms
+                alarm = self._fire(tuple([change for change in changes if change.time <= known]))
+                if alarm is not None:
+                    alarms.append((reached - 1, alarm))
+            else:
+                self._held = 0
+                if detector.pin is not self.pin:
+                    self.pin = detector.pin
+                    track.reset()
+            at = reached
+        return alarms
+
+    def _fire(self, changes: tuple[Change, ...]) -> Alarm | None:
         rule, detector, track, pin = self.rule, self.detector, self.track, self.pin
         assert pin is not None
         self._held += 1
         units, change_point = detector.since_reset()
         if units - change_point < rule.min_units:
             return None
-        changes = tuple(changes)
         window = track.window(change_point)
         if not self.open:
             window = _from_a_change(track, window, changes, pin.mean)

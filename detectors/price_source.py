@@ -59,13 +59,43 @@ class PriceSource:
             return USE
         return USE if self._known & source else LEAVE
 
+    def admit_run(self, reported: bool, units: int) -> int:
+        """How many of the next ``units``, all from one source, are used for sure; they are counted.
+
+        The first one after them, if there is one, is :meth:`admit`'s to decide.
+        """
+        if not self._known & (2 if reported else 1):
+            return 0
+        used = 0
+        while used < units:
+            part = min(units - used, BLOCK - 1 - self._n)
+            self._n += part
+            self._reported += part if reported else 0
+            used += part
+            if used == units or self._ends_with_news(reported):
+                break
+            self._reported += reported
+            self._end_of_block()
+            used += 1
+        return used
+
+    def _ends_with_news(self, reported: bool) -> bool:
+        dominant = self._majority(self._reported + reported)
+        return dominant is not None and self._dominant is not None and dominant != self._dominant
+
     def _end_of_block(self) -> bool:
         reported, self._n, self._reported = self._reported, 0, 0
-        if BLOCK - DOMINANT < reported < DOMINANT:
+        dominant = self._majority(reported)
+        if dominant is None:
             return False
-        dominant = 2 if reported >= DOMINANT else 1
         before, self._dominant = self._dominant, dominant
         return before is not None and before != dominant
+
+    @staticmethod
+    def _majority(reported: int) -> int | None:
+        if BLOCK - DOMINANT < reported < DOMINANT:
+            return None
+        return 2 if reported >= DOMINANT else 1
 
     def snapshot(self) -> dict[str, Any]:
         return {"n": self._n, "reported": self._reported, "dominant": self._dominant, "known": self._known}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from detectors.baseline import ArmingPolicy
@@ -10,24 +11,22 @@ from detectors.changes import ServedChange, VersionWatch
 from detectors.cost import CostDetector
 from detectors.esr import fraction_bets, rate_bets
 from detectors.monitor import Alarm, Detector, Monitor
-from detectors.price_source import LEAVE, USE, PriceSource
+from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.scorers import rank
+from detectors.unit import Unit
 from detectors.words import REASONS, served_model
 from schemas.identity import derive
-from schemas.observation import Profile
+from schemas.observation import Profile, TraceRow
 from schemas.signal import Cause, Signal, SignalName
 
 
 class TraceVerdict(NamedTuple):
-    """What one trace brought: alarms, and whether its own cost stands out (a case, never a page)."""
+    """What traces brought: alarms, each with its trace's index, and the traces whose own cost stands out
+    (a case, never a page)."""
 
-    signals: tuple[Signal, ...]
-    cost_outlier: bool
-
-
-NOTHING = TraceVerdict((), False)
-OUTLIER = TraceVerdict((), True)
+    signals: list[tuple[int, Signal]]
+    outliers: list[int]
 
 
 class SegmentMonitors:
@@ -81,79 +80,95 @@ class SegmentMonitors:
         self._escalation = monitor(SignalName.ESCALATION)
         self._cost = monitor(SignalName.COST)
 
-    def on_trace(
+    def on_traces(self, rows: Sequence[TraceRow], profiles: Sequence[Profile], segments: int) -> TraceVerdict:
+        """Traces in their order, each with its profile: its versions, and its cost in US dollars (None: no
+        unit). How traces are split over calls changes nothing."""
+        verdict = TraceVerdict([], [])
+        done = 0
+        if not self._watch.all_known(profiles):
+            for at, profile in enumerate(profiles):
+                if self._watch.known(profile):
+                    continue
+                # An alarm knows the changes before its unit, so what comes before this one goes first.
+                self._on_costs(rows, profiles, range(done, at), segments, verdict)
+                done = at
+                time, trace_id = rows[at][:2]
+                served = self._watch.meet(time, trace_id, profile)
+                if served is not None and self._served_rule is not None:
+                    verdict.signals.append((at, self._served(self._served_rule, time, trace_id, served)))
+        self._on_costs(rows, profiles, range(done, len(rows)), segments, verdict)
+        return verdict
+
+    def _on_costs(
         self,
-        time: int,
-        trace_id: str,
-        profile: Profile,
-        user_id: str | None,
-        cost: float | None,
-        price: int,
+        rows: Sequence[TraceRow],
+        profiles: Sequence[Profile],
+        part: range,
         segments: int,
-    ) -> TraceVerdict:
-        """One trace: its versions, and its cost in US dollars (None: no unit) with its ``PriceStatus``."""
-        served = self._watch.observe(time, trace_id, profile)
-        signals = () if served is None else self._served(time, trace_id, served)
+        verdict: TraceVerdict,
+    ) -> None:
         monitor = self._cost
-        if cost is None or monitor is None:
-            return NOTHING if served is None else TraceVerdict(signals, False)
-        admission = self._source.admit(price, monitor.pin is not None)
-        if admission is not USE:
-            if admission is LEAVE:
-                return NOTHING if served is None else TraceVerdict(signals, False)
-            monitor.repin()
-        alarm = monitor.update(time, trace_id, cost, profile, user_id, segments, self._watch.recent)
-        if alarm is not None:
-            signals = (*signals, self._signal(monitor.rule, time, trace_id, alarm))
-        if signals:
-            return TraceVerdict(signals, monitor.detector.outlier)
-        return OUTLIER if monitor.detector.outlier else NOTHING
+        if monitor is None:
+            return
+        start, stop = part.start, part.stop
+        units: list[Unit] = [
+            (row[0], cost, row[1], profile, row[8])
+            for row, profile in zip(rows[start:stop], profiles[start:stop], strict=True)
+            if (cost := row[10]) is not None
+        ]
+        places = part if len(units) == len(part) else [at for at in part if rows[at][10] is not None]
+        sources = [rows[at][11] == REPORTED for at in places]
+        done = 0
+        while done < len(units):
+            alike = len(units) - done if sources.count(sources[done]) == len(sources) else 1
+            used = self._source.admit_run(sources[done], alike)
+            if not used:
+                admission = self._source.admit(rows[places[done]][11], monitor.pin is not None)
+                if admission is LEAVE:
+                    done += 1
+                    continue
+                if admission is not USE:
+                    monitor.repin()
+                used = 1
+            monitor.detector.outliers.clear()
+            chosen = units[done : done + used]
+            for at, alarm in monitor.run(chosen, segments, self._watch.recent):
+                verdict.signals.append((places[done + at], self._signal(monitor.rule, chosen[at], alarm)))
+            verdict.outliers.extend([places[done + at] for at in monitor.detector.outliers])
+            done += used
 
-    def on_score(
-        self,
-        time: int,
-        trace_id: str,
-        profile: Profile,
-        user_id: str | None,
-        scorer: str,
-        score: float,
-        segments: int,
-    ) -> tuple[Signal, ...]:
-        """The first score of a conversation, in [0, 1], higher is better; ``time`` is the trace's.
-
-        A number outside [0, 1] is on another scale, and no unit.
+    def on_scores(self, units: Sequence[Unit], scorer: str, segments: int) -> list[Signal]:
+        """Scores of one scorer, each the first of its conversation: y in [0, 1], higher is better; times
+        and ids are the traces'. A number outside [0, 1] is on another scale, and no unit.
 
         Scores of another scorer than the segment's own are left out. Until the monitor arms, a better
         kind of scorer takes over, and learning starts again.
         """
         monitor = self._faithfulness
-        if monitor is None or not 0.0 <= score <= 1.0:
-            return ()
+        bad: list[Unit] = [
+            (time, 1.0 - score, trace_id, profile, user)
+            for time, score, trace_id, profile, user in units
+            if 0.0 <= score <= 1.0
+        ]
+        if monitor is None or not bad:
+            return []
         if scorer != self.scorer:
             if self.scorer is not None and (monitor.pin is not None or rank(scorer) >= rank(self.scorer)):
-                return ()
+                return []
             if self.scorer is not None:
                 monitor.repin()
             self.scorer = scorer
-        alarm = monitor.update(time, trace_id, 1.0 - score, profile, user_id, segments, self._watch.recent)
-        return () if alarm is None else (self._signal(monitor.rule, time, trace_id, alarm),)
+        alarms = monitor.run(bad, segments, self._watch.recent)
+        return [self._signal(monitor.rule, bad[at], alarm) for at, alarm in alarms]
 
-    def on_conversation(
-        self,
-        time: int,
-        trace_id: str,
-        profile: Profile,
-        user_id: str | None,
-        escalated: bool,
-        segments: int,
-    ) -> tuple[Signal, ...]:
-        """One decided conversation, under its first trace's id, profile and user; ``time`` likewise."""
+    def on_conversations(self, units: Sequence[Unit], decided_ms: int, segments: int) -> list[Signal]:
+        """Conversations decided ``decided_ms`` after their first trace, whose time, id, profile and user
+        they have: y is 1 if escalated, else 0."""
         monitor = self._escalation
         if monitor is None:
-            return ()
-        y = 1.0 if escalated else 0.0
-        alarm = monitor.update(time, trace_id, y, profile, user_id, segments, self._watch.recent)
-        return () if alarm is None else (self._signal(monitor.rule, time, trace_id, alarm),)
+            return []
+        alarms = monitor.run(units, segments, self._watch.recent, decided_ms)
+        return [self._signal(monitor.rule, units[at], alarm) for at, alarm in alarms]
 
     def on_change(self, time: int, dimension: str, previous: str | None, current: str) -> None:
         """A change that somebody announced: evidence for attribution, never a signal by itself."""
@@ -177,7 +192,8 @@ class SegmentMonitors:
         monitors = (self._faithfulness, self._escalation, self._cost)
         return [m for m in monitors if m is not None and signal in (None, m.rule.signal)]
 
-    def _signal(self, rule: Rule, time: int, trace_id: str, alarm: Alarm) -> Signal:
+    def _signal(self, rule: Rule, unit: Unit, alarm: Alarm) -> Signal:
+        time, _, trace_id, _, _ = unit
         falls = rule.direction == "down"
         return Signal(
             id=derive("signal", self.app, self.environment, self.route, rule.name, trace_id, time),
@@ -206,11 +222,8 @@ class SegmentMonitors:
             reason=REASONS[rule.signal](alarm),
         )
 
-    def _served(self, time: int, trace_id: str, change: ServedChange) -> tuple[Signal, ...]:
-        rule = self._served_rule
-        if rule is None:
-            return ()
-        signal = Signal(
+    def _served(self, rule: Rule, time: int, trace_id: str, change: ServedChange) -> Signal:
+        return Signal(
             id=derive("signal", self.app, self.environment, self.route, rule.name, trace_id, time),
             app=self.app,
             environment=self.environment,
@@ -231,7 +244,6 @@ class SegmentMonitors:
             examples=(trace_id,),
             reason=served_model(change.model, change.previous, change.current),
         )
-        return (signal,)
 
     def snapshot(self) -> dict[str, Any]:
         return {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
+from detectors.unit import Unit
 from schemas.observation import Profile
 
 RING = 256
@@ -14,9 +17,6 @@ BLOCK = 64
 STRIDE = 8
 """Every eighth unit that leaves the ring is kept as history: 128 of them reach 1,024 units further back."""
 HISTORY = 128
-
-Unit = tuple[int, float, str, Profile, str | None]
-"""(time, y, trace_id, profile, user_id). A plain tuple: one is made per unit."""
 
 
 class Window(NamedTuple):
@@ -60,17 +60,37 @@ class Track:
         self._marks: list[tuple[int, int, float]] = []
 
     def add(self, unit: Unit) -> None:
+        self.extend((unit,))
+
+    def extend(self, units: Sequence[Unit]) -> None:
+        """Absorb units in their order; how they are split over calls changes nothing."""
+        self._evict(units)
+        self._ring.extend(units)
+        n, total = self.n, self._total
+        mark = n + -n % self._block
+        for unit in units:
+            if n == mark:
+                self._total = total
+                self._mark(n, unit[0])
+                mark = n + self._block
+                mark -= mark % self._block
+            n += 1
+            total += unit[1]
+        self.n, self._total = n, total
+
+    def _evict(self, units: Sequence[Unit]) -> None:
+        """Keep every eighth of those that these units drive out of the ring."""
         ring = self._ring
-        n = self.n
-        if not n % self._block:
-            self._mark(n, unit[0])
-        if len(ring) == RING:
-            self._evicted += 1
-            if not self._evicted % STRIDE:
-                self._history.append(_nameless(ring[0]))
-        ring.append(unit)
-        self.n = n + 1
-        self._total += unit[1]
+        leaving = len(ring) + len(units) - RING
+        if leaving <= 0:
+            return
+        from_ring = min(leaving, len(ring))
+        first = -(self._evicted + 1) % STRIDE
+        self._history.extend(map(_nameless, islice(ring, first, from_ring, STRIDE)))
+        if leaving > from_ring:
+            first += -(-max(from_ring - first, 0) // STRIDE) * STRIDE - from_ring
+            self._history.extend(map(_nameless, islice(units, first, leaving - from_ring, STRIDE)))
+        self._evicted += leaving
 
     def _mark(self, n: int, time: int) -> None:
         self._marks.append((n, time, self._total))

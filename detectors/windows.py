@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from schemas.signal import SignalName, WindowStat
@@ -81,6 +82,42 @@ class Windows:
             if self._due is None or end < self._due:
                 self._due = end
         return True
+
+    def extend(self, units: Iterable[tuple[int, float | None]]) -> int:
+        """As :meth:`add` for each ``(time, value)``; how many were refused."""
+        refused = 0
+        start = end = n = unmeasured = 0
+        total = 0.0
+        window: list[Any] | None = None
+        for time, value in units:
+            if not start <= time < end:
+                if window is not None:
+                    self._put(window, start, n, total, unmeasured)
+                start = time - time % self.width_ms
+                end = start + self.width_ms
+                window = self._window if start == self._at else self._find(start)
+                n, unmeasured = 0, 0
+                total = window[TOTAL] if window is not None else 0.0
+            if value is None:
+                unmeasured += 1
+            else:
+                n += 1
+                total += value
+            if window is None:
+                refused += 1
+        if window is not None:
+            self._put(window, start, n, total, unmeasured)
+        return refused
+
+    def _put(self, window: list[Any], start: int, n: int, total: float, unmeasured: int) -> None:
+        window[N] += n
+        window[TOTAL] = total
+        window[UNMEASURED] += unmeasured
+        if not window[DIRTY]:
+            window[DIRTY] = True
+            end = start + self.width_ms
+            if self._due is None or end < self._due:
+                self._due = end
 
     def _find(self, start: int) -> list[Any] | None:
         if self._floor is not None and start + self.width_ms <= self._floor:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
 
 log = logging.getLogger(__name__)
 
 POSITION = b"@position"
 SLOTS = 16
+MEMTABLE_BYTES = 16 * 2**20
 
 
 class RocksLedger:
@@ -18,7 +20,8 @@ class RocksLedger:
 
     A frozen predecessor on the same machine still holds the lock of its directory, so a successor
     takes the next free slot: an empty ledger is rebuilt, a locked one would be waited for for ever.
-    Not synced to disk at every write: what a power cut takes is rebuilt like what a crash left out.
+    Written without a log of its own: ``observations`` is its log. What a crash takes, at most a memtable of
+    16 MiB (some 100,000 identities), is read again from there, as the position that it holds says.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -33,10 +36,10 @@ class RocksLedger:
                 log.warning("ledger %s: slot %d is held by another process", directory, slot)
         else:
             raise RuntimeError(f"ledger {directory}: {SLOTS} slots are all held: end the old processes")
-
-    def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._db.get(key)
-        return value
+        unlogged = WriteOptions()
+        unlogged.disable_wal = True  # type: ignore[assignment, method-assign]
+        self._db.set_write_options(unlogged)
+        self.get: Callable[[bytes], bytes | None] = self._db.get
 
     def write(self, entries: dict[bytes, bytes], position: int) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -49,6 +52,7 @@ class RocksLedger:
         return int(self._db.get(POSITION) or b"0")
 
     def close(self) -> None:
+        self._db.flush()
         self._db.close()
 
 
@@ -56,4 +60,12 @@ def _options() -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_keep_log_file_num(2)
+    # Small memtables are quicker to insert into: 1.2 us an entry, against 1.5 us in the usual 64 MB.
+    options.set_write_buffer_size(MEMTABLE_BYTES)
+    # Nearly every identity is asked for once and found nowhere: filters answer that, not a search.
+    table = BlockBasedOptions()
+    table.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(table)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(0.1)
     return options

@@ -7,7 +7,7 @@ machine has not at all) is read again from the topic. Keys carry the app, so two
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -75,7 +75,7 @@ class Ledger:
     """Reads through to the store; writes stay in memory until ``flush`` puts them down as one batch."""
 
     def __init__(self, store: LedgerStore) -> None:
-        self._store = store
+        self._store, self._lookup = store, store.get
         self._fresh: dict[bytes, bytes] = {}
         self._turns: dict[bytes, Conversation] = {}
         self._prefixes: dict[str, tuple[bytes, bytes]] = {}
@@ -90,12 +90,33 @@ class Ledger:
     def add_trace(self, app: str, row: TraceRow, at: Coordinates, profile: Profile) -> bool:
         """Claim a trace's identity; False when other coordinates hold it already: a duplicate."""
         key = self._prefix(app)[0] + row[1].encode()
-        data = self._fresh.get(key)
-        if data is None:
-            data = self._store.get(key)
+        fresh = self._fresh
+        data = fresh[key] if key in fresh else self._lookup(key)
         if data is not None:
             return bool(Coordinates(*orjson.loads(data)[0]) == at)
-        self._fresh[key] = orjson.dumps((at[:], row[0], profile[0], profile[1], row[7], row[10], row[11]))
+        fresh[key] = orjson.dumps((at[:], row[0], profile[0], profile[1], row[7], row[10], row[11]))
+        return True
+
+    def add_traces(
+        self, app: str, rows: Sequence[TraceRow], ats: Sequence[Coordinates], profiles: Sequence[Profile]
+    ) -> bool:
+        """Claim all of these identities if nobody holds one of them, nor two of them are the same; else
+        claim none, and ``add_trace`` tells them apart. The quick way for the many."""
+        prefix, fresh, lookup = self._prefix(app)[0], self._fresh, self._lookup
+        keys = [prefix + row[1].encode() for row in rows]
+        claimed = set(keys)
+        if len(claimed) < len(keys) or not claimed.isdisjoint(fresh):
+            return False
+        if not all([lookup(key) is None for key in keys]):  # noqa: C419 - half the time of a generator
+            return False
+        values = [
+            orjson.dumps((at[:], row[0], profiles[row[6]][0], profiles[row[6]][1], row[7], row[10], row[11]))
+            for row, at in zip(rows, ats, strict=True)
+        ]
+        fresh.update(zip(keys, values, strict=True))
+        for row in rows:
+            if row[7] is not None:
+                self.note_turn(app, row)
         return True
 
     def add(self, identity: str, at: Coordinates) -> bool:
@@ -107,8 +128,11 @@ class Ledger:
         self._fresh[key] = orjson.dumps(list(at))
         return True
 
-    def conversation(self, app: str, conversation_id: str) -> Conversation | None:
-        return self._conversation(self._prefix(app)[1] + conversation_id.encode())
+    def conversation(self, app: str, conversation_id: str) -> Conversation:
+        """A conversation that has been noted."""
+        known = self._conversation(self._prefix(app)[1] + conversation_id.encode())
+        assert known is not None, "noted when its first trace was absorbed"
+        return known
 
     def _conversation(self, key: bytes) -> Conversation | None:
         known = self._turns.get(key)
@@ -124,14 +148,16 @@ class Ledger:
         """Remember a turn of a conversation that has an id; returns the conversation with it."""
         assert row.conversation_id is not None
         key = self._prefix(app)[1] + row.conversation_id.encode()
-        known = self._conversation(key)
-        first = row.time if known is None else min(known.first_time, row.time)
-        turn = known.scored_turn if known else None
-        if scorable(row) and (turn is None or (row.time, row.trace_id) < turn):
-            turn = (row.time, row.trace_id)
-        now = Conversation(first, turn)
-        if now != known:
-            self._turns[key] = now
+        known, this = self._conversation(key), (row[0], row[1])
+        if known is None:
+            now = Conversation(row[0], this if scorable(row) else None)
+        else:
+            first, turn = known
+            better = (turn is None or this < turn) and scorable(row)
+            if not better and first <= row[0]:
+                return known
+            now = Conversation(min(first, row[0]), this if better else turn)
+        self._turns[key] = now
         return now
 
     def fold(self, batch: ObservationBatch) -> None:

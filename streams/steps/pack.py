@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from schemas.observation import (
     Row,
     Source,
     SourceProgress,
+    TraceRow,
 )
 from schemas.topics import OWN_MESSAGE_BYTES
 
@@ -131,7 +133,7 @@ def decode(data: bytes) -> ObservationBatch | Progress:
             message["app"],
             [Source(*source) for source in message["sources"]],
             [profile_of(fields) for fields in message["profiles"]],
-            [row_of(fields) for fields in message["rows"]],
+            rows_of(message["rows"]),
         )
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"no observations in this message: {error!r}") from error
@@ -142,6 +144,15 @@ def profile_of(fields: list[Any]) -> Profile:
     return Profile._make([*plain, tuple((name, value) for name, value in versions)])
 
 
+def rows_of(rows: list[list[Any]]) -> list[Row]:
+    """Rows as JSON gave them back. Traces are the many: where there is nothing else, all go at once."""
+    if {(fields[2], len(fields)) for fields in rows} == _ONLY_TRACES:
+        return list(map(_trace_row, rows))
+    return [row_of(fields) for fields in rows]
+
+
+_trace_row = partial(tuple.__new__, TraceRow)
+_ONLY_TRACES = {(Kind.TRACE.value, len(TraceRow._fields))}
 _WIDTHS = tuple(len(kind._fields) for kind in ROW_TYPES)
 
 

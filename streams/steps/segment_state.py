@@ -1,21 +1,40 @@
-"""What the owner keeps of one segment: its detectors and its windows."""
+"""What the owner keeps of one segment: its detectors and its windows, fed a batch at a time."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import orjson
 
-from detectors.harvest import trace_reasons
-from detectors.segment import SegmentMonitors, TraceVerdict
+from detectors.harvest import FAILING, trace_reasons
+from detectors.segment import SegmentMonitors
+from detectors.unit import Unit
 from detectors.windows import Windows
 from schemas.case import CaseReason
 from schemas.observation import ChangeRow, Profile, TraceRow
 from schemas.signal import Signal, SignalName, WindowStat
-from streams.steps.inflight import OpenConversation, Result
+from streams.steps.inflight import Pending, Result
 from streams.steps.ledger import scorable
+
+Order = tuple[int, int]
+"""When something was decided, in event time; at one instant traces (0) come before conversations (1)."""
+
+
+class Flushed(NamedTuple):
+    """What a batch brought, in the order of application."""
+
+    signals: list[tuple[Order, Signal]]
+    cases: list[tuple[Order, Pending, tuple[CaseReason, ...]]]
 
 
 class SegmentState:
-    """Feeds detectors and windows alike; late things reach the windows alone."""
+    """Feeds detectors and windows alike; late things reach the windows alone.
+
+    ``traces``, ``units`` (scored by the application), ``measured`` (score or none) and ``decided`` are
+    what has been applied since the last :meth:`flush`. How it is split over flushes changes nothing,
+    except what the segments of the app and their announced changes are: whoever changes one of them
+    flushes first.
+    """
 
     def __init__(self, app: str, environment: str, route: str, window_ms: int) -> None:
         self.monitors = SegmentMonitors(app, environment, route)
@@ -24,59 +43,74 @@ class SegmentState:
             for signal in (SignalName.FAITHFULNESS, SignalName.ESCALATION, SignalName.COST)
         }
         self._faithfulness, self._escalation, self._cost = self._windows.values()
+        self.since = 0
+        """Time of its first event, ms."""
         self.too_late = 0
         """Units whose window is no longer kept."""
         self.touched = False
         """Whether it has changed since it was last written down."""
+        self.traces: list[Pending] = []
+        self.units: list[Pending] = []
+        self.measured: list[TraceRow] = []
+        self.decided: list[Unit] = []
 
-    def _add(self, windows: Windows, time: int, value: float | None, late: bool = False) -> None:
-        if not windows.add(time, value, late):
-            self.too_late += 1
+    def flush(self, segments: int, decided_ms: int) -> Flushed:
+        """Feed what has been applied. ``segments`` share a budget; ``decided_ms``: see ``Conversations``."""
+        flushed = Flushed([], [])
+        if self.traces:
+            self._flush_traces(segments, flushed)
+        if self.measured:
+            self.too_late += self._faithfulness.extend([(row[0], row[15]) for row in self.measured])
+            self.measured = []
+        if self.units:
+            units: list[Unit] = [
+                (time, row[15], trace_id, profile, row[8])  # type: ignore[misc]
+                for time, trace_id, _, _, _, row, profile in self.units
+            ]
+            signals = self.monitors.on_scores(units, "app", segments)
+            flushed.signals.extend([((signal.detected_at, 0), signal) for signal in signals])
+            self.units = []
+        if self.decided:
+            self.too_late += self._escalation.extend([unit[:2] for unit in self.decided])
+            signals = self.monitors.on_conversations(self.decided, decided_ms, segments)
+            flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
+            self.decided = []
+        return flushed
 
-    def on_trace(self, row: TraceRow, profile: Profile, segments: int) -> TraceVerdict:
-        time, cost = row[0], row.cost
-        if not self._cost.add(time, cost):
-            self.too_late += 1
-        return self.monitors.on_trace(time, row[1], profile, row.user_id, cost, row.price, segments)
-
-    def late_trace(self, row: TraceRow) -> None:
-        self._add(self._cost, row.time, row.cost, late=True)
-        if row.faithfulness is not None or not scorable(row):
-            self._add(self._faithfulness, row.time, row.faithfulness, late=True)
-
-    def trace_reasons(self, row: TraceRow, cost_outlier: bool) -> tuple[CaseReason, ...]:
-        return trace_reasons(row.flags, cost_outlier)
-
-    def unmeasured(self, row: TraceRow) -> None:
-        """A trace that nobody scores: it had no passages, or was not sampled."""
-        self._add(self._faithfulness, row.time, None)
+    def _flush_traces(self, segments: int, flushed: Flushed) -> None:
+        items, self.traces = self.traces, []
+        rows: list[TraceRow] = [item[5] for item in items]  # type: ignore[misc]
+        profiles: list[Profile] = [item[6] for item in items]  # type: ignore[misc]
+        self.too_late += self._cost.extend([(row[0], row[10]) for row in rows])
+        signals, outliers = self.monitors.on_traces(rows, profiles, segments)
+        flushed.signals.extend([((rows[at][0], 0), signal) for at, signal in signals])
+        failing = {at for at, row in enumerate(rows) if row[9] & FAILING}
+        for at in sorted(failing.union(outliers)) if outliers else sorted(failing):
+            reasons = trace_reasons(rows[at][9], at in outliers)
+            flushed.cases.append(((rows[at][0], 0), items[at], reasons))
 
     def on_score(
         self, row: TraceRow, profile: Profile, unit: bool, result: Result | None, segments: int
-    ) -> tuple[Signal, ...]:
+    ) -> list[Signal]:
         """A score in its trace's turn; only the conversation's scored turn, a ``unit``, is the detector's."""
         value = None if result is None else result.value
         if not self._faithfulness.add(row[0], value):
             self.too_late += 1
         if result is None or value is None or not unit:
-            return ()
-        return self.monitors.on_score(row[0], row[1], profile, row.user_id, result.scorer, value, segments)
+            return []
+        return self.monitors.on_scores([(row[0], value, row[1], profile, row[8])], result.scorer, segments)
+
+    def late_trace(self, row: TraceRow) -> None:
+        self._add(self._cost, row.time, row.cost)
+        if row.faithfulness is not None or not scorable(row):
+            self._add(self._faithfulness, row.time, row.faithfulness)
 
     def late_score(self, time: int, result: Result) -> None:
-        self._add(self._faithfulness, time, result.value, late=True)
+        self._add(self._faithfulness, time, result.value)
 
-    def on_conversation(self, conversation: OpenConversation, segments: int) -> tuple[Signal, ...]:
-        escalated = conversation.escalated
-        if not self._escalation.add(conversation.first_time, 1.0 if escalated else 0.0):
+    def _add(self, windows: Windows, time: int, value: float | None) -> None:
+        if not windows.add(time, value, late=True):
             self.too_late += 1
-        return self.monitors.on_conversation(
-            conversation.first_time,
-            conversation.trace_id,
-            conversation.profile,
-            conversation.user_id,
-            escalated,
-            segments,
-        )
 
     def on_change(self, row: ChangeRow) -> None:
         self.monitors.on_change(row.time, row.dimension, row.previous, row.current)
@@ -85,13 +119,14 @@ class SegmentState:
         return [stat for windows in self._windows.values() for stat in windows.close(watermark)]
 
     def dump(self) -> bytes:
-        """The state to write down."""
+        """The state to write down; what has been applied has been flushed."""
         self.touched = False
         return orjson.dumps(
             {
                 "monitors": self.monitors.snapshot(),
                 "windows": {str(signal): w.snapshot() for signal, w in self._windows.items()},
                 "too_late": self.too_late,
+                "since": self.since,
             }
         )
 
@@ -101,3 +136,4 @@ class SegmentState:
         for signal, windows in state["windows"].items():
             self._windows[SignalName(signal)].restore(windows)
         self.too_late = state["too_late"]
+        self.since = state["since"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from detectors.segment import SegmentMonitors
-from schemas.observation import PriceStatus, Profile
+from schemas.observation import Kind, PriceStatus, Profile, TraceRow
 from schemas.signal import Signal
 
 DAY_MS = 86_400_000
@@ -27,6 +27,48 @@ def badness(random: Random, mean: float) -> float:
 
 def dollars(random: Random, factor: float = 1.0) -> float:
     return factor * 0.004 * math.exp(0.7 * random.gauss(0.0, 1.0))
+
+
+def on_trace(
+    segment: SegmentMonitors,
+    time: int,
+    trace_id: str,
+    profile: Profile,
+    user: str | None,
+    cost: float | None,
+    price: PriceStatus,
+    segments: int = 1,
+) -> tuple[list[Signal], bool]:
+    """One trace: its alarms, and whether its own cost stands out."""
+    row = TraceRow(time, trace_id, Kind.TRACE, 0, 0, 0, 0, None, user, 0, cost, price, None, None, None, None)
+    verdict = segment.on_traces([row], [profile], segments)
+    assert {at for at, _ in verdict.signals} | set(verdict.outliers) <= {0}
+    return [signal for _, signal in verdict.signals], bool(verdict.outliers)
+
+
+def on_score(
+    segment: SegmentMonitors,
+    time: int,
+    trace_id: str,
+    profile: Profile,
+    user: str | None,
+    scorer: str,
+    score: float,
+    segments: int = 1,
+) -> list[Signal]:
+    return segment.on_scores([(time, score, trace_id, profile, user)], scorer, segments)
+
+
+def on_conversation(
+    segment: SegmentMonitors,
+    time: int,
+    trace_id: str,
+    profile: Profile,
+    user: str | None,
+    escalated: bool,
+    segments: int = 1,
+) -> list[Signal]:
+    return segment.on_conversations([(time, float(escalated), trace_id, profile, user)], 0, segments)
 
 
 def feed(
@@ -49,8 +91,8 @@ def feed(
         user = f"u{random.randrange(20)}"
         seen = profile if isinstance(profile, Profile) else profile(at)
         cost = dollars(random, factor(user) if callable(factor) else factor)
-        signals += segment.on_trace(time, trace_id, seen, user, cost, PriceStatus.PRICED, 1).signals
+        signals += on_trace(segment, time, trace_id, seen, user, cost, PriceStatus.PRICED)[0]
         score = 1.0 - badness(random, mean)
-        signals += segment.on_score(time, trace_id, seen, user, "ragas_faithfulness", score, 1)
-        signals += segment.on_conversation(time, trace_id, seen, user, rate(random, escalated) > 0, 1)
+        signals += on_score(segment, time, trace_id, seen, user, "ragas_faithfulness", score)
+        signals += on_conversation(segment, time, trace_id, seen, user, rate(random, escalated) > 0)
     return signals

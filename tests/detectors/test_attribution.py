@@ -10,10 +10,10 @@ from detectors.attribution import Verdict, attribute
 from detectors.changes import Change
 from detectors.contrast import fisher, rank_sum, worse
 from detectors.segment import SegmentMonitors
-from detectors.track import Unit
+from detectors.unit import Unit
 from schemas.observation import PriceStatus, Profile
 from schemas.signal import Cause, Signal
-from tests.detectors.streams import HEALTHY, badness, dollars, rate
+from tests.detectors.streams import HEALTHY, badness, dollars, on_conversation, on_trace, rate
 
 NEW = HEALTHY._replace(prompt_version="v7")
 
@@ -178,8 +178,8 @@ def test_a_slow_alarm_is_traced_back_to_the_recorded_change() -> None:
         profile, rate = (old, 0.02) if at < 1_000 else (new, 0.12)
         time = at * 60_000
         changed = changed or (time if at == 1_000 else 0)
-        segment.on_trace(time, f"t{at}", profile, None, None, PriceStatus.NO_USAGE, 1)
-        signals += segment.on_conversation(time, f"t{at}", profile, None, rng.random() < rate, 1)
+        on_trace(segment, time, f"t{at}", profile, None, None, PriceStatus.NO_USAGE, 1)
+        signals += on_conversation(segment, time, f"t{at}", profile, None, rng.random() < rate, 1)
     assert signals
     assert signals[0].detected_at > changed
     assert abs(signals[0].onset - changed) <= 60 * 60_000

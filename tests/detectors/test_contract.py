@@ -28,7 +28,7 @@ from detectors.track import Track
 from detectors.windows import Windows
 from schemas.observation import PriceStatus, Profile
 from schemas.signal import SignalName
-from tests.detectors.streams import badness, dollars, rate
+from tests.detectors.streams import badness, dollars, on_conversation, on_score, on_trace, rate
 
 QUICK = ArmingPolicy(
     provisional_units=40, full_units=150, full_span_ms=2 * 3_600_000, slow_units=100, least_threshold=30.0
@@ -57,9 +57,9 @@ def _segment(segment: SegmentMonitors, at: int, random: Random) -> Any:
     if at == 350:
         segment.on_change(time, "prompt_version", None, "v9")
     return (
-        segment.on_trace(time, trace, profile, user, dollars(random, 3.0 if at > 250 else 1.0), price, 2),
-        segment.on_score(time, trace, profile, user, "app" if at < 9 else "ragas_faithfulness", 1.0 - y, 2),
-        segment.on_conversation(time, trace, profile, user, rate(random, 0.3 if at > 330 else 0.05) > 0, 2),
+        on_trace(segment, time, trace, profile, user, dollars(random, 3.0 if at > 250 else 1.0), price, 2),
+        on_score(segment, time, trace, profile, user, "app" if at < 9 else "ragas_faithfulness", 1.0 - y, 2),
+        on_conversation(segment, time, trace, profile, user, rate(random, 0.3 if at > 330 else 0.05) > 0, 2),
     )
 
 
@@ -107,7 +107,7 @@ SUBJECTS = {
     ),
     "cost": Subject(
         lambda: CostDetector(1.0, QUICK),
-        lambda s, at, r: (s.update(at * 60_000, f"t{at}", dollars(r), 1, True), s.outlier),
+        lambda s, at, r: (s.update(at * 60_000, f"t{at}", dollars(r), 1, True), list(s.outliers)),
     ),
     "cost reference": Subject(CostReference, _reference),
     "price source": Subject(

@@ -10,7 +10,7 @@ from detectors.rules import DEFAULT_RULES, Rule
 from detectors.segment import SegmentMonitors
 from schemas.observation import PriceStatus
 from schemas.signal import Cause, Severity, SignalName
-from tests.detectors.streams import DAY_MS, HEALTHY, badness, dollars, feed
+from tests.detectors.streams import DAY_MS, HEALTHY, badness, dollars, feed, on_score, on_trace
 
 SPACING = 50_000
 
@@ -123,8 +123,8 @@ def test_one_scorer_a_segment() -> None:
     def scores(scorer: str, n: int, mean: float) -> int:
         return sum(
             len(
-                shop.on_score(
-                    at * SPACING, f"{scorer}{at}", HEALTHY, None, scorer, 1.0 - badness(random, mean), 1
+                on_score(
+                    shop, at * SPACING, f"{scorer}{at}", HEALTHY, None, scorer, 1.0 - badness(random, mean), 1
                 )
             )
             for at in range(n)
@@ -147,9 +147,16 @@ def test_a_change_of_price_source_is_no_change_of_price() -> None:
     def costs(n: int, price: PriceStatus, factor: float, start: int) -> int:
         return sum(
             len(
-                shop.on_trace(
-                    (start + at) * SPACING, f"t{start + at}", HEALTHY, None, dollars(random, factor), price, 1
-                ).signals
+                on_trace(
+                    shop,
+                    (start + at) * SPACING,
+                    f"t{start + at}",
+                    HEALTHY,
+                    None,
+                    dollars(random, factor),
+                    price,
+                    1,
+                )[0]
             )
             for at in range(n)
         )
@@ -162,16 +169,16 @@ def test_a_change_of_price_source_is_no_change_of_price() -> None:
 def test_an_unpriced_request_is_no_unit() -> None:
     shop = segment()
     for at in range(300):
-        verdict = shop.on_trace(at, f"t{at}", HEALTHY, None, None, PriceStatus.UNKNOWN_MODEL, 1)
-        assert verdict == ((), False)
+        verdict = on_trace(shop, at, f"t{at}", HEALTHY, None, None, PriceStatus.UNKNOWN_MODEL, 1)
+        assert verdict == ([], False)
     assert shop.snapshot()["monitors"]["cost_per_request"]["detector"]["reference"]["sums"][0] == 0
 
 
 def test_a_cost_outlier_makes_a_case_and_no_signal() -> None:
     shop, random = segment(), Random(10)
     feed(shop, random, 400)
-    verdict = shop.on_trace(401 * SPACING, "big", HEALTHY, None, 5.0, PriceStatus.PRICED, 1)
-    assert verdict == ((), True)
+    verdict = on_trace(shop, 401 * SPACING, "big", HEALTHY, None, 5.0, PriceStatus.PRICED, 1)
+    assert verdict == ([], True)
 
 
 def test_a_release_learns_anew() -> None:
@@ -209,5 +216,5 @@ def test_rules_are_checked() -> None:
 @pytest.mark.parametrize("score", [-0.1, 1.01, 87.0, float("nan")])
 def test_a_score_outside_its_scale_is_no_unit(score: float) -> None:
     shop = segment()
-    assert shop.on_score(0, "t", HEALTHY, None, "app", score, 1) == ()
+    assert on_score(shop, 0, "t", HEALTHY, None, "app", score, 1) == []
     assert shop.scorer is None

@@ -35,7 +35,8 @@ def test_names_never_meet() -> None:
     assert ledger.add_trace("a", trace(0, "b1"), HERE, Profile())
     assert ledger.trace("ab", "1") is None
     assert ledger.trace("a", "b") is None
-    assert ledger.conversation("a", "b1") is None
+    with pytest.raises(AssertionError):
+        ledger.conversation("a", "b1")
     assert ledger.trace("1:a", "b1") is None
     assert ledger.add_trace("ab", trace(0, "1"), THERE, Profile())
 

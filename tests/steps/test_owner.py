@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.observation import Flag, Profile
+from schemas.observation import Flag
 from schemas.signal import SignalName, WindowStat
-from streams.steps.app_state import MAX_WAITING
 from streams.steps.owner import OwnerPolicy
+from streams.steps.waiting import MAX_WAITING
 from tests.steps.logs import MINUTE, POLICY, T0, Log, absorbed, change, feedback, fresh, score, trace
 
 ASKED = Flag.SCORE_REQUESTED.value
@@ -161,7 +161,7 @@ def test_the_first_scored_turn_is_the_unit_of_faithfulness() -> None:
     units = []
     for message in log.messages:
         owner.absorb(message)
-    segment = owner.apps["app"].segment(Profile())
+    segment = owner.apps["app"].segment("default", "default", 0)
     units = segment.monitors.snapshot()["monitors"]["faithfulness"]["track"]["ring"][2]
     assert units == ["b", "e"]
 
@@ -174,7 +174,7 @@ def units_of(log: Log, policy: OwnerPolicy = POLICY) -> list[str]:
     owner = fresh(policy)
     for message in log.messages:
         owner.absorb(message)
-    monitors = owner.apps["app"].segment(Profile()).monitors.snapshot()["monitors"]
+    monitors = owner.apps["app"].segment("default", "default", 0).monitors.snapshot()["monitors"]
     return list(monitors["faithfulness"]["track"]["ring"][2])
 
 

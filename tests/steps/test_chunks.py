@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from schemas.observation import Flag
-from streams.steps import inflight
+from streams.steps import chunks
 from streams.steps.owner import Owner
 from tests.steps.logs import MINUTE, POLICY, Log, feedback, fresh, score, trace
 
@@ -20,10 +20,10 @@ def written(owner: Owner, entries: dict[str, bytes]) -> tuple[set[str], set[str]
             entries.pop(key, None)
         else:
             entries[key] = value
-    chunks = {key: value for key, value in changes.items() if key.startswith(inflight.PREFIX)}
+    ours = {key: value for key, value in changes.items() if key.startswith(chunks.PREFIX)}
     return (
-        {key for key, value in chunks.items() if value is not None},
-        {key for key, value in chunks.items() if value is None},
+        {key for key, value in ours.items() if value is not None},
+        {key for key, value in ours.items() if value is None},
     )
 
 
@@ -56,7 +56,7 @@ def test_what_is_pending_is_written_once_and_goes_when_it_is_passed() -> None:
     absorb(owner, log.rows(trace(20 * MINUTE, "z")).ended())
     fourth, deleted = written(owner, entries)
     assert third <= deleted
-    assert [key for key in entries if key.startswith(inflight.PREFIX)] == sorted(fourth)
+    assert [key for key in entries if key.startswith(chunks.PREFIX)] == sorted(fourth)
 
 
 def test_rows_that_come_and_go_between_two_commits_are_never_written() -> None:
@@ -80,14 +80,14 @@ def test_a_score_that_is_awaited_keeps_its_chunk_until_it_has_come() -> None:
     assert more
     assert not deleted
     owner = restored(entries, owner)
-    assert [item.result is not None for item in owner.apps["app"].queue] == [False, True, True]
+    assert [item.result is not None for item in owner.apps["app"].scores] == [False, True, True]
     absorb(owner, log.rows(score("t0", 0.5)).rows(trace(80 * MINUTE, "z")).ended())
     _, deleted = written(owner, entries)
     assert deleted >= new | more
 
 
 def test_many_items_are_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inflight, "CHUNK_ITEMS", 7)
+    monkeypatch.setattr(chunks, "CHUNK_ITEMS", 7)
     owner, log, rng = fresh(), Log(), Random(1)
     entries: dict[str, bytes] = {}
     rows = [trace(rng.randrange(MINUTE), f"t{n}", flags=Flag.SCORE_REQUESTED.value) for n in range(100)]
@@ -104,7 +104,7 @@ def test_many_items_are_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mine.signals == theirs.signals
     assert len(mine.cases) == 2
     written(again, entries)
-    assert [key for key in entries if key.startswith(inflight.PREFIX)], "a hundred scores are awaited"
+    assert [key for key in entries if key.startswith(chunks.PREFIX)], "a hundred scores are awaited"
 
 
 def test_chunks_are_read_in_the_order_in_which_they_were_written() -> None:
@@ -119,4 +119,4 @@ def test_chunks_are_read_in_the_order_in_which_they_were_written() -> None:
     absorb(owner, log.rows(feedback(MINUTE, "t3")).ended())
     written(owner, entries)
     again = restored(dict(sorted(entries.items(), reverse=True)), owner)
-    assert [conversation.escalated for conversation in again.apps["app"].due] == [True]
+    assert again.apps["app"].conversations.escalated.keys() == {"c:c"}

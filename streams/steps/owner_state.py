@@ -1,0 +1,76 @@
+"""An owner's state as entries: what changed since the last commit, and an owner made of them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from schemas.observation import TraceRow
+from streams.steps.chunks import Frontiers
+
+if TYPE_CHECKING:
+    from streams.steps.owner import Owner
+
+
+def write(owner: Owner) -> dict[str, bytes | None]:
+    """State entries that have changed since the last call; None deletes one."""
+    apps = owner.apps.values()
+    early = {app.name: app.scores.early for app in apps}
+    entries = owner.chunks.changes(_frontiers(owner), owner.pending.write(), early)
+    entries["meta"] = orjson.dumps(
+        {
+            "watermark": owner.watermark.snapshot(),
+            "apps": {app.name: app.meta() for app in apps},
+            "reported": owner.reported,
+        }
+    )
+    for app in apps:
+        entries.update(app.changes())
+    return entries
+
+
+def restore(owner: Owner, entries: dict[str, bytes]) -> None:
+    """Make a new owner the one that wrote ``entries``."""
+    if "meta" not in entries:
+        return
+    meta = orjson.loads(entries["meta"])
+    owner.watermark.restore(meta["watermark"])
+    owner.reported = meta["reported"]
+    waiting: dict[str, dict[int, bytes]] = {}
+    for key, data in entries.items():
+        if key.startswith("waiting:"):
+            name, number = orjson.loads(key.removeprefix("waiting:"))
+            waiting.setdefault(name, {})[number] = data
+    for name, state in meta["apps"].items():
+        owner.app(name).restore(state, waiting.get(name, {}))
+    for key, data in entries.items():
+        if key.startswith("segment:"):
+            name, environment, route = orjson.loads(key.removeprefix("segment:"))
+            owner.apps[name].restore_segment(environment, route, data)
+    _restore_flying(owner, entries)
+
+
+def _frontiers(owner: Owner) -> Frontiers:
+    heads = {app.name: app.scores.head for app in owner.apps.values()}
+    return Frontiers(owner.watermark.value, owner.decided_before(), heads)
+
+
+def _restore_flying(owner: Owner, entries: dict[str, bytes]) -> None:
+    flying = owner.chunks.restore(entries, _frontiers(owner))
+    owner.pending.restore(flying.pending)
+    for item in flying.pending:
+        if type(item.row) is TraceRow:
+            owned = owner.apps[item.app]
+            owned.pending[item.trace_id] = item
+            if item.at in flying.early:
+                owned.scores.early[item.trace_id] = flying.early[item.at]
+    decided_before = owner.decided_before()
+    for owned in owner.apps.values():
+        owned.conversations.decided = None if decided_before is None else decided_before - 1
+    for conversation in flying.conversations:
+        owner.apps[conversation.app].conversations.restore(conversation)
+    for app, key, first_time in flying.escalations:
+        owner.apps[app].conversations.escalated[key] = first_time
+    for awaited in flying.awaited:
+        owner.apps[awaited.app].scores.restore(awaited)
