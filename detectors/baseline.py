@@ -247,10 +247,9 @@ class Baseline:
         self._last = max(min(self._last, since), self._first)
 
     def snapshot(self) -> dict[str, Any]:
-        sums = [self._n, self._total, self._squares, self._first, self._last]
-        return {"pin": self.pin and list(self.pin), "sums": sums}
+        """What has been learned, beside the pin."""
+        return {"sums": [self._n, self._total, self._squares, self._first, self._last]}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        pin = state["pin"]
+    def restore(self, pin: Sequence[Any] | None, state: dict[str, Any]) -> None:
         self.pin = Pin(Stage(pin[0]), *pin[1:]) if pin else None
         self._n, self._total, self._squares, self._first, self._last = state["sums"]

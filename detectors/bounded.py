@@ -91,11 +91,16 @@ class BoundedDetector:
         self._baseline.restart()
         self._build()
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"baseline": self._baseline.snapshot(), "esr": self._esr and self._esr.snapshot()}
+    def baseline(self) -> dict[str, Any]:
+        """What changes with the pin alone."""
+        return {"pin": self.pin and self.pin[:]}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._baseline.restore(state["baseline"])
+    def snapshot(self) -> dict[str, Any]:
+        """What changes with every unit."""
+        return {"learned": self._baseline.snapshot(), "esr": self._esr and self._esr.snapshot()}
+
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
+        self._baseline.restore(baseline["pin"], state["learned"])
         self._build()
         if self._esr is not None:
             self._esr.restore(state["esr"])

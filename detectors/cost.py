@@ -258,21 +258,23 @@ class CostDetector:
         if self._reference is not None:
             self._reference.forget(since, units)
 
+    def baseline(self) -> dict[str, Any]:
+        """What changes with the pin alone."""
+        return {"pin": self.pin and self.pin[:], "profile": self._profile, "ref": self._ref}
+
     def snapshot(self) -> dict[str, Any]:
+        """What changes with every unit."""
         return {
-            "pin": self.pin and list(self.pin),
-            "profile": list(self._profile),
-            "ref": list(self._ref),
             "reference": self._reference and self._reference.snapshot(),
             "bulk": self._bulk and self._bulk.snapshot(),
             "tail": self._tail and self._tail.snapshot(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
         self.repin()
-        pin = state["pin"]
+        pin = baseline["pin"]
         self.pin = Pin(Stage(pin[0]), *pin[1:]) if pin else None
-        self._arm(tuple(state["profile"]), list(state["ref"]))
+        self._arm(tuple(baseline["profile"]), list(baseline["ref"]))
         if state["reference"] is None:
             self._reference = None
         elif self._reference is not None:

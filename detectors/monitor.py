@@ -42,8 +42,13 @@ class Detector(Protocol):
     def reset(self) -> None: ...
     def forget(self, since: int, units: list[tuple[int, float]]) -> None: ...
     def repin(self) -> None: ...
-    def snapshot(self) -> dict[str, Any]: ...
-    def restore(self, state: dict[str, Any]) -> None: ...
+    def baseline(self) -> dict[str, Any]:
+        """What changes with the pin alone."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """What changes with every unit."""
+
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None: ...
 
 
 class Alarm(NamedTuple):
@@ -198,8 +203,8 @@ class Monitor:
             "held": self._held,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.detector.restore(state["detector"])
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
+        self.detector.restore(baseline, state["detector"])
         self.track.restore(state["track"])
         self.pin = self.detector.pin
         self.open = state["open"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from detectors.baseline import ArmingPolicy
+from detectors.baseline import ArmingPolicy, Pin
 from detectors.bounded import BoundedDetector
 from detectors.changes import ServedChange, VersionWatch
 from detectors.cost import CostDetector
@@ -245,7 +245,17 @@ class SegmentMonitors:
             reason=served_model(change.model, change.previous, change.current),
         )
 
+    @property
+    def pins(self) -> tuple[Pin | None, ...]:
+        """The baselines in force: while they are the same objects, :meth:`baselines` has not changed."""
+        return tuple([monitor.detector.pin for monitor in self._monitors()])
+
+    def baselines(self) -> dict[str, Any]:
+        """What normal is, by signal: changes when a monitor pins, or learns anew."""
+        return {m.rule.signal.value: m.detector.baseline() for m in self._monitors()}
+
     def snapshot(self) -> dict[str, Any]:
+        """What changes with every unit."""
         return {
             "scorer": self.scorer,
             "watch": self._watch.snapshot(),
@@ -253,14 +263,14 @@ class SegmentMonitors:
             "monitors": {m.rule.signal.value: m.snapshot() for m in self._monitors()},
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, baselines: dict[str, Any], state: dict[str, Any]) -> None:
         """Take over a snapshot; a rule that it does not know starts from nothing."""
         self.scorer = state["scorer"]
         self._watch.restore(state["watch"])
         self._source.restore(state["source"])
         for monitor in self._monitors():
             if (known := state["monitors"].get(monitor.rule.signal.value)) is not None:
-                monitor.restore(known)
+                monitor.restore(baselines[monitor.rule.signal.value], known)
 
 
 def _detector(rule: Rule, policy: ArmingPolicy) -> Detector:

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         600_000, ge=1_000, description="The faithfulness detector waits this long for a score"
     )
     commit_ms: int = Field(
-        1_000, ge=10, description="The rolling state is committed this often, and at every alarm"
+        500, ge=10, description="The rolling state is committed this often, and at every alarm"
     )
     window_ms: int = Field(3_600_000, ge=60_000, description="Length of the published event-time windows")
     segments: int = Field(1, ge=1, description="Segments that share a rule's false-page budget, at least")

@@ -124,11 +124,11 @@ class AppState:
 
     def changes(self) -> dict[str, bytes | None]:
         """Entries of the segments that have been touched, and of the feedback that waits."""
-        entries: dict[str, bytes | None] = {
-            "segment:" + orjson.dumps([self.name, *key]).decode(): segment.dump()
-            for key, segment in sorted(self.segments.items(), key=itemgetter(0))
-            if segment.touched
-        }
+        entries: dict[str, bytes | None] = {}
+        for key, segment in sorted(self.segments.items(), key=itemgetter(0)):
+            if segment.touched:
+                for part, data in segment.changes().items():
+                    entries["segment:" + orjson.dumps([self.name, *key, part]).decode()] = data
         for number, item in self.waiting.changes().items():
             entries["waiting:" + orjson.dumps([self.name, number]).decode()] = item
         return entries
@@ -139,7 +139,7 @@ class AppState:
         self.scores.head, self.scores.tail = state["head"], state["tail"]
         self.waiting.restore(waiting, state["waited"])
 
-    def restore_segment(self, environment: str, route: str, data: bytes) -> None:
+    def restore_segment(self, environment: str, route: str, parts: dict[str, bytes]) -> None:
         segment = SegmentState(self.name, environment, route, self._window_ms)
-        segment.load(data)
+        segment.load(parts)
         self._add(segment, environment, route)

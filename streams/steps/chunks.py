@@ -161,7 +161,7 @@ def _extent(items: Flying) -> _Chunk:
         queues[item.app] = max(queues.get(item.app, 0), item.seq)
     return _Chunk(
         max([item[0] for item in items.pending], default=NEVER),
-        max([item[2] for item in (*items.conversations, *items.escalations)], default=NEVER),
+        max([i[2] for i in items.conversations] + [i[2] for i in items.escalations], default=NEVER),
         queues,
     )
 

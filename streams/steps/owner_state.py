@@ -44,10 +44,13 @@ def restore(owner: Owner, entries: dict[str, bytes]) -> None:
             waiting.setdefault(name, {})[number] = data
     for name, state in meta["apps"].items():
         owner.app(name).restore(state, waiting.get(name, {}))
+    segments: dict[tuple[str, str, str], dict[str, bytes]] = {}
     for key, data in entries.items():
         if key.startswith("segment:"):
-            name, environment, route = orjson.loads(key.removeprefix("segment:"))
-            owner.apps[name].restore_segment(environment, route, data)
+            name, environment, route, part = orjson.loads(key.removeprefix("segment:"))
+            segments.setdefault((name, environment, route), {})[part] = data
+    for (name, environment, route), parts in segments.items():
+        owner.apps[name].restore_segment(environment, route, parts)
     _restore_flying(owner, entries)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from detectors.baseline import Pin
 from detectors.harvest import FAILING, trace_reasons
 from detectors.segment import SegmentMonitors
 from detectors.unit import Unit
@@ -49,6 +50,8 @@ class SegmentState:
         """Units whose window is no longer kept."""
         self.touched = False
         """Whether it has changed since it was last written down."""
+        self._written: tuple[Pin | None, ...] | None = None
+        """The pins whose baselines are written down."""
         self.traces: list[Pending] = []
         self.units: list[Pending] = []
         self.measured: list[TraceRow] = []
@@ -118,9 +121,17 @@ class SegmentState:
     def close_windows(self, watermark: int) -> list[WindowStat]:
         return [stat for windows in self._windows.values() for stat in windows.close(watermark)]
 
-    def dump(self) -> bytes:
-        """The state to write down; what has been applied has been flushed."""
+    def changes(self) -> dict[str, bytes]:
+        """What is to be written down, once it has been flushed: ``hot``, and ``base`` if it has changed."""
         self.touched = False
+        entries = {"hot": self._hot()}
+        pins = self.monitors.pins
+        if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
+            self._written = pins
+            entries["base"] = orjson.dumps(self.monitors.baselines())
+        return entries
+
+    def _hot(self) -> bytes:
         return orjson.dumps(
             {
                 "monitors": self.monitors.snapshot(),
@@ -130,9 +141,10 @@ class SegmentState:
             }
         )
 
-    def load(self, data: bytes) -> None:
-        state = orjson.loads(data)
-        self.monitors.restore(state["monitors"])
+    def load(self, entries: dict[str, bytes]) -> None:
+        state = orjson.loads(entries["hot"])
+        self.monitors.restore(orjson.loads(entries["base"]), state["monitors"])
+        self._written = self.monitors.pins
         for signal, windows in state["windows"].items():
             self._windows[SignalName(signal)].restore(windows)
         self.too_late = state["too_late"]

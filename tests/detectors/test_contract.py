@@ -26,8 +26,8 @@ from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
 from detectors.track import Track
 from detectors.windows import Windows
-from schemas.observation import PriceStatus, Profile
-from schemas.signal import SignalName
+from schemas.observation import PriceStatus, Profile, TraceRow
+from schemas.signal import Signal, SignalName
 from tests.detectors.streams import badness, dollars, on_conversation, on_score, on_trace, rate
 
 QUICK = ArmingPolicy(
@@ -121,6 +121,59 @@ SUBJECTS = {
 }
 
 
+def written(subject: Any) -> list[Any]:
+    """What ``restore`` takes: the snapshot, and before it the baselines of what has some."""
+    if isinstance(subject, SegmentMonitors):
+        return [subject.baselines(), subject.snapshot()]
+    if isinstance(subject, Monitor):
+        return [subject.detector.baseline(), subject.snapshot()]
+    if isinstance(subject, BoundedDetector | CostDetector):
+        return [subject.baseline(), subject.snapshot()]
+    if isinstance(subject, Baseline):
+        return [subject.pin and subject.pin[:], subject.snapshot()]
+    return [subject.snapshot()]
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_how_units_are_split_over_calls_changes_nothing(seed: int) -> None:
+    """Alarms, outliers and state alike, over learning, arming, changes of every kind and open alarms."""
+    rng = Random(seed)
+    rows, profiles, units, talks = [], [], [], []
+    for at in range(900):
+        time, trace, user = at * 60_000, f"t{at}", f"u{rng.randrange(4)}"
+        profile = PROFILES[min(rng.randrange(2) + at // 300 * 2, 8)]
+        price = PriceStatus.REPORTED if at % 7 == 0 or 500 < at < 800 else PriceStatus.PRICED
+        cost = None if at % 11 == 0 else dollars(rng, 90.0 if at % 97 == 0 else 3.0 if at > 450 else 1.0)
+        row = TraceRow(time, trace, 1, 0, 0, 0, 0, None, user, 0, cost, price, None, None, None, None)
+        rows.append(row)
+        profiles.append(profile)
+        units.append((time, 1.0 - _score(badness(rng, 0.1), at), trace, profile, user))
+        talks.append((time, rate(rng, 0.3 if at > 330 else 0.05), trace, profile, user))
+
+    def run(size: Callable[[], int]) -> tuple[object, ...]:
+        segment = SegmentMonitors("app", "prod", "chat", policy=QUICK)
+        signals: list[Signal] = []
+        outliers: list[int] = []
+        at = 0
+        while at < len(rows):
+            end = at + size()
+            verdict = segment.on_traces(rows[at:end], profiles[at:end], 2)
+            signals += [signal for _, signal in verdict.signals]
+            outliers += [at + place for place in verdict.outliers]
+            signals += segment.on_scores(units[at:end], "app", 2)
+            signals += segment.on_conversations(talks[at:end], 0, 2)
+            at = end
+        ordered = sorted(signals, key=lambda signal: (signal.rule, signal.detected_at))
+        return ordered, outliers, orjson.dumps(written(segment))
+
+    one_by_one = run(lambda: 1)
+    assert one_by_one[0]
+    assert one_by_one[1]
+    assert run(lambda: rng.choice((1, 2, 13, 90, 400))) == one_by_one
+    assert run(lambda: 900) == one_by_one
+
+
 @pytest.mark.parametrize("name", SUBJECTS)
 @settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 2**32), stops=st.sets(st.integers(0, STEPS - 1), max_size=4))
@@ -130,10 +183,10 @@ def test_restored_at_any_moment_it_goes_on_alike(name: str, seed: int, stops: se
     one, other = Random(seed), Random(seed)
     for at in range(STEPS):
         if at in stops:
-            stored = orjson.dumps(pieces.snapshot())
+            stored = [orjson.dumps(part) for part in written(pieces)]
             pieces = make()
-            pieces.restore(orjson.loads(stored))
-            assert orjson.dumps(pieces.snapshot()) == stored
+            pieces.restore(*[orjson.loads(part) for part in stored])
+            assert [orjson.dumps(part) for part in written(pieces)] == stored
         assert step(whole, at, one) == step(pieces, at, other), at
     assert orjson.dumps(whole.snapshot()) == orjson.dumps(pieces.snapshot())
 
@@ -156,3 +209,4 @@ def test_state_is_small() -> None:
     for at in range(3_000):
         _segment(segment, at % 250, random)
     assert len(orjson.dumps(segment.snapshot())) < 120_000
+    assert len(orjson.dumps(segment.baselines())) < 8_000

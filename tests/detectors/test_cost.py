@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -28,31 +29,31 @@ def run(detector: CostDetector, random: Random, start: int, n: int, spacing: int
 
 
 @pytest.fixture(scope="module")
-def pinned() -> dict[str, object]:
+def pinned() -> dict[str, Any]:
     detector = CostDetector(4.0, POLICY)
     assert run(detector, Random(1), 0, 9_000, 30_000, 1.0) == []
     assert detector.pin is not None
     assert detector.pin.stage is Stage.PINNED
-    return detector.snapshot()
+    return {"baseline": detector.baseline(), "state": detector.snapshot()}
 
 
-def restored(state: dict[str, object]) -> CostDetector:
+def restored(state: dict[str, Any]) -> CostDetector:
     detector = CostDetector(4.0, POLICY)
-    detector.restore(state)
+    detector.restore(state["baseline"], state["state"])
     return detector
 
 
-def test_the_second_pin_draws_a_profile_of_the_day(pinned: dict[str, object]) -> None:
+def test_the_second_pin_draws_a_profile_of_the_day(pinned: dict[str, Any]) -> None:
     assert restored(pinned).note() == "pinned, 8,641 units over 3 days, by hour of the day"
 
 
 @pytest.mark.parametrize(("factor", "index"), [(1.5, 9_085), (3.0, 9_025)])
-def test_where_it_fires(pinned: dict[str, object], factor: float, index: int) -> None:
+def test_where_it_fires(pinned: dict[str, Any], factor: float, index: int) -> None:
     detector = restored(pinned)
     assert run(detector, Random(7), 9_000, 400, 30_000, factor)[0] == index
 
 
-def test_a_cycle_alone_does_not_fire(pinned: dict[str, object]) -> None:
+def test_a_cycle_alone_does_not_fire(pinned: dict[str, Any]) -> None:
     assert run(restored(pinned), Random(8), 9_000, 9_000, 30_000, 1.0) == []
 
 
@@ -92,7 +93,7 @@ def test_an_all_free_segment_has_no_outliers() -> None:
 
 
 def test_outliers_are_rare_among_the_healthy_and_never_missed_at_fifty_times(
-    pinned: dict[str, object],
+    pinned: dict[str, Any],
 ) -> None:
     detector, random = restored(pinned), Random(12)
     healthy = big = 0
