@@ -41,7 +41,7 @@ class CountedRolling(Rolling):
     async def _commit_due(self) -> None:
         await super()._commit_due()
         owned = self.partitions.values()
-        if all(partition.position == partition.committed for partition in owned):
+        if all(partition.idle for partition in owned):
             counters = [app.counters for partition in owned for app in partition.owner.apps.values()]
             notes = {name: sum(c.get(name, 0) for c in counters) for name in ("traces", "late", "duplicates")}
             self._meter.reach(notes["traces"], **notes)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from hashlib import blake2b
-from math import log
+from math import log, sqrt
+from statistics import stdev
 from typing import Any
 
 from detectors.baseline import HOUR_MS
@@ -92,6 +93,14 @@ class CostReference:
             return ()
         means = [total / n / GRID for n, total in zip(self._hour_n, self._hour_sum, strict=True)]
         return (means[23], *means, means[0])
+
+    def raised(self, profile: tuple[float, ...], residuals: list[int], errors: float) -> tuple[float, ...]:
+        """The profile plus so many standard errors of each hour's mean: an hour that was underestimated by
+        chance would else be a steady rise at that time of every day."""
+        paid = [r / GRID for r in residuals if r != FREE]
+        deviation = stdev(paid) if len(paid) > 1 else 0.0
+        margins = [errors * deviation / sqrt(n) for n in self._hour_n]
+        return tuple([mean + margins[(hour - 1) % 24] for hour, mean in enumerate(profile)])
 
     def residuals(self, profile: tuple[float, ...]) -> list[int]:
         """The sample's log costs without the daily cycle, sorted."""

@@ -139,6 +139,7 @@ class Monitor:
                 if detector.pin is not self.pin:
                     self.pin = detector.pin
                     track.reset()
+                    track.forget_names()
             at = reached
         return alarms
 
@@ -198,7 +199,7 @@ class Monitor:
     def snapshot(self) -> dict[str, Any]:
         return {
             "detector": self.detector.snapshot(),
-            "track": self.track.snapshot(),
+            "track": self.track.snapshot(None if self.pin is None else self.pin.mean),
             "open": self.open,
             "held": self._held,
         }
@@ -236,5 +237,5 @@ def _from_a_change(track: Track, window: Window, changes: tuple[Change, ...], no
 
 def _worst(after: list[Unit], normal: float) -> tuple[str, ...]:
     """trace_ids of the worst units above normal, the latest first among equals."""
-    bad = [(unit[1], at, unit[2]) for at, unit in enumerate(after) if unit[1] > normal]
+    bad = [(unit[1], at, unit[2]) for at, unit in enumerate(after) if unit[1] > normal and unit[2]]
     return tuple([trace_id for _, _, trace_id in sorted(bad, reverse=True)[:EXAMPLES]])

@@ -188,6 +188,10 @@ class SegmentMonitors:
         for monitor in self._monitors(signal):
             monitor.close()
 
+    def monitor(self, signal: SignalName) -> Monitor | None:
+        """The monitor of a signal that a rule watches."""
+        return next(iter(self._monitors(signal)), None)
+
     def _monitors(self, signal: SignalName | None = None) -> list[Monitor]:
         monitors = (self._faithfulness, self._escalation, self._cost)
         return [m for m in monitors if m is not None and signal in (None, m.rule.signal)]

@@ -98,6 +98,10 @@ class Track:
             self._block *= 2
             self._marks = [mark for mark in self._marks if not mark[0] % self._block]
 
+    def forget_names(self) -> None:
+        """The trace_ids of the units so far are not asked for again."""
+        self._ring = deque(map(_nameless, self._ring), maxlen=RING)
+
     def mean(self) -> float:
         """Mean of y since the last reset."""
         return self._total / self.n if self.n else 0.0
@@ -153,12 +157,13 @@ class Track:
         self._history.clear()
         self._evicted = 0
 
-    def snapshot(self) -> dict[str, Any]:
-        """Column by column, each profile and user once; trace_ids only where examples are taken from."""
+    def snapshot(self, normal: float | None) -> dict[str, Any]:
+        """Column by column, each profile and user once; trace_ids only where examples are taken from: of
+        units above ``normal`` (None: of none)."""
         profiles: dict[Profile, int] = {}
         users: dict[str | None, int] = {}
 
-        def columns(units: list[Unit], traces: bool) -> list[list[Any]]:
+        def columns(units: list[Unit], above: float | None) -> list[list[Any]]:
             if not units:
                 return [[0], [], [], [], []]
             times, ys, trace_ids, unit_profiles, unit_users = zip(*units, strict=True)
@@ -173,15 +178,17 @@ class Track:
             return [
                 [start, *[time - start for time in times]],
                 list(ys),
-                list(trace_ids) if traces else [],
+                []
+                if above is None
+                else [name if y > above else "" for name, y in zip(trace_ids, ys, strict=True)],
                 list(map(place.__getitem__, ids)),
                 list(map(users.__getitem__, unit_users)),
             ]
 
         return {
-            "ring": columns(list(self._ring), True),
-            "history": columns(list(self._history), False),
-            "good": None if self._good is None else columns(self._good, False),
+            "ring": columns(list(self._ring), normal),
+            "history": columns(list(self._history), None),
+            "good": None if self._good is None else columns(self._good, None),
             "sums": [self.n, self._total, self._block, self._evicted],
             "marks": list(self._marks),
             "profiles": [list(profile) for profile in profiles],

@@ -29,8 +29,8 @@ class Batcher:
 
     def __init__(self, role: str, size: int, seconds: float, durable: Durable) -> None:
         self.role, self.size, self.seconds, self.durable = role, size, seconds, durable
-        self._buffer: list[tuple[Any, Any]] = []
-        self._flushing: list[tuple[Any, Any]] = []
+        self._buffer: list[Any] = []
+        self._flushing: list[Any] = []
         self._lock = asyncio.Lock()
         self._oldest = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -47,17 +47,17 @@ class Batcher:
             self._task.cancel()
             self._task = None
 
-    async def add(self, stream: Any, event: Any) -> None:
+    async def add(self, event: Any) -> None:
         """Take an event; waits while a full batch is flushed, which is the agent's back-pressure."""
         if not self._buffer:
             self._oldest = time.monotonic()
-        self._buffer.append((stream, event))
+        self._buffer.append(event)
         if len(self._buffer) >= self.size:
             await self.flush()
 
     def holds(self, partition: Any) -> bool:
         """Whether an event of this partition is taken and not yet acknowledged."""
-        return any(event.message.tp == partition for _, event in (*self._buffer, *self._flushing))
+        return any(event.message.tp == partition for event in (*self._buffer, *self._flushing))
 
     async def flush(self) -> None:
         async with self._lock:  # swapping inside the lock keeps the order of offsets
@@ -65,9 +65,9 @@ class Batcher:
             if not batch:
                 return
             self._flushing = batch
-            await self._durably([event for _, event in batch])
-            for stream, event in batch:
-                await stream.ack(event)
+            await self._durably(batch)
+            for event in batch:
+                event.ack()  # as the stream's own ack, past its sensors, which nobody reads
             self._flushing = []
 
     async def _durably(self, events: list[Any]) -> None:

@@ -98,6 +98,6 @@ def add_harvest(app: faust.App, settings: Settings) -> Harvest:
         await started(step.start(), "harvest")
         manual = stream.noack()
         async for event in manual.events():
-            await step.batcher.add(manual, event)
+            await step.batcher.add(event)
 
     return step

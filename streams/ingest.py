@@ -230,6 +230,6 @@ def add_ingest(app: faust.App, settings: Settings) -> Ingest:
         step.queue = stream.channel.queue
         manual = stream.noack()
         async for event in manual.events():
-            await step.batcher.add(manual, event)
+            await step.batcher.add(event)
 
     return step

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 60.0
 """A commit that takes longer hangs; the transaction's own timeout has ended it by then."""
+IDLE_COMMIT_SECONDS = 2.0
+"""A partition that has heard of nothing but progress is committed this often: its state follows from
+hearing it again."""
 MAX_RECORDS = 100
 """Observation messages between two looks at the clock: each holds up to a flush of events."""
 
@@ -59,6 +62,8 @@ class Partition:
         self.owner, self.store, self.ledger, self.stream = owner, store, ledger, stream
         self.position = self.committed = 0
         self.committed_at = time.monotonic()
+        self.idle = True
+        """Whether nothing but progress has been absorbed since the last commit."""
         self._refused: list[Output] = []
         self._sought: int | None = None
 
@@ -91,8 +96,15 @@ class Partition:
             letter = dead_letter(Refused(Refusal.INVALID, str(error)), at, timestamp, value)
             log.error("observations %s: %s", tuple(at), error)
             self._refused.append(Output(DEAD_LETTERS.name, letter.id, encode(letter)))
+            self.idle = False
         else:
             self.owner.absorb(message)
+            if (
+                isinstance(message, ObservationBatch)
+                or self.owner.outputs.signals
+                or self.owner.outputs.cases
+            ):
+                self.idle = False
         self.position = offset + 1
 
     @property
@@ -115,7 +127,7 @@ class Partition:
         self._refused = []
         await self.store.commit(self.position, self.owner.changes(), messages)
         self.owner.ledger.flush(self.position)
-        self.committed, self.committed_at = self.position, time.monotonic()
+        self.committed, self.committed_at, self.idle = self.position, time.monotonic(), True
 
     async def close(self) -> None:
         await self.store.close()
@@ -170,7 +182,8 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
         for owned in self.partitions.values():
             if owned.position == owned.committed:
                 continue
-            if owned.alarmed or now - owned.committed_at >= self.settings.commit_ms / 1000:
+            patience = IDLE_COMMIT_SECONDS if owned.idle else self.settings.commit_ms / 1000
+            if owned.alarmed or now - owned.committed_at >= patience:
                 await self._commit(owned)
 
     async def _commit(self, owned: Partition) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.change import ChangeEvent
 from schemas.feedback import LOW_RATING, FeedbackEvent
@@ -63,21 +63,11 @@ _TRACE = itemgetter(
     "output_tokens",
     "latency_ms",
 )
-_CHECKED = itemgetter(
-    "error",
-    "schema_valid",
-    "answer",
-    "tool_calls",
-    "contexts",
-    "retrieved_docs",
-    "policy_result",
-    "refused",
-    "finish_reason",
-    "fallback",
-    "success",
-    "user_rating",
-    "citations",
+_CHECKED = itemgetter("schema_valid", "answer", "tool_calls", "contexts", "finish_reason", "success")
+_SELDOM = itemgetter(
+    "error", "retrieved_docs", "policy_result", "refused", "fallback", "user_rating", "citations"
 )
+_NONE_OF_THEM = (None,) * 7
 _profile = partial(tuple.__new__, Profile)
 _trace_row = partial(tuple.__new__, TraceRow)
 
@@ -159,40 +149,36 @@ def observe_trace(
 
 def check(event: TraceEvent) -> int:
     """The deterministic checks: flags for what is wrong on the face of a trace."""
+    fields = event.__dict__
     flags = 0
-    (
-        error,
-        schema_valid,
-        answer,
-        tool_calls,
-        contexts,
-        retrieved,
-        policy,
-        refused,
-        finish_reason,
-        fallback,
-        success,
-        rating,
-        citations,
-    ) = _CHECKED(event.__dict__)
-    if error:
-        flags |= Flag.ERROR.value
+    schema_valid, answer, tool_calls, contexts, finish_reason, success = _CHECKED(fields)
     if schema_valid is False:
         flags |= Flag.SCHEMA_INVALID.value
-    if answer is not None and not answer.strip() and not tool_calls:
+    if answer is not None and (not answer or answer.isspace()) and not tool_calls:
         flags |= Flag.EMPTY_ANSWER.value
-    if contexts == () or retrieved == ():
+    if contexts == ():
+        flags |= Flag.EMPTY_RETRIEVAL.value
+    if finish_reason in TRUNCATED_BY:
+        flags |= Flag.TRUNCATED.value
+    if success is False:
+        flags |= Flag.FAILED.value
+    seldom = _SELDOM(fields)
+    return flags if seldom == _NONE_OF_THEM else flags | _check_seldom(event, seldom)
+
+
+def _check_seldom(event: TraceEvent, fields: tuple[Any, ...]) -> int:
+    flags = 0
+    error, retrieved, policy, refused, fallback, rating, citations = fields
+    if error:
+        flags |= Flag.ERROR.value
+    if retrieved == ():
         flags |= Flag.EMPTY_RETRIEVAL.value
     if policy is not None and policy.lower() not in GOOD_POLICY_RESULTS:
         flags |= Flag.POLICY_BLOCKED.value
     if refused:
         flags |= Flag.REFUSED.value
-    if finish_reason in TRUNCATED_BY:
-        flags |= Flag.TRUNCATED.value
     if fallback:
         flags |= Flag.FALLBACK.value
-    if success is False:
-        flags |= Flag.FAILED.value
     if rating is not None:
         flags |= Flag.RATED.value
         if rating <= LOW_RATING:

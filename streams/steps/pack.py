@@ -36,11 +36,16 @@ class Packer:
         pack = self._apps.get(app)
         if pack is None:
             pack = self._apps[app] = _AppPack()
-        where = pack.sources.setdefault(source, len(pack.sources))
+        if source is not pack.source:  # a record's events come together
+            pack.source, pack.where = source, pack.sources.setdefault(source, len(pack.sources))
         cells = list(row)
-        cells[3] = where
+        cells[3] = pack.where
         if profile is not None:
-            cells[6] = pack.profiles.setdefault(profile, len(pack.profiles))
+            profiles = pack.profiles
+            which = profiles.get(profile)
+            if which is None:
+                which = profiles[profile] = len(profiles)
+            cells[6] = which
         pack.rows.append(cells)
 
     def messages(self, max_bytes: int = OWN_MESSAGE_BYTES) -> list[tuple[str, bytes]]:
@@ -56,9 +61,11 @@ class Packer:
 
 
 class _AppPack:
-    __slots__ = ("profiles", "rows", "sources")
+    __slots__ = ("profiles", "rows", "source", "sources", "where")
 
     def __init__(self) -> None:
+        self.source: Source | None = None
+        self.where = 0
         self.sources: dict[Source, int] = {}
         self.profiles: dict[Profile, int] = {}
         self.rows: list[list[Any]] = []

@@ -7,6 +7,7 @@ import pytest
 from schemas.observation import Flag
 from schemas.signal import SignalName, WindowStat
 from streams.steps.owner import OwnerPolicy
+from streams.steps.segment_state import SegmentState
 from streams.steps.waiting import MAX_WAITING
 from tests.steps.logs import MINUTE, POLICY, T0, Log, absorbed, change, feedback, fresh, score, trace
 
@@ -18,6 +19,12 @@ END = 60 * MINUTE
 def last(log: Log) -> Log:
     """End the log: a trace without a cost an hour later lets the watermark pass everything before."""
     return log.rows(trace(END, "last")).ended()
+
+
+def scored_units(segment: SegmentState) -> list[str]:
+    monitor = segment.monitors.monitor(SignalName.FAITHFULNESS)
+    assert monitor is not None
+    return [unit[2] for unit in monitor.track.window(0).after]
 
 
 # -- identity ------------------------------------------------------------------------------------------
@@ -158,12 +165,10 @@ def test_the_first_scored_turn_is_the_unit_of_faithfulness() -> None:
         trace(2, "d", conversation="c", faithfulness=0.1),
         trace(3, "e", faithfulness=0.8),
     ).ended()
-    units = []
     for message in log.messages:
         owner.absorb(message)
     segment = owner.apps["app"].segment("default", "default", 0)
-    units = segment.monitors.snapshot()["monitors"]["faithfulness"]["track"]["ring"][2]
-    assert units == ["b", "e"]
+    assert scored_units(segment) == ["b", "e"]
 
 
 # -- scores --------------------------------------------------------------------------------------------
@@ -174,8 +179,7 @@ def units_of(log: Log, policy: OwnerPolicy = POLICY) -> list[str]:
     owner = fresh(policy)
     for message in log.messages:
         owner.absorb(message)
-    monitors = owner.apps["app"].segment("default", "default", 0).monitors.snapshot()["monitors"]
-    return list(monitors["faithfulness"]["track"]["ring"][2])
+    return scored_units(owner.apps["app"].segment("default", "default", 0))
 
 
 def test_scores_reach_the_detector_in_the_order_of_their_traces() -> None:
