@@ -149,6 +149,8 @@ class Baseline:
     A reference shorter than a day cannot tell the time of day from a change, so ``tolerance`` times the
     part of the day that it has not seen is added to ``m0``.
 
+    With a ``bound`` nothing is learned but the variance and the volume: ``m0`` is the bound.
+
     **Misleads** when the reference itself was bad, when it did not cover a whole cycle of the signal
     (provisional ones never do), or when units depend on each other, which makes the SE too small.
     """
@@ -160,16 +162,20 @@ class Baseline:
         "_n",
         "_squares",
         "_total",
+        "bound",
         "pin",
         "policy",
         "tolerance",
         "weeks",
     )
 
-    def __init__(self, weeks: float, policy: ArmingPolicy, tolerance: float = 0.0) -> None:
+    def __init__(
+        self, weeks: float, policy: ArmingPolicy, tolerance: float = 0.0, bound: float | None = None
+    ) -> None:
         self.weeks = weeks
         self.policy = policy
         self.tolerance = tolerance
+        self.bound = bound
         self._least_span = policy.least_span_ms
         self.restart()
 
@@ -211,6 +217,10 @@ class Baseline:
         upper = wilson(mean, n, z) if self._squares == self._total else mean + z * math.sqrt(variance / n)
         m0 = max(upper + self.tolerance * unseen(span), 1.0 / n, 1e-3)
         threshold = self.policy.threshold(n, span, segments, self.weeks)
+        if self.bound is not None:
+            # Declared, not learned: the reference says only how many units a day there are.
+            self.pin = Pin(Stage.PINNED, self.bound, self.bound, variance, n, span, threshold)
+            return True
         self.pin = Pin(stage, mean, min(m0, 0.999), variance, n, span, threshold)
         return True
 

@@ -23,9 +23,16 @@ class BoundedDetector:
 
     __slots__ = ("_baseline", "_bets", "_esr", "_frozen", "pin")
 
-    def __init__(self, bets: Bets, weeks: float, policy: ArmingPolicy, tolerance: float = 0.0) -> None:
+    def __init__(
+        self,
+        bets: Bets,
+        weeks: float,
+        policy: ArmingPolicy,
+        tolerance: float = 0.0,
+        bound: float | None = None,
+    ) -> None:
         self._bets = bets
-        self._baseline = Baseline(weeks, policy, tolerance)
+        self._baseline = Baseline(weeks, policy, tolerance, bound)
         self._build()
 
     _esr: MixtureESR | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schemas.case import CaseReason
-from schemas.observation import Flag
+from schemas.observation import Flag, Outcome
 
 REASON_OF_FLAG = (
     (Flag.ERROR, CaseReason.ERROR),
@@ -31,6 +31,15 @@ REASON_OF_FEEDBACK = {
 }
 """Feedback kind to reason, where it is negative. A follow-up is never negative."""
 
+OUTCOME_OF_FEEDBACK = {
+    "escalation": Outcome.ESCALATED.value,
+    "correction": Outcome.CORRECTED.value,
+    "abandoned": Outcome.ABANDONED.value,
+    "rating": Outcome.DISLIKED.value,
+    "thumbs": Outcome.DISLIKED.value,
+    "accepted": Outcome.DISLIKED.value,
+    "review": Outcome.DISLIKED.value,
+}
 ORDER = tuple(CaseReason)
 FAILING = sum(flag for flag, _ in REASON_OF_FLAG)
 
@@ -56,6 +65,11 @@ def feedback_reason(kind: str, negative: bool) -> CaseReason | None:
     (<CaseReason.CORRECTION: 'correction'>, None)
     """
     return REASON_OF_FEEDBACK.get(kind) if negative else None
+
+
+def feedback_outcome(kind: str, negative: bool) -> int:
+    """What feedback says of its conversation: an :class:`~schemas.observation.Outcome`, or 0."""
+    return OUTCOME_OF_FEEDBACK.get(kind, 0) if negative else 0
 
 
 def score_reason(low: bool) -> CaseReason | None:

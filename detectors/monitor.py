@@ -154,7 +154,7 @@ class Monitor:
         if not self.open:
             window = _from_a_change(track, window, changes, pin.mean)
         alarm = None
-        if window.value - pin.mean >= rule.min_effect or rule.min_effect == 0.0:
+        if window.value - pin.mean >= rule.least_effect(pin.mean) or rule.min_effect == 0.0:
             alarm = Alarm(
                 onset=window.onset,
                 n=window.n,
@@ -180,7 +180,9 @@ class Monitor:
 
     def _back_to_normal(self) -> bool:
         pin = self.pin
-        return pin is not None and self.track.mean() - pin.mean <= max(self.rule.min_effect, 0.1 * pin.mean)
+        return pin is not None and self.track.mean() - pin.mean <= max(
+            self.rule.least_effect(pin.mean), 0.1 * pin.mean
+        )
 
     def close(self) -> None:
         """The incident is over: learn again (if the baseline is provisional), compare with what comes now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from detectors.baseline import ArmingPolicy, Pin
@@ -12,10 +12,11 @@ from detectors.cost import CostDetector
 from detectors.esr import fraction_bets, rate_bets
 from detectors.monitor import Alarm, Detector, Monitor
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
-from detectors.rules import DEFAULT_RULES, Rule
+from detectors.rules import DEFAULT_RULES, Rule, rules_of
 from detectors.scorers import rank
 from detectors.unit import Unit
-from detectors.words import REASONS, served_model
+from detectors.words import reason, served_model
+from schemas.catalog import RATES, Measure
 from schemas.identity import derive
 from schemas.observation import Profile, TraceRow
 from schemas.signal import Cause, Signal, SignalName
@@ -29,6 +30,11 @@ class TraceVerdict(NamedTuple):
     outliers: list[int]
 
 
+Amount = Callable[[TraceRow], float | None]
+Decided = tuple[int, int, str, Profile, str | None]
+"""A decided conversation: its first trace's time, its bits (``Flag``, ``Outcome``), then as in a unit."""
+
+
 class SegmentMonitors:
     """One segment (app, environment, route) under a set of rules.
 
@@ -39,9 +45,11 @@ class SegmentMonitors:
     """
 
     __slots__ = (
+        "_amounts",
+        "_by_signal",
         "_cost",
-        "_escalation",
         "_faithfulness",
+        "_rates",
         "_served_rule",
         "_source",
         "_watch",
@@ -60,9 +68,7 @@ class SegmentMonitors:
         policy: ArmingPolicy | None = None,
     ) -> None:
         policy = policy or ArmingPolicy()
-        by_signal = {rule.signal: rule for rule in rules}
-        if len(by_signal) < len(rules):
-            raise ValueError("rules: at most one per signal")
+        by_signal = rules_of(rules, app, environment, route)
         self.app = app
         self.environment = environment
         self.route = route
@@ -72,13 +78,15 @@ class SegmentMonitors:
         self._source = PriceSource()
         self._served_rule = by_signal.get(SignalName.SERVED_MODEL)
 
-        def monitor(signal: SignalName) -> Monitor | None:
-            rule = by_signal.get(signal)
-            return Monitor(rule, _detector(rule, policy)) if rule is not None else None
-
-        self._faithfulness = monitor(SignalName.FAITHFULNESS)
-        self._escalation = monitor(SignalName.ESCALATION)
-        self._cost = monitor(SignalName.COST)
+        self._by_signal = {
+            signal: Monitor(rule, _detector(rule, policy))
+            for signal, rule in by_signal.items()
+            if rule.direction != "changed"
+        }
+        self._faithfulness = self._by_signal.get(SignalName.FAITHFULNESS)
+        self._cost = self._by_signal.get(SignalName.COST)
+        self._amounts = [(read, self._by_signal[name]) for name, read in AMOUNTS if name in self._by_signal]
+        self._rates = [(RATES[name], monitor) for name, monitor in self._by_signal.items() if name in RATES]
 
     def on_traces(self, rows: Sequence[TraceRow], profiles: Sequence[Profile], segments: int) -> TraceVerdict:
         """Traces in their order, each with its profile: its versions, and its cost in US dollars (None: no
@@ -107,6 +115,8 @@ class SegmentMonitors:
         segments: int,
         verdict: TraceVerdict,
     ) -> None:
+        for read, other in self._amounts:
+            self._on_amounts(other, read, rows, profiles, part, segments, verdict)
         monitor = self._cost
         if monitor is None:
             return
@@ -161,14 +171,44 @@ class SegmentMonitors:
         alarms = monitor.run(bad, segments, self._watch.recent)
         return [self._signal(monitor.rule, bad[at], alarm) for at, alarm in alarms]
 
-    def on_conversations(self, units: Sequence[Unit], decided_ms: int, segments: int) -> list[Signal]:
+    def _on_amounts(
+        self,
+        monitor: Monitor,
+        read: Amount,
+        rows: Sequence[TraceRow],
+        profiles: Sequence[Profile],
+        part: range,
+        segments: int,
+        verdict: TraceVerdict,
+    ) -> None:
+        """Tokens and latency: a trace that does not state them is no unit. Their outliers make no case."""
+        read_all = [(at, amount) for at in part if (amount := read(rows[at])) is not None]
+        units: list[Unit] = [
+            (rows[at][0], amount, rows[at][1], profiles[at], rows[at][8]) for at, amount in read_all
+        ]
+        if units:
+            for at, alarm in monitor.run(units, segments, self._watch.recent):
+                verdict.signals.append((read_all[at][0], self._signal(monitor.rule, units[at], alarm)))
+            monitor.detector.outliers.clear()
+
+    def on_conversations(self, decided: Sequence[Decided], decided_ms: int, segments: int) -> list[Signal]:
         """Conversations decided ``decided_ms`` after their first trace, whose time, id, profile and user
-        they have: y is 1 if escalated, else 0."""
-        monitor = self._escalation
-        if monitor is None:
-            return []
-        alarms = monitor.run(units, segments, self._watch.recent, decided_ms)
-        return [self._signal(monitor.rule, units[at], alarm) for at, alarm in alarms]
+        they have, in their order: each rate counts those that have one of its bits."""
+        signals: list[Signal] = []
+        if not self._rates or not decided:
+            return signals
+        none: list[Unit] = [(time, 0.0, *rest) for time, _, *rest in decided]  # type: ignore[misc]
+        flagged = [(at, bits) for at, (_, bits, *_) in enumerate(decided) if bits]
+        for mask, monitor in self._rates:
+            units = none
+            hits = [at for at, bits in flagged if bits & mask]
+            if hits:
+                units = none.copy()
+                for at in hits:
+                    units[at] = (none[at][0], 1.0, *none[at][2:])
+            for at, alarm in monitor.run(units, segments, self._watch.recent, decided_ms):
+                signals.append(self._signal(monitor.rule, units[at], alarm))
+        return signals
 
     def on_change(self, time: int, dimension: str, previous: str | None, current: str) -> None:
         """A change that somebody announced: evidence for attribution, never a signal by itself."""
@@ -190,11 +230,10 @@ class SegmentMonitors:
 
     def monitor(self, signal: SignalName) -> Monitor | None:
         """The monitor of a signal that a rule watches."""
-        return next(iter(self._monitors(signal)), None)
+        return self._by_signal.get(signal)
 
     def _monitors(self, signal: SignalName | None = None) -> list[Monitor]:
-        monitors = (self._faithfulness, self._escalation, self._cost)
-        return [m for m in monitors if m is not None and signal in (None, m.rule.signal)]
+        return [m for name, m in self._by_signal.items() if signal in (None, name)]
 
     def _signal(self, rule: Rule, unit: Unit, alarm: Alarm) -> Signal:
         time, _, trace_id, _, _ = unit
@@ -223,7 +262,9 @@ class SegmentMonitors:
             cause=alarm.verdict.cause,
             ruled_out=alarm.verdict.ruled_out,
             examples=alarm.examples,
-            reason=REASONS[rule.signal](alarm),
+            reason=reason(rule.signal, alarm),
+            owner=rule.owner,
+            runbook=rule.runbook,
         )
 
     def _served(self, rule: Rule, time: int, trace_id: str, change: ServedChange) -> Signal:
@@ -247,6 +288,8 @@ class SegmentMonitors:
             cause=Cause(dimension="served_model", previous=change.previous, current=change.current),
             examples=(trace_id,),
             reason=served_model(change.model, change.previous, change.current),
+            owner=rule.owner,
+            runbook=rule.runbook,
         )
 
     @property
@@ -273,12 +316,30 @@ class SegmentMonitors:
         self._watch.restore(state["watch"])
         self._source.restore(state["source"])
         for monitor in self._monitors():
-            if (known := state["monitors"].get(monitor.rule.signal.value)) is not None:
-                monitor.restore(baselines[monitor.rule.signal.value], known)
+            name = monitor.rule.signal.value
+            if name in state["monitors"] and name in baselines:
+                monitor.restore(baselines[name], state["monitors"][name])
 
 
 def _detector(rule: Rule, policy: ArmingPolicy) -> Detector:
-    if rule.signal is SignalName.COST:
+    if rule.measure not in (Measure.SCORE, Measure.RATE):
         return CostDetector(rule.budget_weeks, policy)
-    bets = fraction_bets if rule.signal is SignalName.FAITHFULNESS else rate_bets
-    return BoundedDetector(bets, rule.budget_weeks, policy, rule.min_effect)
+    score = rule.measure is Measure.SCORE
+    bound = None if rule.bound is None else 1.0 - rule.bound if score else rule.bound
+    bets = fraction_bets if score else rate_bets
+    return BoundedDetector(bets, rule.budget_weeks, policy, rule.min_effect, bound)
+
+
+def _tokens(row: TraceRow) -> float | None:
+    return None if row[12] is None or row[13] is None else float(row[12] + row[13])
+
+
+def _latency(row: TraceRow) -> float | None:
+    return row[14]
+
+
+AMOUNTS: tuple[tuple[SignalName, Amount], ...] = (
+    (SignalName.TOKENS, _tokens),
+    (SignalName.LATENCY, _latency),
+)
+"""Signals of single requests beside their cost, and how a trace states them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import median
 
 from detectors.monitor import Alarm
+from schemas.catalog import CATALOG, Measure
 from schemas.signal import SignalName
 
 FRACTIONS = ((1, 2), (2, 3), (3, 4), (4, 5), (9, 10))
@@ -58,26 +60,27 @@ def faithfulness(alarm: Alarm) -> str:
     )
 
 
-def escalation(alarm: Alarm) -> str:
-    """Units are conversations, 1 if escalated."""
+def rate(alarm: Alarm, says: str) -> str:
+    """Units are conversations, 1 if ``says`` holds of them."""
     share = one_in(alarm.value)
     verb = "is" if share.startswith("1 ") else "are"
     return (
-        f"{share} conversations {verb} handed to a person, normally {one_in(alarm.baseline)}"
+        f"{share} conversations {verb} {says}, normally {one_in(alarm.baseline)}"
         f" ({alarm.value:.1%} of {counted(alarm.n, 'conversation')}, normally {alarm.baseline:.1%})"
     )
 
 
-def cost(alarm: Alarm) -> str:
-    """Units are requests in US dollars. Names the median too: one request can move a mean."""
+def amount(alarm: Alarm, measure: Measure) -> str:
+    """Units are requests. Names the median too: one request can move a mean."""
+    verb, write = AMOUNTS[measure]
     text = (
-        f"a request costs {dollars(alarm.value)} on average, normally {dollars(alarm.baseline)}"
+        f"a request {verb} {write(alarm.value)} on average, normally {write(alarm.baseline)}"
         f" ({counted(alarm.n, 'request')} since)"
     )
     now = median([unit[1] for unit in alarm.after]) if alarm.after else 0.0
     then = median([unit[1] for unit in alarm.before]) if alarm.before else 0.0
     if then > 0.0:
-        text += f"; the middle request costs {now / then:.2g} times what it did just before"
+        text += f"; the middle request {verb} {now / then:.2g} times what it did just before"
     return text
 
 
@@ -89,9 +92,16 @@ def served_model(model: str, previous: str, current: str) -> str:
     )
 
 
-REASONS = {
-    SignalName.FAITHFULNESS: faithfulness,
-    SignalName.ESCALATION: escalation,
-    SignalName.COST: cost,
+def reason(signal: SignalName, alarm: Alarm) -> str:
+    """Why an alarm fired, in words."""
+    about = CATALOG[signal]
+    if about.measure is Measure.SCORE:
+        return faithfulness(alarm)
+    return rate(alarm, about.says) if about.measure is Measure.RATE else amount(alarm, about.measure)
+
+
+AMOUNTS: dict[Measure, tuple[str, Callable[[float], str]]] = {
+    Measure.DOLLARS: ("costs", dollars),
+    Measure.TOKENS: ("takes", lambda n: f"{n:,.0f} tokens"),
+    Measure.MILLISECONDS: ("takes", lambda n: f"{n:,.0f} ms" if n < 1_000 else f"{n / 1_000:.3g} s"),
 }
-"""Signal to its words."""

@@ -52,6 +52,16 @@ class Flag(IntFlag):
     """The application's own faithfulness is below 0.75."""
 
 
+class Outcome(IntFlag):
+    """What became of a conversation, beside the flags of its traces: bits that no ``Flag`` uses."""
+
+    ESCALATED = 1 << 20
+    DISLIKED = 1 << 21
+    CORRECTED = 1 << 22
+    ABANDONED = 1 << 23
+    UNPRICED = 1 << 24
+
+
 class PriceStatus(IntEnum):
     """How a cost came about; a cost that could not be computed is NULL with this reason."""
 

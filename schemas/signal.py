@@ -11,12 +11,26 @@ from schemas.base import WIRE_VERSION, Record
 
 
 class SignalName(StrEnum):
-    """What is kept per segment. Units: a unit interval, a rate, or US dollars."""
+    """What is kept per segment; ``schemas.catalog`` says what each measures."""
 
     FAITHFULNESS = "faithfulness"
     ESCALATION = "escalation_rate"
     COST = "cost_per_request"
     SERVED_MODEL = "served_model"
+    BROKEN_OUTPUT = "broken_output_rate"
+    ERROR = "error_rate"
+    TASK_FAILURE = "task_failure_rate"
+    EMPTY_RETRIEVAL = "empty_retrieval_rate"
+    POLICY_BLOCK = "policy_block_rate"
+    REFUSAL = "refusal_rate"
+    TRUNCATION = "truncation_rate"
+    FALLBACK = "fallback_rate"
+    NEGATIVE_FEEDBACK = "negative_feedback_rate"
+    CORRECTION = "correction_rate"
+    ABANDONMENT = "abandonment_rate"
+    UNPRICED = "unpriced_rate"
+    TOKENS = "tokens_per_request"
+    LATENCY = "latency_ms"
 
 
 class Severity(StrEnum):
@@ -87,6 +101,9 @@ class Signal(Record):
     """trace_ids of up to three of the worst units since the onset."""
     reason: str
     """Why it fired, in words."""
+    owner: str = ""
+    """Whose rule it is, and what to read when it fires: as the rules file says."""
+    runbook: str = ""
 
 
 class WindowStat(Record):

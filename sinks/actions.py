@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
+from schemas.catalog import CATALOG
 from schemas.incident import Incident
 from schemas.signal import SignalName
 from sinks.clean import clean
 
 PROMPTS = ("prompt_version", "system_prompt_version")
-READ = {
-    SignalName.FAITHFULNESS: (
-        "Read the cases: do the retrieved passages hold the answer? If they don't, look at the index and the"
-        " ranking; if they do, at the prompt and the model."
-    ),
-    SignalName.ESCALATION: (
-        "Read the cases: an intent not seen before, or a policy that the answers can't settle? Add worked"
-        " examples, or move the hand-over threshold."
-    ),
-    SignalName.COST: (
-        "Compare tokens in, tokens out, retries and route with yesterday's: a longer context, a loop of"
-        " tools, or a costlier route?"
-    ),
-    SignalName.SERVED_MODEL: "Ask the provider which model answers now, and pin the one you tested.",
-}
-"""What to do where nothing explains the move."""
 
 
 def first_action(incident: Incident) -> str:
     """The first action for the incident's signal and cause, in one or two sentences."""
     cause = incident.cause
     if cause is None:
-        return READ[incident.signal]
+        return CATALOG[incident.signal].action
     old, new = _name(cause.previous), _name(cause.current)
     return _by_cause(incident.signal, clean(cause.dimension, 60), old, new)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from schemas.catalog import CATALOG, Measure
 from schemas.signal import SignalName
 
 NOTHING = "unknown"
@@ -27,10 +28,19 @@ def value(signal: SignalName, number: float | None, other: float | None = None) 
 
 
 def _format(signal: SignalName, number: float, digits: int) -> str:
-    if signal is SignalName.ESCALATION:
+    measure = CATALOG[signal].measure
+    if measure is Measure.RATE:
         return f"{number * 100:.{digits - 1}f}%"
-    if signal is SignalName.COST:
+    if measure is Measure.DOLLARS:
         return f"${significant(number, digits)}"
+    if measure is Measure.TOKENS:
+        return f"{significant(number, digits)} tokens"
+    if measure is Measure.MILLISECONDS:
+        return (
+            f"{significant(number, digits)} ms"
+            if number < 1_000
+            else f"{significant(number / 1000, digits)} s"
+        )
     return f"{number:.{digits}f}"
 
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from schemas.catalog import CATALOG
 from schemas.incident import Incident, Member
-from schemas.signal import Cause, SignalName
+from schemas.signal import Cause
 from sinks.clean import clean
 from sinks.numbers import value
 
-SIGNALS = {
-    SignalName.FAITHFULNESS: "faithfulness",
-    SignalName.ESCALATION: "escalation rate",
-    SignalName.COST: "cost per request",
-    SignalName.SERVED_MODEL: "served model",
-}
-UNITS = {
-    SignalName.FAITHFULNESS: "conversations",
-    SignalName.ESCALATION: "conversations",
-    SignalName.COST: "requests",
-    SignalName.SERVED_MODEL: "requests",
-}
+SIGNALS = {name: about.noun for name, about in CATALOG.items()}
+UNITS = {name: about.units for name, about in CATALOG.items()}
 VERBS = {"up": "rose", "down": "fell", "changed": "changed"}
 ORDINARY = ("", "default", "production", "prod")
 """Environments and routes that go without saying on a lock screen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.catalog import CATALOG, Measure
 from schemas.effect import NotifyReason
 from schemas.incident import CasePreview, Incident, IncidentState, Member, Note
 from schemas.signal import Cause, SignalName
@@ -84,15 +85,15 @@ def sentence(incident: Incident) -> str:
             f"Of what the answers claim, {percent(max(0.0, 1 - now))} is not supported by their sources;"
             f" normally {percent(max(0.0, 1 - normal))}."
         )
-    if incident.signal is SignalName.ESCALATION:
-        return f"Conversations handed to a person: {one_in(now)}; normally {one_in(normal)}."
-    if incident.signal is SignalName.COST:
-        times = f", {significant(now / normal, 2)} times as much" if normal > 0 else ""
-        return (
-            f"A request costs {value(incident.signal, now, normal)}{times};"
-            f" normally {value(incident.signal, normal, now)}."
-        )
-    return ""
+    about = CATALOG[incident.signal]
+    if about.measure is Measure.RATE:
+        return f"Conversations {about.says}: {one_in(now)}; normally {one_in(normal)}."
+    times = f", {significant(now / normal, 2)} times as much" if normal > 0 else ""
+    what = "A request costs" if about.measure is Measure.DOLLARS else f"{capital(about.noun)}:"
+    return (
+        f"{what} {value(incident.signal, now, normal)}{times};"
+        f" normally {value(incident.signal, normal, now)}."
+    )
 
 
 def facts(incident: Incident) -> list[Fact]:

@@ -6,19 +6,9 @@ from collections.abc import Iterable
 
 from detectors.incident.placement import last_alarm
 from detectors.incident.policy import Policy
-from schemas.case import CaseReason
+from schemas.catalog import CATALOG
 from schemas.incident import CasePreview, Incident
 from schemas.signal import SignalName
-
-TELLING: dict[SignalName, frozenset[str]] = {
-    SignalName.FAITHFULNESS: frozenset({CaseReason.LOW_SCORE, CaseReason.BAD_CITATION}),
-    SignalName.ESCALATION: frozenset(
-        {CaseReason.ESCALATION, CaseReason.NEGATIVE_FEEDBACK, CaseReason.ABANDONED, CaseReason.FAILED_TASK}
-    ),
-    SignalName.COST: frozenset({CaseReason.HIGH_COST}),
-    SignalName.SERVED_MODEL: frozenset(CaseReason),
-}
-"""The case reasons that show what a signal measures."""
 
 
 def relevant(preview: CasePreview, incident: Incident, policy: Policy) -> bool:
@@ -65,4 +55,4 @@ def choose(incident: Incident, previews: Iterable[CasePreview], policy: Policy) 
 
 
 def _tells(preview: CasePreview, signal: SignalName) -> bool:
-    return not TELLING[signal].isdisjoint(preview.reasons)
+    return not CATALOG[signal].cases.isdisjoint(preview.reasons)

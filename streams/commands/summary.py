@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.base import rfc3339
+from schemas.catalog import CATALOG, Measure
 from schemas.incident import Incident
 from schemas.signal import SignalName
 
@@ -20,11 +21,12 @@ def amount(signal: SignalName, value: float | None) -> str:
     """
     if value is None:
         return "unknown"
-    if signal is SignalName.ESCALATION:
+    measure = CATALOG[signal].measure
+    if measure is Measure.RATE:
         return f"{value:.1%}"
-    if signal is SignalName.COST:
+    if measure is Measure.DOLLARS:
         return f"${value:.4f}"
-    return f"{value:.2f}"
+    return f"{value:.2f}" if measure is Measure.SCORE else f"{value:,.0f}"
 
 
 def print_summary(

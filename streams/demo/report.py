@@ -25,12 +25,10 @@ from streams.simulate.shape import Event
 
 CASES_EACH = 2
 TELLING = {
-    SignalName.FAITHFULNESS: CaseReason.LOW_SCORE,
     SignalName.ESCALATION: CaseReason.ESCALATION,
     SignalName.COST: CaseReason.HIGH_COST,
-    SignalName.SERVED_MODEL: CaseReason.LOW_SCORE,
 }
-"""The reason of the cases that show what a signal measures."""
+"""The reason of the cases that show what a signal measures; a low score for every other one."""
 
 
 class Report:
@@ -91,7 +89,12 @@ class Report:
                 """SELECT case_id, reasons, score, cost_usd, question, answer FROM case_list
                 WHERE app = ? AND list_contains(reasons, ?) AND epoch_ms(ts) >= ?
                 ORDER BY len(reasons) DESC, score, cost_usd DESC, case_id LIMIT ?""",
-                [incident.app, TELLING[incident.signal].value, incident.onset, CASES_EACH],
+                [
+                    incident.app,
+                    TELLING.get(incident.signal, CaseReason.LOW_SCORE).value,
+                    incident.onset,
+                    CASES_EACH,
+                ],
             ).fetchall()
             for row in rows:
                 self._case(incident.app, *row)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from detectors.rules import DEFAULT_RULES, Rule
 from schemas.identity import Coordinates
 from schemas.observation import ChangeRow, FeedbackRow, Source
 from schemas.signal import WindowStat
@@ -22,8 +23,17 @@ from streams.steps.waiting import WaitingFeedback
 class AppState:
     """One app of an owner; ``least`` is the least number of segments that share a budget."""
 
-    def __init__(self, name: str, chunks: ChunkLog, window_ms: int, decided_ms: int, least: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        chunks: ChunkLog,
+        window_ms: int,
+        decided_ms: int,
+        least: int,
+        rules: tuple[Rule, ...] = DEFAULT_RULES,
+    ) -> None:
         self.name, self._window_ms, self._decided_ms, self._least = name, window_ms, decided_ms, least
+        self._rules = rules
         self.marks: dict[Source, int] = {}
         self.counters: dict[str, int] = {}
         self.conversations = Conversations(name, chunks)
@@ -48,7 +58,7 @@ class AppState:
         segment = self.segments.get((environment, route))
         if segment is None:
             self.flush()
-            segment = SegmentState(self.name, environment, route, self._window_ms)
+            segment = SegmentState(self.name, environment, route, self._window_ms, self._rules)
             segment.since = time
             self._add(segment, environment, route)
         segment.touched = True
@@ -97,9 +107,9 @@ class AppState:
         if not due or due[0][2] > upto:
             return
         segments = self.segments
-        for (_, _, first, trace_id, profile, user), escalated in self.conversations.take_due(upto):
+        for (_, _, first, trace_id, profile, user), bits in self.conversations.take_due(upto):
             segment = segments[profile[0], profile[1]]
-            segment.decided.append((first, 1.0 if escalated else 0.0, trace_id, profile, user))
+            segment.decided.append((first, bits, trace_id, profile, user))
             segment.touched = True
 
     def wait(self, row: FeedbackRow, at: Coordinates) -> None:
@@ -140,6 +150,6 @@ class AppState:
         self.waiting.restore(waiting, state["waited"])
 
     def restore_segment(self, environment: str, route: str, parts: dict[str, bytes]) -> None:
-        segment = SegmentState(self.name, environment, route, self._window_ms)
+        segment = SegmentState(self.name, environment, route, self._window_ms, self._rules)
         segment.load(parts)
         self._add(segment, environment, route)

@@ -14,7 +14,7 @@ import orjson
 
 from schemas.identity import Coordinates
 from schemas.observation import Kind, Profile, TraceRow
-from streams.steps.inflight import Awaited, Escalation, OpenConversation, Pending, Result
+from streams.steps.inflight import Awaited, ConversationOutcome, OpenConversation, Pending, Result
 from streams.steps.pack import profile_of, row_of
 
 CHUNK_ITEMS = 2_000
@@ -35,12 +35,12 @@ class Flying(NamedTuple):
     early: dict[Coordinates, Result]
     """The score that has come for a pending trace, by the trace's coordinates."""
     conversations: list[OpenConversation]
-    escalations: list[Escalation]
+    outcomes: list[ConversationOutcome]
     awaited: list[Awaited]
 
     def longest(self) -> int:
         """Items of the kind of which there are most."""
-        return max(len(self.pending), len(self.conversations), len(self.escalations), len(self.awaited))
+        return max(len(self.pending), len(self.conversations), len(self.outcomes), len(self.awaited))
 
 
 class Frontiers(NamedTuple):
@@ -72,8 +72,8 @@ class _Chunk(NamedTuple):
 class ChunkLog:
     """Which chunks exist, what has changed since the last commit, and what the next commit writes.
 
-    Whoever opens or escalates a conversation, or adds or changes an awaited score, appends it to the list of
-    its kind here; whoever learns something of a pending row, to ``pending``.
+    Whoever opens a conversation, learns something of one, or adds or changes an awaited score, appends it
+    to the list of its kind here; whoever learns something of a pending row, to ``pending``.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class ChunkLog:
         self._alive: dict[int, _Chunk] = {}
         self.pending: list[Pending] = []
         self.conversations: list[OpenConversation] = []
-        self.escalations: list[Escalation] = []
+        self.outcomes: list[ConversationOutcome] = []
         self.awaited: list[Awaited] = []
 
     def changes(
@@ -89,9 +89,9 @@ class ChunkLog:
     ) -> dict[str, bytes | None]:
         """State entries to write and to delete (None); ``fresh`` are the rows that no chunk has yet."""
         self.pending += fresh
-        changed = Flying(_once(self.pending), {}, self.conversations, self.escalations, _once(self.awaited))
+        changed = Flying(_once(self.pending), {}, self.conversations, self.outcomes, _once(self.awaited))
         needed = _needed(changed, frontiers)
-        for items in (self.pending, self.conversations, self.escalations, self.awaited):
+        for items in (self.pending, self.conversations, self.outcomes, self.awaited):
             items.clear()
         written: dict[str, bytes | None] = {}
         for start in range(0, needed.longest(), CHUNK_ITEMS):
@@ -100,7 +100,7 @@ class ChunkLog:
                 needed.pending[start:end],
                 {},
                 needed.conversations[start:end],
-                needed.escalations[start:end],
+                needed.outcomes[start:end],
                 needed.awaited[start:end],
             )
             written[_name(self._next)] = _encode(part, early)
@@ -124,7 +124,7 @@ class ChunkLog:
             self._next = max(self._next, number + 1)
             found.early.update(chunk.early)
             found.conversations.extend(chunk.conversations)
-            found.escalations.extend(chunk.escalations)
+            found.outcomes.extend(chunk.outcomes)
             pending.update((item.at, item) for item in chunk.pending)  # the latest of each counts
             awaited.update(((item.app, item.seq), item) for item in chunk.awaited)
         found.pending.extend(sorted(pending.values()))
@@ -136,14 +136,14 @@ class ChunkLog:
 def _needed(items: Flying, frontiers: Frontiers) -> Flying:
     """What the frontiers have not passed."""
     watermark, decided_before, heads = frontiers
-    pending, conversations, escalations = items.pending, items.conversations, items.escalations
+    pending, conversations, outcomes = items.pending, items.conversations, items.outcomes
     if watermark is not None:
         pending = [item for item in pending if item[0] > watermark]
     if decided_before is not None:
         conversations = [item for item in conversations if item[2] >= decided_before]
-        escalations = [item for item in escalations if item[2] >= decided_before]
+        outcomes = [item for item in outcomes if item[2] >= decided_before]
     awaited = [item for item in items.awaited if item.seq >= heads.get(item.app, 0)]
-    return Flying(pending, items.early, conversations, escalations, awaited)
+    return Flying(pending, items.early, conversations, outcomes, awaited)
 
 
 def _once(items: list[Any]) -> list[Any]:
@@ -161,7 +161,7 @@ def _extent(items: Flying) -> _Chunk:
         queues[item.app] = max(queues.get(item.app, 0), item.seq)
     return _Chunk(
         max([item[0] for item in items.pending], default=NEVER),
-        max([i[2] for i in items.conversations] + [i[2] for i in items.escalations], default=NEVER),
+        max([i[2] for i in items.conversations] + [i[2] for i in items.outcomes], default=NEVER),
         queues,
     )
 
@@ -189,7 +189,7 @@ def _encode(items: Flying, early: Early) -> bytes:
             ]
             or NO_CONVERSATIONS,
             "of": [place(item[4]) for item in conversations],
-            "e": [item[:] for item in items.escalations],
+            "e": [item[:] for item in items.outcomes],
             "q": [
                 [i.app, i.seq, i.row[:], place(i.profile), i.at[:], i.unit, i.asked_at, _plain(i.result)]
                 for i in items.awaited
@@ -224,7 +224,7 @@ def _decode(data: bytes) -> Flying:
     """The items of a chunk, needed or not."""
     chunk = orjson.loads(data)
     profiles = [profile_of(fields) for fields in chunk["profiles"]]
-    items = Flying([], {}, [], [Escalation(*fields) for fields in chunk["e"]], [])
+    items = Flying([], {}, [], [ConversationOutcome(*fields) for fields in chunk["e"]], [])
     for app, fields, which, where in zip(*chunk["p"], strict=True):
         row, at = row_of(fields), Coordinates(*where)
         profile = None if which is None else profiles[which]

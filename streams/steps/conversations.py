@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 
-from schemas.observation import Profile, TraceRow
+from schemas.catalog import RATE_BITS
+from schemas.observation import Outcome, Profile, TraceRow
 from streams.steps.chunks import ChunkLog
-from streams.steps.inflight import Escalation, OpenConversation
+from streams.steps.inflight import ConversationOutcome, OpenConversation
 from streams.steps.ledger import Ledger
 
+UNPRICED = Outcome.UNPRICED.value
 _open_conversation = partial(tuple.__new__, OpenConversation)
 """As ``OpenConversation(…)``, past its constructor, which is a function in Python: for the many."""
 
@@ -21,12 +23,12 @@ class Conversations:
     """
 
     def __init__(self, app: str, chunks: ChunkLog) -> None:
-        self._app, self._opened, self._handed = app, chunks.conversations, chunks.escalations
+        self._app, self._opened, self._changed = app, chunks.conversations, chunks.outcomes
         self._named: dict[str, OpenConversation] = {}
         """By conversation id, those that have one."""
         self.due: deque[OpenConversation] = deque()
-        self.escalated: dict[str, int] = {}
-        """Key to first time of those that have been handed to a person."""
+        self.outcomes: dict[str, tuple[int, int]] = {}
+        """Key to first time and bits of those of which there is something to say: few."""
         self.decided: int | None = None
         """Those that began at this time or before are decided."""
 
@@ -37,18 +39,25 @@ class Conversations:
             self._named[name] = conversation
         self.due.append(conversation)
         self._opened.append(conversation)
+        bits = row[9] & RATE_BITS if row[10] is not None else row[9] & RATE_BITS | UNPRICED
+        if bits:
+            self.note(name, row[1], row[0], bits)
 
     def join(self, row: TraceRow, profile: Profile, ledger: Ledger, decided_ms: int) -> bool:
         """Open the trace's conversation, or join it; True if this is the turn that is scored for it."""
         name = row[7]
         assert name is not None
         first_time, scored_turn = ledger.conversation(self._app, name)
-        if name not in self._named and first_time + decided_ms >= row[0]:
+        if name in self._named:
+            bits = row[9] & RATE_BITS if row[10] is not None else row[9] & RATE_BITS | UNPRICED
+            if bits:
+                self.note(name, row[1], row[0], bits)
+        elif first_time + decided_ms >= row[0]:
             self.open(name, row, profile)
         return scored_turn == (row[0], row[1])
 
-    def escalate(self, name: str | None, trace_id: str, time: int) -> None:
-        """A trace's conversation has been handed to a person; one that is decided already stays as it is."""
+    def note(self, name: str | None, trace_id: str, time: int, bits: int) -> None:
+        """Something of a trace's conversation; what is said of a decided one changes nothing."""
         if name is None:
             key = "t:" + trace_id
             if self.decided is not None and time <= self.decided:
@@ -58,13 +67,14 @@ class Conversations:
             if name not in self._named:
                 return
             time = self._named[name].first_time
-        if key not in self.escalated:
-            self.escalated[key] = time
-            self._handed.append(Escalation(self._app, key, time))
+        known = self.outcomes.get(key, (time, 0))[1]
+        if bits | known != known:
+            self.outcomes[key] = time, bits | known
+            self._changed.append(ConversationOutcome(self._app, key, time, bits))
 
-    def take_due(self, upto: int) -> list[tuple[OpenConversation, bool]]:
-        """Those that began at ``upto`` or before, with their outcome; they are open no longer."""
-        due, escalated, named = self.due, self.escalated, self._named
+    def take_due(self, upto: int) -> list[tuple[OpenConversation, int]]:
+        """Those that began at ``upto`` or before, with their bits; they are open no longer."""
+        due, outcomes, named = self.due, self.outcomes, self._named
         self.decided = upto
         taken = []
         while due and due[0][2] <= upto:
@@ -72,17 +82,22 @@ class Conversations:
             name = conversation[1]
             if name is not None:
                 del named[name]
-            handed = False
-            if escalated:
+            bits = 0
+            if outcomes:
                 key = "t:" + conversation[3] if name is None else "c:" + name
-                handed = escalated.pop(key, None) is not None
-            taken.append((conversation, handed))
+                if key in outcomes:
+                    bits = outcomes.pop(key)[1]
+            taken.append((conversation, bits))
         return taken
 
-    def forget_escalations(self, upto: int) -> None:
+    def forget_outcomes(self, upto: int) -> None:
         """Those of late traces, whose conversations were never opened: nobody takes them."""
-        if self.escalated:
-            self.escalated = {key: time for key, time in self.escalated.items() if time > upto}
+        if self.outcomes:
+            self.outcomes = {key: known for key, known in self.outcomes.items() if known[0] > upto}
+
+    def restore_outcome(self, outcome: ConversationOutcome) -> None:
+        known = self.outcomes.get(outcome.key, (0, 0))[1]
+        self.outcomes[outcome.key] = outcome.first_time, known | outcome.bits
 
     def restore(self, conversation: OpenConversation) -> None:
         if conversation.name is not None:

@@ -76,13 +76,14 @@ class OpenConversation(NamedTuple):
     user_id: str | None
 
 
-class Escalation(NamedTuple):
-    """An open conversation has been handed to a person; ``key`` is "c:" and its name, or "t:" and the
-    trace_id of a trace that is its own."""
+class ConversationOutcome(NamedTuple):
+    """Something has become known of an open conversation: ``bits`` are of ``Flag`` and ``Outcome``. ``key``
+    is "c:" and its name, or "t:" and the trace_id of a trace that is its own."""
 
     app: str
     key: str
     first_time: int
+    bits: int
 
 
 class Awaited:

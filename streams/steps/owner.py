@@ -10,7 +10,8 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
-from detectors.harvest import feedback_reason, trace_reasons
+from detectors.harvest import feedback_outcome, feedback_reason, trace_reasons
+from detectors.rules import DEFAULT_RULES, Rule
 from schemas.case import CaseReason, CaseRequest
 from schemas.identity import INDEX_BITS, Coordinates
 from schemas.observation import (
@@ -43,6 +44,7 @@ class OwnerPolicy(NamedTuple):
     join_horizon_ms: int = 14 * 86_400_000
     window_ms: int = 3_600_000
     segments: int = 1
+    rules: tuple[Rule, ...] = DEFAULT_RULES
 
 
 TRACE = Kind.TRACE.value
@@ -181,7 +183,7 @@ class Owner:
             if name in items:
                 self._apply(app, items[name])
             app.decide(now - self.policy.conversation_ms)
-            app.conversations.forget_escalations(now - self.policy.conversation_ms)
+            app.conversations.forget_outcomes(now - self.policy.conversation_ms)
             app.expire_waiting(now - self.policy.join_horizon_ms)
         self._flush()
 
@@ -262,8 +264,9 @@ class Owner:
             app.wait(row, at)
             return
         self._feedback_case(app, row, at, known)
-        if row.feedback_kind == "escalation" and row.value:
-            app.conversations.escalate(known.conversation_id, row.trace_id, known.time)
+        outcome = feedback_outcome(row.feedback_kind, row.negative)
+        if outcome:
+            app.conversations.note(known.conversation_id, row.trace_id, known.time, outcome)
 
     def _feedback_case(self, app: AppState, row: FeedbackRow, at: Coordinates, known: Known) -> None:
         reason = feedback_reason(row.feedback_kind, row.negative)
@@ -374,6 +377,6 @@ class Owner:
         if app is None:
             policy = self.policy
             app = self.apps[name] = AppState(
-                name, self.chunks, policy.window_ms, policy.conversation_ms, policy.segments
+                name, self.chunks, policy.window_ms, policy.conversation_ms, policy.segments, policy.rules
             )
         return app

@@ -73,7 +73,7 @@ def _restore_flying(owner: Owner, entries: dict[str, bytes]) -> None:
         owned.conversations.decided = None if decided_before is None else decided_before - 1
     for conversation in flying.conversations:
         owner.apps[conversation.app].conversations.restore(conversation)
-    for app, key, first_time in flying.escalations:
-        owner.apps[app].conversations.escalated[key] = first_time
+    for outcome in flying.outcomes:
+        owner.apps[outcome.app].conversations.restore_outcome(outcome)
     for awaited in flying.awaited:
         owner.apps[awaited.app].scores.restore(awaited)

@@ -8,10 +8,13 @@ import orjson
 
 from detectors.baseline import Pin
 from detectors.harvest import FAILING, trace_reasons
-from detectors.segment import SegmentMonitors
+from detectors.rate_windows import RateWindows
+from detectors.rules import DEFAULT_RULES, Rule
+from detectors.segment import Decided, SegmentMonitors
 from detectors.unit import Unit
 from detectors.windows import Windows
 from schemas.case import CaseReason
+from schemas.catalog import RATES
 from schemas.observation import ChangeRow, Profile, TraceRow
 from schemas.signal import Signal, SignalName, WindowStat
 from streams.steps.inflight import Pending, Result
@@ -37,13 +40,17 @@ class SegmentState:
     flushes first.
     """
 
-    def __init__(self, app: str, environment: str, route: str, window_ms: int) -> None:
-        self.monitors = SegmentMonitors(app, environment, route)
+    def __init__(
+        self, app: str, environment: str, route: str, window_ms: int, rules: tuple[Rule, ...] = DEFAULT_RULES
+    ) -> None:
+        self.monitors = SegmentMonitors(app, environment, route, rules)
         self._windows = {
             signal: Windows(app, environment, route, signal, window_ms)
-            for signal in (SignalName.FAITHFULNESS, SignalName.ESCALATION, SignalName.COST)
+            for signal in (SignalName.FAITHFULNESS, SignalName.COST)
         }
-        self._faithfulness, self._escalation, self._cost = self._windows.values()
+        self._faithfulness, self._cost = self._windows.values()
+        watched = [signal for signal in RATES if self.monitors.monitor(signal) is not None]
+        self._rates = RateWindows(app, environment, route, window_ms, watched)
         self.since = 0
         """Time of its first event, ms."""
         self.too_late = 0
@@ -55,7 +62,7 @@ class SegmentState:
         self.traces: list[Pending] = []
         self.units: list[Pending] = []
         self.measured: list[TraceRow] = []
-        self.decided: list[Unit] = []
+        self.decided: list[Decided] = []
 
     def flush(self, segments: int, decided_ms: int) -> Flushed:
         """Feed what has been applied. ``segments`` share a budget; ``decided_ms``: see ``Conversations``."""
@@ -74,7 +81,7 @@ class SegmentState:
             flushed.signals.extend([((signal.detected_at, 0), signal) for signal in signals])
             self.units = []
         if self.decided:
-            self.too_late += self._escalation.extend([unit[:2] for unit in self.decided])
+            self._rates.extend([conversation[:2] for conversation in self.decided])
             signals = self.monitors.on_conversations(self.decided, decided_ms, segments)
             flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
             self.decided = []
@@ -119,7 +126,8 @@ class SegmentState:
         self.monitors.on_change(row.time, row.dimension, row.previous, row.current)
 
     def close_windows(self, watermark: int) -> list[WindowStat]:
-        return [stat for windows in self._windows.values() for stat in windows.close(watermark)]
+        stats = [stat for windows in self._windows.values() for stat in windows.close(watermark)]
+        return stats + self._rates.close(watermark)
 
     def changes(self) -> dict[str, bytes]:
         """What is to be written down, once it has been flushed: ``hot``, and ``base`` if it has changed."""
@@ -136,6 +144,7 @@ class SegmentState:
             {
                 "monitors": self.monitors.snapshot(),
                 "windows": {str(signal): w.snapshot() for signal, w in self._windows.items()},
+                "rates": self._rates.snapshot(),
                 "too_late": self.too_late,
                 "since": self.since,
             }
@@ -147,5 +156,6 @@ class SegmentState:
         self._written = self.monitors.pins
         for signal, windows in state["windows"].items():
             self._windows[SignalName(signal)].restore(windows)
+        self._rates.restore(state["rates"])
         self.too_late = state["too_late"]
         self.since = state["since"]

@@ -157,7 +157,7 @@ async def test_what_is_fetched_and_not_flushed_is_not_at_its_end(step: Ingest) -
         setattr(where, name, free)
         assert await at_end(step, 100.0 + END_SECONDS)
         step._moved.clear()
-    step.batcher._buffer = [(None, waiting)]
+    step.batcher._buffer = [waiting]
     assert not await at_end(step, 0.0)
     assert not await at_end(step, 100.0)
 

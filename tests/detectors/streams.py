@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from detectors.segment import SegmentMonitors
-from schemas.observation import Kind, PriceStatus, Profile, TraceRow
+from schemas.observation import Kind, Outcome, PriceStatus, Profile, TraceRow
 from schemas.signal import Signal
 
 DAY_MS = 86_400_000
@@ -68,7 +68,9 @@ def on_conversation(
     escalated: bool,
     segments: int = 1,
 ) -> list[Signal]:
-    return segment.on_conversations([(time, float(escalated), trace_id, profile, user)], 0, segments)
+    return segment.on_conversations(
+        [(time, Outcome.ESCALATED.value if escalated else 0, trace_id, profile, user)], 0, segments
+    )
 
 
 def feed(

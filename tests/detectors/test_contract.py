@@ -22,11 +22,12 @@ from detectors.cost_reference import CostReference, log_cost
 from detectors.esr import MixtureESR, rate_bets
 from detectors.monitor import Monitor
 from detectors.price_source import PriceSource
+from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
 from detectors.track import Track
 from detectors.windows import Windows
-from schemas.observation import PriceStatus, Profile, TraceRow
+from schemas.observation import Outcome, PriceStatus, Profile, TraceRow
 from schemas.signal import Signal, SignalName
 from tests.detectors.streams import badness, dollars, on_conversation, on_score, on_trace, rate
 
@@ -96,7 +97,15 @@ def _track(track: Track, at: int, random: Random) -> Any:
     return after.onset, after.n, after.value, [unit[3:] for unit in after.before[-3:]]
 
 
+def _rate_windows(windows: RateWindows, at: int, random: Random) -> Any:
+    windows.extend([(at * 1_000, random.choice((0, 0, 1, 1 << 20)))])
+    return windows.close(at * 1_000 - 20_000) if at % 10 == 0 else None
+
+
 SUBJECTS = {
+    "rate windows": Subject(
+        lambda: RateWindows("app", "prod", "chat", 30_000, {SignalName.ESCALATION}), _rate_windows
+    ),
     "esr": Subject(
         lambda: MixtureESR(0.05, 0.05, rate_bets(0.05), 500.0), lambda s, at, r: s.update(rate(r, 0.05))
     ),
@@ -153,7 +162,8 @@ def test_how_units_are_split_over_calls_changes_nothing(seed: int) -> None:
         rows.append(row)
         profiles.append(profile)
         units.append((time, 1.0 - _score(badness(rng, 0.1), at), trace, profile, user))
-        talks.append((time, rate(rng, 0.3 if at > 330 else 0.05), trace, profile, user))
+        escalated = rate(rng, 0.3 if at > 330 else 0.05) > 0
+        talks.append((time, Outcome.ESCALATED.value if escalated else 0, trace, profile, user))
 
     def run(size: Callable[[], int]) -> tuple[object, ...]:
         segment = SegmentMonitors("app", "prod", "chat", policy=QUICK)

@@ -119,4 +119,4 @@ def test_chunks_are_read_in_the_order_in_which_they_were_written() -> None:
     absorb(owner, log.rows(feedback(MINUTE, "t3")).ended())
     written(owner, entries)
     again = restored(dict(sorted(entries.items(), reverse=True)), owner)
-    assert again.apps["app"].conversations.escalated.keys() == {"c:c"}
+    assert again.apps["app"].conversations.outcomes.keys() == {"c:c"}

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.observation import Flag, ObservationBatch, Profile, Source, SourceProgress, TraceRow
+from detectors.harvest import feedback_outcome
+from detectors.rules import DEFAULT_RULES
+from schemas.catalog import RATES
+from schemas.observation import (
+    FeedbackRow,
+    Flag,
+    ObservationBatch,
+    Outcome,
+    Profile,
+    Source,
+    SourceProgress,
+    TraceRow,
+)
 from schemas.observation import Progress as ProgressMessage
 from schemas.signal import Signal, SignalRecord, WindowStat
 from streams.steps.ingest import IngestPolicy, Record, ingest
@@ -300,11 +312,6 @@ def oracle(
             units.setdefault((app, signal, (start - T0) // MINUTE), []).append(value)
 
     traces = sorted((row.time, row.trace_id, app, row) for app, row in rows if isinstance(row, TraceRow))
-    escalated = {
-        (app, row.trace_id): min(r[0] for a, r in rows if _escalates(a, r, app, row.trace_id))  # type: ignore[index]
-        for _, _, app, row in traces
-        if any(_escalates(a, r, app, row.trace_id) for a, r in rows)
-    }
     firsts: dict[tuple[str, str], int] = {}
     turns: dict[tuple[str, str], list[TraceRow]] = {}
     for time, trace_id, app, row in traces:
@@ -314,12 +321,22 @@ def oracle(
         firsts.setdefault(key, time)
         turns.setdefault(key, []).append(row)
     for (app, conversation), first in firsts.items():
-        said = [
-            max(escalated[app, turn.trace_id], turn.time)
-            for turn in turns[app, conversation]
-            if (app, turn.trace_id) in escalated
-        ]
-        unit(app, "escalation_rate", first, 1.0 if any(time <= first + decide for time in said) else 0.0)
+        bits = 0
+        for turn in turns[app, conversation]:
+            if turn.time <= first + decide:
+                bits |= turn.flags | (Outcome.UNPRICED if turn.cost is None else 0)
+            for of_app, said in rows:
+                if isinstance(said, FeedbackRow) and (of_app, said.trace_id) == (app, turn.trace_id):
+                    in_time = max(said.time, turn.time) <= first + decide
+                    bits |= feedback_outcome(said.feedback_kind, said.negative) if in_time else 0
+        for signal, counted in RATES.items():
+            unit(app, signal, first, 1.0 if bits & counted else 0.0)
+    watched = {rule.signal for rule in DEFAULT_RULES}
+    units = {  # a rate that nobody watches has no window in which it is 0
+        key: values
+        for key, values in units.items()
+        if key[1] not in RATES or key[1] in watched or any(values)
+    }
     return {
         key: (
             sum(value is not None for value in values),
@@ -329,11 +346,6 @@ def oracle(
         )
         for key, values in units.items()
     }
-
-
-def _escalates(app: str, row: object, of_app: str, trace_id: str) -> bool:
-    said = row[1] == trace_id and app == of_app and not isinstance(row, TraceRow)  # type: ignore[index]
-    return said and getattr(row, "feedback_kind", "") == "escalation"
 
 
 # -- with detectors that fire --------------------------------------------------------------------------

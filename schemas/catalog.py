@@ -1,0 +1,184 @@
+"""What each signal measures: its name for people, its unit, and which cases show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.case import CaseReason
+from schemas.observation import Flag, Outcome
+from schemas.signal import SignalName
+
+
+class Measure(StrEnum):
+    """What a signal's value is, and so how it is watched and written."""
+
+    SCORE = "score"
+    """A mean of scores in [0, 1]."""
+    RATE = "rate"
+    """A share of conversations, 0 to 1."""
+    DOLLARS = "dollars"
+    TOKENS = "tokens"
+    MILLISECONDS = "milliseconds"
+    EVENT = "event"
+    """Something that happened: no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """``units`` are what is counted; ``says`` completes "1 in 5 conversations" for a rate; ``bits`` are the
+    :class:`~schemas.observation.Flag` and :class:`~schemas.observation.Outcome` bits that a rate counts;
+    ``action`` is the first thing to do where nothing explains the move."""
+
+    noun: str
+    measure: Measure
+    units: str
+    cases: frozenset[CaseReason]
+    action: str
+    says: str = ""
+    bits: int = 0
+
+
+def _rate(noun: str, says: str, bits: int, action: str, *cases: CaseReason) -> About:
+    return About(noun, Measure.RATE, "conversations", frozenset(cases), action, says, bits)
+
+
+CATALOG: dict[SignalName, About] = {
+    SignalName.FAITHFULNESS: About(
+        "faithfulness",
+        Measure.SCORE,
+        "conversations",
+        frozenset({CaseReason.LOW_SCORE, CaseReason.BAD_CITATION}),
+        "Read the cases: do the retrieved passages hold the answer? If they don't, look at the index and the"
+        " ranking; if they do, at the prompt and the model.",
+    ),
+    SignalName.ESCALATION: _rate(
+        "escalation rate",
+        "handed to a person",
+        Outcome.ESCALATED,
+        "Read the cases: an intent not seen before, or a policy that the answers can't settle? Add worked"
+        " examples, or move the hand-over threshold.",
+        CaseReason.ESCALATION,
+        CaseReason.NEGATIVE_FEEDBACK,
+        CaseReason.ABANDONED,
+        CaseReason.FAILED_TASK,
+    ),
+    SignalName.COST: About(
+        "cost per request",
+        Measure.DOLLARS,
+        "requests",
+        frozenset({CaseReason.HIGH_COST}),
+        "Compare tokens in, tokens out, retries and route with yesterday's: a longer context, a loop of"
+        " tools, or a costlier route?",
+    ),
+    SignalName.SERVED_MODEL: About(
+        "served model",
+        Measure.EVENT,
+        "requests",
+        frozenset(CaseReason),
+        "Ask the provider which model answers now, and pin the one you tested.",
+    ),
+    SignalName.BROKEN_OUTPUT: _rate(
+        "broken output rate",
+        "answered by nothing, or by output that breaks its schema",
+        Flag.SCHEMA_INVALID | Flag.EMPTY_ANSWER,
+        "Look at one broken output beside one from before: a changed prompt or model? Validate and retry"
+        " until it is rolled back.",
+        CaseReason.SCHEMA_BREAK,
+        CaseReason.EMPTY_ANSWER,
+    ),
+    SignalName.ERROR: _rate(
+        "error rate",
+        "ended by an error",
+        Flag.ERROR,
+        "Look at the errors by provider and model: an outage, a rate limit, or a timeout of ours?",
+        CaseReason.ERROR,
+    ),
+    SignalName.TASK_FAILURE: _rate(
+        "task failure rate",
+        "unsuccessful by the application's own count",
+        Flag.FAILED,
+        "Read the cases: what did the application expect, and what did it get?",
+        CaseReason.FAILED_TASK,
+    ),
+    SignalName.EMPTY_RETRIEVAL: _rate(
+        "empty retrieval rate",
+        "answered without a single passage",
+        Flag.EMPTY_RETRIEVAL,
+        "Search for some of these questions by hand: is the index empty or filtered, or is nobody's document"
+        " about them?",
+    ),
+    SignalName.POLICY_BLOCK: _rate(
+        "policy block rate",
+        "stopped by a policy",
+        Flag.POLICY_BLOCKED,
+        "Review some in both directions: an attack, or a policy that blocks too much?",
+        CaseReason.UNSAFE,
+    ),
+    SignalName.REFUSAL: _rate(
+        "refusal rate",
+        "refused",
+        Flag.REFUSED,
+        "Read some refusals: rightly refused, or a prompt or model that has become too shy?",
+    ),
+    SignalName.TRUNCATION: _rate(
+        "truncation rate",
+        "cut off by a token limit",
+        Flag.TRUNCATED,
+        "Compare the lengths of context and answer with yesterday's: a longer prompt, or a lower limit?",
+    ),
+    SignalName.FALLBACK: _rate(
+        "fallback rate",
+        "answered by a fallback",
+        Flag.FALLBACK,
+        "Ask why the first choice did not answer: its provider's status, its limits, its timeouts.",
+    ),
+    SignalName.NEGATIVE_FEEDBACK: _rate(
+        "negative feedback rate",
+        "rated badly by their user",
+        Outcome.DISLIKED | Flag.LOW_RATING,
+        "Read the cases and their comments: one complaint, or many?",
+        CaseReason.NEGATIVE_FEEDBACK,
+    ),
+    SignalName.CORRECTION: _rate(
+        "correction rate",
+        "corrected by a user or reviewer",
+        Outcome.CORRECTED,
+        "Read the corrections: a fact that changed, or an instruction that is too weak?",
+        CaseReason.CORRECTION,
+    ),
+    SignalName.ABANDONMENT: _rate(
+        "abandonment rate",
+        "left by their user",
+        Outcome.ABANDONED,
+        "Look at latency and at the last answers before users left.",
+        CaseReason.ABANDONED,
+    ),
+    SignalName.UNPRICED: _rate(
+        "unpriced rate",
+        "of unknown cost",
+        Outcome.UNPRICED,
+        "Look at which models have no price, and give them one: until then their cost is watched by nobody.",
+    ),
+    SignalName.TOKENS: About(
+        "tokens per request",
+        Measure.TOKENS,
+        "requests",
+        frozenset({CaseReason.HIGH_COST}),
+        "Compare the lengths of prompts, passages and answers with yesterday's.",
+    ),
+    SignalName.LATENCY: About(
+        "latency",
+        Measure.MILLISECONDS,
+        "requests",
+        frozenset(),
+        "Look at the provider's latency and at the length of what is generated.",
+    ),
+}
+"""Every signal. Sources: the field's own lists of what to log for LLM applications; see docs/detectors.md."""
+
+RATES: dict[SignalName, int] = {name: int(about.bits) for name, about in CATALOG.items() if about.bits}
+"""The rates, and the bits of a conversation that each counts."""
+RATE_BITS = 0
+for _bits in RATES.values():
+    RATE_BITS |= _bits
