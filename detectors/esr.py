@@ -84,6 +84,11 @@ class MixtureESR:
         self._eager = m0 > 0.1 or threshold <= 1.0 + 1.0 / (min(self._lam) * m0)
         self.reset()
 
+    @property
+    def bets(self) -> tuple[float, ...]:
+        """``lam_k``: how much each component stakes."""
+        return self._lam
+
     def reset(self) -> None:
         """Start from nothing: after an alarm."""
         self.n = 0

@@ -7,8 +7,9 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from streams.commands import cases, incidents, roles, run, score, simulate, status, topics
+from streams.commands import backtest, cases, incidents, roles, rules, run, score, simulate, status, topics
 from streams.commands.fail import Failed
+from streams.rules_file import RulesError
 
 app = typer.Typer(
     name="gleaner",
@@ -27,10 +28,12 @@ for command in (
     *score.COMMANDS,
     *incidents.COMMANDS,
     *cases.COMMANDS,
+    *backtest.COMMANDS,
 ):
     app.command()(command)
 app.add_typer(cases.app, name="cases")
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(rules.app, name="rules")
 app.add_typer(topics.app, name="topics")
 
 
@@ -48,6 +51,9 @@ def main() -> None:
         first = error.errors(include_url=False)[0]
         name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
         print(f"gleaner: setting {name}: {first['msg']} (got {first['input']!r})", file=sys.stderr)
+        sys.exit(2)
+    except RulesError as error:
+        print(f"gleaner: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

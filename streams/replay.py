@@ -44,6 +44,8 @@ class Replayed(NamedTuple):
     signals: list[SignalRecord]
     requests: list[CaseRequest]
     counters: dict[str, dict[str, int]]
+    span: tuple[int, int]
+    """Event times of the first and the last event, ms."""
 
     def alarms(self) -> list[Signal]:
         return [signal for signal in self.signals if isinstance(signal, Signal)]
@@ -100,7 +102,8 @@ def replay(
         signals += outputs.signals
         requests += outputs.cases
     counters = {app.name: dict(app.counters) for app in owner.apps.values()}
-    return Replayed(events, len(rows), dead, signals, requests, counters)
+    span = (rows[0].order[0], rows[-1].order[0]) if rows else (0, 0)
+    return Replayed(events, len(rows), dead, signals, requests, counters, span)
 
 
 def _read(

@@ -22,6 +22,7 @@ from schemas.signal import Signal
 from schemas.topics import CASE_REQUESTS, DEAD_LETTERS, OBSERVATIONS, SIGNALS
 from streams.batches import consumer, give_up, producer
 from streams.health import Heartbeat
+from streams.rules_file import load_rules
 from streams.settings import Settings
 from streams.state.base import Fenced, Output, StateStore
 from streams.state.kafka import KafkaState
@@ -52,6 +53,7 @@ def owner_policy(settings: Settings) -> OwnerPolicy:
         join_horizon_ms=int(settings.join_horizon_days * 86_400_000),
         window_ms=settings.window_ms,
         segments=settings.segments,
+        rules=load_rules(settings.rules),
     )
 
 
@@ -139,6 +141,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.policy = owner_policy(settings)
         self.topic = settings.topic(OBSERVATIONS)
         self.partitions: dict[int, Partition] = {}
         self.reader: AIOKafkaConsumer = consumer(settings, "rolling")
@@ -228,7 +231,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
         opened = await store.open()
         position = await self._readable(tp, opened.position)
         ledger = RocksLedger(settings.state_dir / "ledger" / f"{stream}-{tp.partition}")
-        owner = Owner(tp.partition, owner_policy(settings), Ledger(ledger))
+        owner = Owner(tp.partition, self.policy, Ledger(ledger))
         owner.restore(opened.entries)
         owned = Partition(owner, store, ledger, stream)
         await self._rebuild(tp, owner.ledger, position)

@@ -60,6 +60,9 @@ def publish(
 def replay(
     files: Files,
     store: Annotated[Path, typer.Option(help="the eval store that cases, signals and incidents go to")],
+    rules: Annotated[
+        Path | None, typer.Option(help="a rules file; default GLEANER_RULES, else the defaults")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
 ) -> None:
     """Run files of events through the same steps as production, without Kafka.
@@ -71,7 +74,7 @@ def replay(
     from streams.replay_store import write_store
 
     _readable(files)
-    settings = Settings()
+    settings = Settings(rules=rules) if rules else Settings()
     begun = time.monotonic()
     from streams.rolling import owner_policy
 

@@ -1,0 +1,94 @@
+"""What a rule can see, and how soon: the figure to look at before the rule is trusted.
+
+For a shift of the mean from ``m0`` to ``mean`` the statistic of bet k grows by the factor
+``E[1 + lam_k (y - m0)]``-ish a unit, its logarithm by ``g_k = E ln(1 + lam_k (y - m0))``; the detector fires
+after about ``ln(A) / max_k g_k`` units. For 0/1 units that expectation is exact; otherwise its second-order
+expansion ``lam d - lam^2 (v + d^2) / 2`` stands for it. An upper figure: measured medians are 0.3 to 0.9
+of it (docs/detectors.md).
+"""
+
+from __future__ import annotations
+
+from math import erf, log, log1p, sqrt
+from typing import NamedTuple
+
+from detectors.baseline import ArmingPolicy, wilson
+from detectors.cost import RANK_VARIANCE
+from detectors.esr import MixtureESR, fraction_bets, rank_bets, rate_bets
+from detectors.rules import Rule
+from schemas.catalog import Measure
+
+REFERENCE = 5_000
+"""Units of the baseline that a plan assumes: a full one."""
+SCORE_VARIANCE = 0.0625
+"""Variance of a faithfulness score around a healthy mean, of real answers (docs/detectors.md)."""
+SPREAD = 0.7
+"""Standard deviation of ln(cost) that a plan assumes: heavy tails, as requests have."""
+TYPICAL = {Measure.SCORE: 0.88, Measure.RATE: 0.02}
+"""What is normal where nothing is known yet."""
+
+
+class Plan(NamedTuple):
+    """``shift`` in the signal's own words; ``units`` and ``days`` until it is seen, both upper figures."""
+
+    shift: str
+    units: float
+    days: float
+
+
+def threshold(rule: Rule, per_day: float, segments: int = 1) -> float:
+    """A: the mean number of units to a false alarm that the rule's budget asks for at this volume."""
+    policy = ArmingPolicy()
+    return max(segments * per_day * 7.0 * rule.budget_weeks, policy.least_threshold)
+
+
+def rate_delay(esr: MixtureESR, rate: float) -> float:
+    """Units until a rise of a 0/1 mean to ``rate`` is seen.
+
+    >>> esr = MixtureESR(0.022, 0.02, rate_bets(0.022), 280_000.0)
+    >>> round(rate_delay(esr, 0.10))
+    187
+    """
+    gains = [rate * log1p(lam * (1 - esr.m0)) + (1 - rate) * log1p(-lam * esr.m0) for lam in esr.bets]
+    return log(esr.threshold) / max(gains) if max(gains) > 0 else float("inf")
+
+
+def mean_delay(esr: MixtureESR, mean: float, variance: float) -> float:
+    """Units until a rise of a bounded mean to ``mean`` is seen, second order."""
+    d = mean - esr.m0
+    gains = [lam * d - lam * lam * (variance + d * d) / 2 for lam in esr.bets]
+    return log(esr.threshold) / max(gains) if max(gains) > 0 else float("inf")
+
+
+def plans(rule: Rule, per_day: float, segments: int = 1, normal: float | None = None) -> list[Plan]:
+    """What a rule sees how soon at ``per_day`` units a day in one of ``segments`` segments.
+
+    ``normal`` is the signal's usual value (score or rate); a typical one if it is not known.
+    """
+    if rule.direction == "changed":
+        return []
+    needed = threshold(rule, per_day, segments)
+    found: list[tuple[str, float]] = []
+    if rule.measure is Measure.RATE:
+        usual = normal if normal is not None else TYPICAL[Measure.RATE]
+        m0 = rule.bound or max(wilson(usual, REFERENCE, 1.0), 1e-3)
+        esr = MixtureESR(m0, m0 * (1 - m0), rate_bets(m0), needed)
+        base = rule.bound or usual or m0
+        for times in (1.5, 2.5, 5.0):
+            if base * times < 1.0:
+                found.append((f"{base:.1%} → {base * times:.1%}", rate_delay(esr, base * times)))
+    elif rule.measure is Measure.SCORE:
+        usual = normal if normal is not None else TYPICAL[Measure.SCORE]
+        bad = 1.0 - (rule.bound or usual)
+        m0 = bad if rule.bound else bad + sqrt(SCORE_VARIANCE / REFERENCE)
+        esr = MixtureESR(m0, SCORE_VARIANCE, fraction_bets(m0), needed)
+        for drop in (0.05, 0.10, 0.23):
+            delay = mean_delay(esr, bad + drop, 1.4 * SCORE_VARIANCE)
+            found.append((f"{1 - bad:.2f} → {1 - bad - drop:.2f}", delay))
+    else:
+        m0 = 0.5 + sqrt(RANK_VARIANCE / 1_000)
+        esr = MixtureESR(m0, RANK_VARIANCE, rank_bets(m0), 2 * needed)
+        for factor in (1.2, 1.5, 3.0):
+            mean = 0.5 * (1 + erf(log(factor) / (2 * SPREAD)))
+            found.append((f"×{factor:g}", mean_delay(esr, mean, RANK_VARIANCE)))
+    return [Plan(shift, units, units / per_day) for shift, units in found]

@@ -1,0 +1,113 @@
+"""``gleaner backtest`` and ``gleaner rules``: what they print, and that they agree with replay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from detectors.rules import DEFAULT_RULES, Rule
+from schemas.signal import Severity, SignalName
+from streams.backtest import backtest, compare, policy_with
+from streams.cli import app
+from streams.replay import replay
+from streams.settings import Settings
+from streams.steps.ingest import IngestPolicy
+from streams.steps.observe import ScoringPolicy
+from tests.delivery.events import traffic, write
+
+STRICT = """
+rules:
+  - name: escalation_spike
+    min_effect: 0.9
+  - name: tokens
+    signal: tokens_per_request
+    severity: P3
+"""
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(traffic(), tmp_path_factory.mktemp("events") / "events.jsonl")
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_its_alarms_are_those_of_replay_each_with_its_incident(events: Path) -> None:
+    done = backtest([events], policy_with(Settings(), DEFAULT_RULES))
+    unscored = IngestPolicy(scoring=ScoringPolicy(rate=0.0))
+    assert [alarm for alarm, _ in done.alarms] == replay([events], unscored).alarms()
+    ids = {incident.id for incident in done.incidents}
+    assert {incident for alarm, incident in done.alarms if alarm.pages} <= ids
+    assert done.events == len(traffic())
+    assert 0.2 < done.span_days < 0.4
+
+
+def test_json_is_the_contract(events: Path) -> None:
+    status, out, _ = run("backtest", "--events", events, "--json")
+    data = json.loads(out)
+    assert status == 0
+    assert set(data) == {"events", "span_days", "seconds", "alarms"}
+    alarm = next(alarm for alarm in data["alarms"] if alarm["rule"] == "escalation_spike")
+    assert alarm["incident_id"]
+    assert alarm["members"] == [
+        {key: alarm[key] for key in ("signal", "rule", "onset", "detected_at")},
+    ]
+
+
+def test_another_rules_file_is_compared(events: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(STRICT)
+    status, out, _ = run("backtest", rules, "--events", events, "--json")
+    fired = {alarm["rule"] for alarm in json.loads(out)["alarms"]}
+    assert (status, "tokens" in fired, "escalation_spike" in fired) == (0, True, False)
+    status, out, _ = run("backtest", "--events", events, "--against", rules)
+    assert status == 0
+    assert "only these rules" in out
+
+
+def test_incidents_of_two_rule_sets_are_matched(events: Path) -> None:
+    policy = policy_with(Settings(), DEFAULT_RULES)
+    first = backtest([events], policy).incidents
+    assert compare(first, first) == ([], [], len(first))
+    assert compare(first, []) == (first, [], 0)
+    only = (Rule("served", SignalName.SERVED_MODEL, Severity.INFO, pages=False),)
+    assert backtest([events], policy._replace(rules=only)).incidents == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["backtest"], "--events"),
+        (["backtest", "--events", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["backtest", "a.yaml", "b.yaml", "--events", "x"], "one rules file"),
+    ],
+)
+def test_wrong_use_is_said_in_one_line(arguments: list[str], says: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert says in str(result.exception)
+
+
+def test_rules_check_says_each_rule_in_words() -> None:
+    status, out, _ = run("rules", "check", "--per-day", "500")
+    assert status == 0
+    assert "at most 1 false page per 4 weeks: at 500 conversations a day in 1 segment" in out
+    assert out.count("sees, mostly sooner than") == 4
+    status, out, _ = run("rules", "check", "--json")
+    rules = [json.loads(line) for line in out.splitlines()]
+    assert [rule["name"] for rule in rules] == [rule.name for rule in DEFAULT_RULES]
+    assert rules[1]["threshold"] == 280_000
+
+
+def test_a_wrong_rules_file_is_named_with_its_field(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    for text, says in (("rules: [{name: x, signal: speed}]", "rules.1.signal"), ("rules: [", "not YAML")):
+        rules.write_text(text)
+        result = CliRunner().invoke(app, ["rules", "check", str(rules)])
+        assert str(rules) in str(result.exception)
+        assert says in str(result.exception)
