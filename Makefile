@@ -39,6 +39,10 @@ lint: setup ## ruff, mypy strict, import contracts
 bench: setup ## what the numbers in docs/ were measured with
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: accept-detect
+accept-detect: setup ## run lengths and delays of the detectors, at length: about a quarter of an hour
+	$(BIN)/python -m benchmarks.detectors $(DETECT_ARGS)
+
 .PHONY: kafka
 kafka: setup ## a single real Kafka node on loopback, without Docker (needs Java 17 and Maven)
 	$(BIN)/python -m tests.kafka.server

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,18 @@ def test_replay_cases_and_sql(folder: Path) -> None:
     assert "support-bot" in results[-1].stdout
 
 
+def test_rules_and_backtest(folder: Path) -> None:
+    (folder / "examples").mkdir()
+    shutil.copy(Path(__file__).parents[2] / "examples" / "rules.yaml", folder / "examples")
+    lines = [line for line in shell_lines() if "examples/rules.yaml" in line]
+    assert len(lines) == 2
+    results = [run(line, folder, {}) for line in lines]
+    for line, done in zip(lines, results, strict=True):
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert "slow_answers: latency in app support-*" in results[0].stdout
+    assert "2 events over" in results[1].stdout
+
+
 @pytest.fixture
 def up(folder: Path) -> Iterator[dict[str, str]]:
     """`gleaner up --embedded`, and the environment that it tells the other terminal to take."""
@@ -96,7 +109,7 @@ def up(folder: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.slow
 def test_up_publish_and_look(folder: Path, up: dict[str, str]) -> None:
-    lines = [line for line in shell_lines() if "replay" not in line]
+    lines = [line for line in shell_lines() if "replay" not in line and "backtest" not in line]
     publish, status, incidents, cases = (
         next(line for line in lines if re.search(rf"gleaner {word}", line))
         for word in ("publish", "status", "incidents list", "cases list")
