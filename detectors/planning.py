@@ -1,10 +1,9 @@
 """What a rule can see, and how soon: the figure to look at before the rule is trusted.
 
-For a shift of the mean from ``m0`` to ``mean`` the statistic of bet k grows by the factor
-``E[1 + lam_k (y - m0)]``-ish a unit, its logarithm by ``g_k = E ln(1 + lam_k (y - m0))``; the detector fires
-after about ``ln(A) / max_k g_k`` units. For 0/1 units that expectation is exact; otherwise its second-order
-expansion ``lam d - lam^2 (v + d^2) / 2`` stands for it. An upper figure: measured medians are 0.3 to 0.9
-of it (docs/detectors.md).
+After a shift of the mean above ``m0`` the logarithm of bet k's sum grows by
+``g_k = E ln(1 + lam_k (y - m0))`` a unit; the detector fires after about ``ln(A) / max_k g_k`` units. For
+0/1 units that expectation is exact; otherwise its second order ``lam d - lam^2 (v + d^2) / 2`` stands for
+it. An upper figure: measured medians are 0.3 to 0.9 of it (docs/detectors.md).
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def rate_delay(esr: MixtureESR, rate: float) -> float:
 
     >>> esr = MixtureESR(0.022, 0.02, rate_bets(0.022), 280_000.0)
     >>> round(rate_delay(esr, 0.10))
-    187
+    164
     """
     gains = [rate * log1p(lam * (1 - esr.m0)) + (1 - rate) * log1p(-lam * esr.m0) for lam in esr.bets]
     return log(esr.threshold) / max(gains) if max(gains) > 0 else float("inf")
