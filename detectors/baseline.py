@@ -6,11 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from detectors.unit import Unit
 
 HOUR_MS = 3_600_000
+HOUR_UNITS = 30
+"""Units that every hour of the day needs before a baseline by hour may be drawn."""
+CYCLE = 35.17
+"""Chi-square with 23 degrees of freedom at 5 %: hourly means that differ by less are one mean."""
 DAY_MS = 24 * HOUR_MS
 
 
@@ -67,9 +72,20 @@ class ArmingPolicy:
                 return Stage.PINNED
         return None
 
-    def errors(self, stage: Stage) -> float:
-        """Standard errors of margin on a baseline of this stage."""
-        return self.pinned_errors if stage is Stage.PINNED else self.provisional_errors
+    def errors(self, stage: Stage, segments: int = 1) -> float:
+        """Standard errors of margin on a baseline of this stage, where so many segments share a budget.
+
+        Of many baselines some are underestimated by chance, and those fire again and again: the chance of
+        each is divided by their number (Bonferroni).
+
+        >>> policy = ArmingPolicy()
+        >>> policy.errors(Stage.PINNED), round(policy.errors(Stage.PROVISIONAL, segments=1_000), 2)
+        (1.0, 4.08)
+        """
+        errors = self.pinned_errors if stage is Stage.PINNED else self.provisional_errors
+        if segments <= 1:
+            return errors
+        return NormalDist().inv_cdf(1.0 - (1.0 - NormalDist().cdf(errors)) / segments)
 
     def threshold(self, n: int, span_ms: int, segments: int, weeks: float) -> float:
         """``A = segments x units a day x 7 x weeks``: mean units to a false alarm that the budget asks for.
@@ -94,6 +110,9 @@ class Pin(NamedTuple):
     n: int
     span_ms: int
     threshold: float
+    hours: tuple[float, ...] = ()
+    """What is defended in each hour of the day (UTC), where the signal has a daily cycle; ``m0`` is then the
+    largest of them."""
 
     def note(self) -> str:
         """The baseline in words.
@@ -101,7 +120,13 @@ class Pin(NamedTuple):
         >>> Pin(Stage.PROVISIONAL, 0.1, 0.12, 0.05, 200, HOUR_MS, 5000.0).note()
         'provisional, 200 units over 1 hour'
         """
-        return f"{self.stage.name.lower()}, {self.n:,} units over {span_in_words(self.span_ms)}"
+        by_hour = ", by hour of the day" if self.hours else ""
+        return f"{self.stage.name.lower()}, {self.n:,} units over {span_in_words(self.span_ms)}{by_hour}"
+
+    def against(self, time: int, y: float) -> float:
+        """``y`` as it stands to its hour: ``y - m0(hour) + m0``, which is at least 0 and has a mean of at
+        most ``m0`` while every hour keeps to its own."""
+        return y + (self.m0 - self.hours[time // HOUR_MS % 24]) if self.hours else y
 
 
 def span_in_words(span_ms: int) -> str:
@@ -146,6 +171,9 @@ class Baseline:
     reference is not known to be zero. ``m0`` stays below 1: where even the margin reaches it, nothing is
     left to detect.
 
+    At the second pin a signal whose hourly means differ (chi-square test at 5 %, every hour with 30 units) is
+    defended hour by hour, each hour's mean with its own margin; else hour means would only add margin.
+
     A reference shorter than a day cannot tell the time of day from a change, so ``tolerance`` times the
     part of the day that it has not seen is added to ``m0``.
 
@@ -157,6 +185,8 @@ class Baseline:
 
     __slots__ = (
         "_first",
+        "_hour_n",
+        "_hour_total",
         "_last",
         "_least_span",
         "_n",
@@ -187,6 +217,8 @@ class Baseline:
         self._squares = 0.0
         self._first = 0
         self._last = 0
+        self._hour_n = [0] * 24
+        self._hour_total = [0.0] * 24
 
     @property
     def stage(self) -> Stage:
@@ -201,6 +233,9 @@ class Baseline:
         self._n = n = self._n + 1
         self._total += y
         self._squares += y * y
+        hour = time // HOUR_MS % 24
+        self._hour_n[hour] += 1
+        self._hour_total[hour] += y
         pin = self.pin
         if n < (self.policy.provisional_units if pin is None else self.policy.slow_units):
             return False
@@ -212,17 +247,33 @@ class Baseline:
             return False
         mean = self._total / n
         variance = max((self._squares - n * mean * mean) / (n - 1), (1.0 - 1.0 / n) / n)
-        z = self.policy.errors(stage)
-        # y * y = y for 0 and 1 alone, and their sums are exact.
-        upper = wilson(mean, n, z) if self._squares == self._total else mean + z * math.sqrt(variance / n)
+        z = self.policy.errors(stage, segments)
+        upper = self._upper(mean, n, z, variance)
         m0 = max(upper + self.tolerance * unseen(span), 1.0 / n, 1e-3)
         threshold = self.policy.threshold(n, span, segments, self.weeks)
         if self.bound is not None:
             # Declared, not learned: the reference says only how many units a day there are.
             self.pin = Pin(Stage.PINNED, self.bound, self.bound, variance, n, span, threshold)
             return True
-        self.pin = Pin(stage, mean, min(m0, 0.999), variance, n, span, threshold)
+        hours = self._by_hour(mean, variance, z) if stage is Stage.PINNED else ()
+        m0 = max(hours) if hours else min(m0, 0.999)
+        self.pin = Pin(stage, mean, m0, variance, n, span, threshold, hours)
         return True
+
+    def _upper(self, mean: float, n: int, z: float, variance: float) -> float:
+        # y * y = y for 0 and 1 alone, and their sums are exact.
+        return wilson(mean, n, z) if self._squares == self._total else mean + z * math.sqrt(variance / n)
+
+    def _by_hour(self, mean: float, variance: float, z: float) -> tuple[float, ...]:
+        """What to defend in each hour of the day; empty where the hours don't differ."""
+        if min(self._hour_n) < HOUR_UNITS:
+            return ()
+        means = [total / n for total, n in zip(self._hour_total, self._hour_n, strict=True)]
+        spread = sum([n * (one - mean) ** 2 for one, n in zip(means, self._hour_n, strict=True)]) / variance
+        if spread < CYCLE:
+            return ()
+        uppers = [self._upper(one, n, z, variance) for one, n in zip(means, self._hour_n, strict=True)]
+        return tuple([min(max(upper, 1e-3), 0.999) for upper in uppers])
 
     def cannot_pin(self, last: int, units: int) -> bool:
         """Whether ``units`` more, none later than ``last``, are sure not to pin a new baseline."""
@@ -239,7 +290,11 @@ class Baseline:
         if self._n == 0:
             self._first = self._last = units[0][0]
         total, squares, last = self._total, self._squares, self._last
+        hour_n, hour_total = self._hour_n, self._hour_total
         for time, y, *_ in units:
+            hour = time // HOUR_MS % 24
+            hour_n[hour] += 1
+            hour_total[hour] += y
             total += y
             squares += y * y
             if time > last:
@@ -254,12 +309,17 @@ class Baseline:
                 self._n -= 1
                 self._total -= y
                 self._squares -= y * y
+                hour = time // HOUR_MS % 24
+                self._hour_n[hour] -= 1
+                self._hour_total[hour] -= y
         self._last = max(min(self._last, since), self._first)
 
     def snapshot(self) -> dict[str, Any]:
         """What has been learned, beside the pin."""
-        return {"sums": [self._n, self._total, self._squares, self._first, self._last]}
+        sums = [self._n, self._total, self._squares, self._first, self._last]
+        return {"sums": sums, "hours": [list(self._hour_n), list(self._hour_total)]}
 
     def restore(self, pin: Sequence[Any] | None, state: dict[str, Any]) -> None:
-        self.pin = Pin(Stage(pin[0]), *pin[1:]) if pin else None
+        self.pin = Pin(Stage(pin[0]), *pin[1:7])._replace(hours=tuple(pin[7])) if pin else None
         self._n, self._total, self._squares, self._first, self._last = state["sums"]
+        self._hour_n, self._hour_total = list(state["hours"][0]), list(state["hours"][1])

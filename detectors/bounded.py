@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from detectors.baseline import ArmingPolicy, Baseline, Pin, Stage
+from detectors.baseline import HOUR_MS, ArmingPolicy, Baseline, Pin, Stage
 from detectors.esr import MixtureESR
 from detectors.unit import Unit
 
@@ -43,7 +43,7 @@ class BoundedDetector:
     def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool:
         """Absorb one unit; whether the statistic has reached the threshold."""
         esr = self._esr
-        if esr is not None and esr.update(y):
+        if esr is not None and self.pin is not None and esr.update(self.pin.against(time, y)):
             return True
         if learn and not self._frozen and self._baseline.learn(time, y, segments):
             self._build()
@@ -61,11 +61,19 @@ class BoundedDetector:
         if learn and not baseline.cannot_pin(units[stop - 1][0], stop - start):
             time, y, trace_id, _, _ = units[start]
             return start + 1, self.update(time, trace_id, y, segments, True)
-        hit = stop - start if esr is None else esr.run([unit[1] for unit in units[start:stop]])
+        hit = stop - start if esr is None else esr.run(self._against(units[start:stop]))
         end = start + hit
         if learn:
             baseline.learn_all(units[start:end])
         return (end + 1, True) if end < stop else (end, False)
+
+    def _against(self, units: Sequence[Unit]) -> list[float]:
+        """Each unit as it stands to its hour (see ``Pin.against``)."""
+        pin = self.pin
+        if pin is None or not pin.hours:
+            return [unit[1] for unit in units]
+        shifts = [pin.m0 - hour for hour in pin.hours]
+        return [unit[1] + shifts[unit[0] // HOUR_MS % 24] for unit in units]
 
     def _build(self) -> None:
         pin = self._baseline.pin

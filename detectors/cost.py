@@ -100,7 +100,7 @@ class CostDetector:
         pin, size = self.pin, len(residuals)
         if pin is None:
             return
-        errors = self._policy.errors(pin.stage)
+        errors = (pin.m0 - 0.5) / sqrt(RANK_VARIANCE / size)
         tolerance = FLAT_TOLERANCE * (1.0 + unseen(pin.span_ms))
         self._tolerance = 0 if profile else int(tolerance * GRID)
         flag_m0 = 1.0 - TAIL + errors * sqrt(TAIL_VARIANCE / size)
@@ -223,12 +223,12 @@ class CostDetector:
             return
         profile = reference.profile() if due is Stage.PINNED else ()
         residuals = reference.residuals(profile)
-        m0 = 0.5 + policy.errors(due) * sqrt(RANK_VARIANCE / len(residuals))
+        m0 = 0.5 + policy.errors(due, segments) * sqrt(RANK_VARIANCE / len(residuals))
         threshold = policy.threshold(reference.n, reference.span_ms, segments, self._weeks)
         span = reference.span_ms
         self.pin = Pin(due, reference.mean, m0, RANK_VARIANCE, reference.n, span, threshold)
         if profile:
-            profile = reference.raised(profile, residuals, policy.errors(due))
+            profile = reference.raised(profile, residuals, policy.errors(due, segments))
         self._arm(profile, residuals)
         if due is Stage.PINNED:
             self._reference = None
@@ -278,7 +278,7 @@ class CostDetector:
     def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
         self.repin()
         pin = baseline["pin"]
-        self.pin = Pin(Stage(pin[0]), *pin[1:]) if pin else None
+        self.pin = Pin(Stage(pin[0]), *pin[1:7]) if pin else None
         self._arm(tuple(baseline["profile"]), list(baseline["ref"]))
         if state["reference"] is None:
             self._reference = None

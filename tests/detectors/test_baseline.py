@@ -12,6 +12,7 @@ from detectors.bounded import BoundedDetector
 from detectors.esr import fraction_bets, rate_bets
 from detectors.monitor import Monitor
 from detectors.rules import DEFAULT_RULES
+from detectors.unit import Unit
 from tests.detectors.streams import HEALTHY, badness
 
 
@@ -128,3 +129,45 @@ def test_a_quiet_alarm_closes_by_itself_and_a_lasting_one_does_not() -> None:
     assert monitor.open
     run(1_200, 11_000, 0.02)
     assert not monitor.open
+
+
+def _day(random: Random, at: int, swing: float) -> Unit:
+    """One of 10,000 conversations a day, 1 with a share of 2 % that swings over the day."""
+    time = at * 8_640
+    share = 0.02 * (1 + swing * math.sin(2 * math.pi * time / DAY_MS))
+    return time, float(random.random() < share), "", HEALTHY, None
+
+
+def _pinned(swing: float, seed: int) -> BoundedDetector:
+    detector, random = BoundedDetector(rate_bets, 4.0, ArmingPolicy()), Random(seed)
+    units = [_day(random, at, swing) for at in range(31_000)]
+    done = 0
+    while done < len(units):
+        done, _ = detector.run(units, done, len(units), 1, True)
+    assert detector.pin is not None
+    assert detector.pin.stage is Stage.PINNED
+    return detector
+
+
+def test_a_daily_cycle_is_defended_hour_by_hour() -> None:
+    cyclic, flat = _pinned(0.8, 1), _pinned(0.0, 2)
+    assert cyclic.pin is not None
+    assert flat.pin is not None
+    assert flat.pin.hours == (), "hours that don't differ only add margin"
+    assert max(cyclic.pin.hours) == cyclic.pin.m0 > 0.03
+    assert min(cyclic.pin.hours) < 0.012
+    assert cyclic.note().endswith("by hour of the day")
+    assert cyclic.pin.against(6 * 3_600_000, 0.0) >= 0.0
+
+
+def test_the_cycle_alone_does_not_fire_and_a_rise_in_the_quiet_hours_does() -> None:
+    detector, random = _pinned(0.8, 1), Random(3)
+    healthy = [_day(random, at, 0.8) for at in range(31_000, 61_000)]
+    assert detector.run(healthy, 0, len(healthy), 1, False) == (len(healthy), False)
+    # 4 % at 18 h, where 0.4 % is normal and 3.6 % was normal at 6 h.
+    night = [
+        (18 * 3_600_000 + at * 1_000, float(random.random() < 0.04), "", HEALTHY, None) for at in range(2_000)
+    ]
+    at, fired = detector.run(night, 0, len(night), 1, False)
+    assert fired
+    assert at < 400
