@@ -62,9 +62,10 @@ def run(order: Order, say: Callable[[str], None]) -> dict[Shape, list[Round]]:
             else:
                 topics = {name: n for settings in deployments for name, n in topics_of(settings).items()}
                 brokers = stack.enter_context(embedded_broker(topics))
-            traffic = Traffic(int(time.time() * 1000) - PAST_MS)
+            begin = int(time.time() * 1000) - PAST_MS
             return {
-                shape: _rounds(order, shape, _at(plan, brokers), Path(state), traffic, say)
+                # Traffic of its own for each: what went on where the last one ended would lie in the future.
+                shape: _rounds(order, shape, _at(plan, brokers), Path(state), Traffic(begin), say)
                 for shape, plan in plans.items()
             }
 

@@ -106,11 +106,7 @@ class AppState:
         due = self.conversations.due
         if not due or due[0][2] > upto:
             return
-        segments = self.segments
-        for (_, _, first, trace_id, profile, user), bits in self.conversations.take_due(upto):
-            segment = segments[profile[0], profile[1]]
-            segment.decided.append((first, bits, trace_id, profile, user))
-            segment.touched = True
+        self.conversations.hand_over(upto, self.segments)
 
     def wait(self, row: FeedbackRow, at: Coordinates) -> None:
         """Keep feedback that came before its trace."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from schemas.catalog import RATE_BITS
 from schemas.observation import Outcome, Profile, TraceRow
 from streams.steps.chunks import ChunkLog
 from streams.steps.inflight import ConversationOutcome, OpenConversation
 from streams.steps.ledger import Ledger
+
+if TYPE_CHECKING:
+    from streams.steps.segment_state import SegmentState
 
 UNPRICED = Outcome.UNPRICED.value
 _open_conversation = partial(tuple.__new__, OpenConversation)
@@ -48,12 +53,14 @@ class Conversations:
         name = row[7]
         assert name is not None
         first_time, scored_turn = ledger.conversation(self._app, name)
-        if name in self._named:
+        known = self._named.get(name)
+        if known is None:
+            if first_time + decided_ms >= row[0]:
+                self.open(name, row, profile)
+        elif known.first_time + decided_ms >= row[0]:  # else it is due, and will be decided as it was
             bits = row[9] & RATE_BITS if row[10] is not None else row[9] & RATE_BITS | UNPRICED
             if bits:
                 self.note(name, row[1], row[0], bits)
-        elif first_time + decided_ms >= row[0]:
-            self.open(name, row, profile)
         return scored_turn == (row[0], row[1])
 
     def note(self, name: str | None, trace_id: str, time: int, bits: int) -> None:
@@ -72,23 +79,22 @@ class Conversations:
             self.outcomes[key] = time, bits | known
             self._changed.append(ConversationOutcome(self._app, key, time, bits))
 
-    def take_due(self, upto: int) -> list[tuple[OpenConversation, int]]:
-        """Those that began at ``upto`` or before, with their bits; they are open no longer."""
+    def hand_over(self, upto: int, segments: Mapping[tuple[str, str], SegmentState]) -> None:
+        """Those that began at ``upto`` or before are decided, each for its segment: open no longer."""
         due, outcomes, named = self.due, self.outcomes, self._named
         self.decided = upto
-        taken = []
         while due and due[0][2] <= upto:
-            conversation = due.popleft()
-            name = conversation[1]
+            _, name, first, trace_id, profile, user = due.popleft()
             if name is not None:
                 del named[name]
             bits = 0
             if outcomes:
-                key = "t:" + conversation[3] if name is None else "c:" + name
+                key = "t:" + trace_id if name is None else "c:" + name
                 if key in outcomes:
                     bits = outcomes.pop(key)[1]
-            taken.append((conversation, bits))
-        return taken
+            segment = segments[profile[0], profile[1]]
+            segment.decided.append((first, bits, trace_id, profile, user))
+            segment.touched = True
 
     def forget_outcomes(self, upto: int) -> None:
         """Those of late traces, whose conversations were never opened: nobody takes them."""

@@ -191,12 +191,11 @@ class Owner:
         """Apply rows of one app, in their order. The hot loop: what is the same for all is looked up once."""
         undecided = self.policy.conversation_ms + 1
         conversations, pending, scores, waiting = app.conversations, app.pending, app.scores, app.waiting
-        due, early, segments = conversations.due, scores.early, app.segments
+        early, segments = scores.early, app.segments
         for item in items:
             time, trace_id, kind, _, at, row, profile = item
-            if due and due[0][2] <= time - undecided:
-                app.decide(time - undecided)
             if kind != TRACE:
+                app.decide(time - undecided)  # what is said now is of those that are still open
                 if isinstance(row, FeedbackRow):
                     self._feedback(app, row, at)
                 elif isinstance(row, ChangeRow):
@@ -204,6 +203,7 @@ class Owner:
                 continue
             segment = segments.get((profile[0], profile[1]))  # type: ignore[index]
             if segment is None:
+                app.decide(time - undecided)
                 segment = app.segment(profile[0], profile[1], time)  # type: ignore[index]
             segment.touched = True
             segment.traces.append(item)
@@ -223,9 +223,10 @@ class Owner:
                     segment.units.append(item)
             else:
                 self._queue(app, item, unit, result)
-            if waiting:
-                for late_row, where in waiting.take(trace_id):
-                    self._feedback(app, late_row, where)
+            if waiting and (early_feedback := waiting.take(trace_id)):
+                app.decide(time - undecided)
+                for early_row, where in early_feedback:
+                    self._feedback(app, early_row, where)
 
     def _queue(self, app: AppState, item: Pending, unit: bool, result: Result | None) -> None:
         """A trace whose score is awaited, or whose turn is behind one that is."""
