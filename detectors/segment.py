@@ -197,7 +197,9 @@ class SegmentMonitors:
         signals: list[Signal] = []
         if not self._rates or not decided:
             return signals
-        none: list[Unit] = [(time, 0.0, *rest) for time, _, *rest in decided]  # type: ignore[misc]
+        none: list[Unit] = [
+            (time, 0.0, trace_id, profile, user) for time, _, trace_id, profile, user in decided
+        ]
         flagged = [(at, bits) for at, (_, bits, *_) in enumerate(decided) if bits]
         for mask, monitor in self._rates:
             units = none

@@ -230,7 +230,9 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
         store = self._store(tp.partition, stream)
         opened = await store.open()
         position = await self._readable(tp, opened.position)
-        ledger = RocksLedger(settings.state_dir / "ledger" / f"{stream}-{tp.partition}")
+        ledger = RocksLedger(
+            settings.state_dir / "ledger" / f"{stream}-{tp.partition}", logged=settings.embedded
+        )
         owner = Owner(tp.partition, self.policy, Ledger(ledger))
         owner.restore(opened.entries)
         owned = Partition(owner, store, ledger, stream)

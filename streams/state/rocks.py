@@ -20,11 +20,12 @@ class RocksLedger:
 
     A frozen predecessor on the same machine still holds the lock of its directory, so a successor
     takes the next free slot: an empty ledger is rebuilt, a locked one would be waited for for ever.
-    Written without a log of its own: ``observations`` is its log. What a crash takes, at most a memtable of
-    16 MiB (some 100,000 identities), is read again from there, as the position that it holds says.
+    Not ``logged``, it is written without a log of its own: ``observations`` is its log. What a crash takes,
+    at most a memtable of 16 MiB (some 100,000 identities), is read again from there, as the position that
+    it holds says. A broker that forgets, the embedded one, cannot give it back: there it is logged.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, logged: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for slot in range(SLOTS):
             try:
@@ -36,9 +37,10 @@ class RocksLedger:
                 log.warning("ledger %s: slot %d is held by another process", directory, slot)
         else:
             raise RuntimeError(f"ledger {directory}: {SLOTS} slots are all held: end the old processes")
-        unlogged = WriteOptions()
-        unlogged.disable_wal = True  # type: ignore[assignment, method-assign]
-        self._db.set_write_options(unlogged)
+        how = WriteOptions()
+        # A property, which the package's type stub takes for a method.
+        how.disable_wal = not logged  # type: ignore[assignment, method-assign]
+        self._db.set_write_options(how)
         self.get: Callable[[bytes], bytes | None] = self._db.get
 
     def write(self, entries: dict[bytes, bytes], position: int) -> None:

@@ -14,6 +14,7 @@ from schemas.feedback import LOW_RATING, FeedbackEvent
 from schemas.identity import Coordinates, derive, sampled
 from schemas.observation import (
     DEFAULT,
+    DIMENSIONS,
     ChangeRow,
     FeedbackRow,
     Flag,
@@ -37,18 +38,7 @@ OWN_FLOOR = 0.75
 
 # Traces are the many: their fields are read all at once, past the model's attributes, and their rows are
 # made past the constructors of named tuples, which are functions in Python.
-_PROFILE = itemgetter(
-    "environment",
-    "route",
-    "provider",
-    "model",
-    "served_model",
-    "prompt_version",
-    "system_prompt_version",
-    "index_version",
-    "release",
-    "versions",
-)
+_PROFILE = itemgetter("environment", "route", *DIMENSIONS, "versions")
 _TRACE = itemgetter(
     "timestamp",
     "app",

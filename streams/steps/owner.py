@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from detectors.harvest import feedback_outcome, feedback_reason, trace_reasons
 from detectors.rules import DEFAULT_RULES, Rule
@@ -17,7 +17,6 @@ from schemas.identity import INDEX_BITS, Coordinates
 from schemas.observation import (
     ChangeRow,
     FeedbackRow,
-    Kind,
     ObservationBatch,
     Profile,
     Progress,
@@ -47,12 +46,14 @@ class OwnerPolicy(NamedTuple):
     rules: tuple[Rule, ...] = DEFAULT_RULES
 
 
-TRACE = Kind.TRACE.value
-
-
 class Outputs(NamedTuple):
     signals: list[SignalRecord]
     cases: list[CaseRequest]
+
+
+def only_traces(rows: list[Row]) -> TypeGuard[list[TraceRow]]:
+    """Whether there are rows, and all of them are traces."""
+    return {*map(type, rows)} == {TraceRow}
 
 
 _pending = partial(tuple.__new__, Pending)
@@ -129,8 +130,8 @@ class Owner:
         """Absorb a batch that holds nothing but traces, none of them late, known or delivered before: the
         quick way for the many. False where it is another batch, and nothing has been done."""
         sources, profiles, now = message.sources, message.profiles, self.watermark.value
-        rows: list[TraceRow] = message.rows  # type: ignore[assignment]
-        if not rows or {*map(type, rows)} != {TraceRow} or (now is not None and min(rows)[0] <= now):
+        rows = message.rows
+        if not only_traces(rows) or (now is not None and min(rows)[0] <= now):
             return False
         upto = [app.marks.get(source, -1) for source in sources]
         for row in rows:
@@ -193,32 +194,32 @@ class Owner:
         conversations, pending, scores, waiting = app.conversations, app.pending, app.scores, app.waiting
         early, segments = scores.early, app.segments
         for item in items:
-            time, trace_id, kind, _, at, row, profile = item
-            if kind != TRACE:
+            time, trace_id, _, _, at, row, profile = item
+            if not isinstance(row, TraceRow) or profile is None:
                 app.decide(time - undecided)  # what is said now is of those that are still open
                 if isinstance(row, FeedbackRow):
                     self._feedback(app, row, at)
                 elif isinstance(row, ChangeRow):
                     app.on_change(row)
                 continue
-            segment = segments.get((profile[0], profile[1]))  # type: ignore[index]
+            segment = segments.get((profile[0], profile[1]))
             if segment is None:
                 app.decide(time - undecided)
-                segment = app.segment(profile[0], profile[1], time)  # type: ignore[index]
+                segment = app.segment(profile[0], profile[1], time)
             segment.touched = True
             segment.traces.append(item)
             unit = True
             if row[7] is None:
-                conversations.open(None, row, profile)  # type: ignore[arg-type]
+                conversations.open(None, row, profile)
             else:
-                unit = conversations.join(row, profile, self.ledger, undecided - 1)  # type: ignore[arg-type]
+                unit = conversations.join(row, profile, self.ledger, undecided - 1)
             del pending[trace_id]
             result = early.pop(trace_id, None) if early else None
-            score = row[15]  # type: ignore[misc]
-            if score is None and not row[9] & SCORE_REQUESTED:  # type: ignore[operator]
-                segment.measured.append(row)  # type: ignore[arg-type]  # nobody scores it
+            score = row[15]
+            if score is None and not row[9] & SCORE_REQUESTED:
+                segment.measured.append(row)  # nobody scores it
             elif score is not None and not scores:
-                segment.measured.append(row)  # type: ignore[arg-type]
+                segment.measured.append(row)
                 if unit:
                     segment.units.append(item)
             else:

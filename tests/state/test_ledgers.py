@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,3 +59,20 @@ def test_too_many_predecessors_are_said(tmp_path: Path) -> None:
         RocksLedger(tmp_path / "ledger")
     for store in held:
         store.close()
+
+
+@pytest.mark.parametrize(("logged", "kept"), [(True, (b"1", 7)), (False, (None, 0))])
+def test_a_crash_takes_what_is_not_logged_and_the_position_with_it(
+    tmp_path: Path, logged: bool, kept: tuple[bytes | None, int]
+) -> None:
+    """Then the ledger's missing part is read again; the embedded broker could not give it back."""
+    program = (
+        "import os, pathlib, sys; from streams.state.rocks import RocksLedger;"
+        f"ledger = RocksLedger(pathlib.Path(sys.argv[1]), logged={logged});"
+        "ledger.write({b'a': b'1'}, 7); os._exit(9)"
+    )
+    died = subprocess.run([sys.executable, "-c", program, str(tmp_path / "ledger")], check=False)
+    assert died.returncode == 9
+    ledger = RocksLedger(tmp_path / "ledger")
+    assert (ledger.get(b"a"), ledger.position()) == kept
+    ledger.close()
