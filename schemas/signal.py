@@ -106,6 +106,33 @@ class Signal(Record):
     runbook: str = ""
 
 
+class Recovery(Record):
+    """The end of an alarm: a rule's mirrored detector has shown that its signal is back.
+
+    ``alarm_id`` is the first alarm since the rule's signal was last well; ``since`` the estimated time of
+    the return, ``value`` the mean over the ``n`` units since then, ``bound`` what that mean was shown to be
+    better than: the baseline and a quarter of the move. Silence never makes one: it takes units.
+    """
+
+    type: Literal["recovery"] = "recovery"
+    v: int = WIRE_VERSION
+    id: str
+    alarm_id: str
+    app: str
+    environment: str
+    route: str
+    signal: SignalName
+    rule: str
+    since: int
+    detected_at: int
+    baseline: float
+    bound: float
+    value: float
+    n: int
+    unit: str = ""
+    reason: str
+
+
 class WindowStat(Record):
     """One signal of one segment over one closed event-time window: ``[start, end)`` in epoch ms.
 
@@ -145,5 +172,5 @@ class RollingReport(Record):
     counters: dict[str, dict[str, int]]
 
 
-SignalRecord = Signal | WindowStat | RollingReport
+SignalRecord = Signal | Recovery | WindowStat | RollingReport
 SIGNAL_RECORD: TypeAdapter[SignalRecord] = TypeAdapter(Annotated[SignalRecord, Field(discriminator="type")])

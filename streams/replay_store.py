@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas.signal import Signal, WindowStat
+from schemas.signal import Recovery, Signal, WindowStat
 from sinks.evalstore.owner import StoreOwner
 from streams.replay import Replayed, cases_of
 
@@ -36,6 +36,7 @@ def write_store(path: Path, done: Replayed, files: Sequence[Path]) -> Stored:
             contents.update((case.case_id, case.content_hash) for case in batch)
         owner.write(
             signals=[s for s in done.signals if isinstance(s, Signal)],
+            recoveries=[s for s in done.signals if isinstance(s, Recovery)],
             windows=[s for s in done.signals if isinstance(s, WindowStat)],
             incidents=done.incidents(),
             dead_letters=done.dead_letters,

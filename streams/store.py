@@ -21,7 +21,7 @@ from schemas.codec import Refused
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.identity import Coordinates
 from schemas.incident import Incident
-from schemas.signal import SIGNAL_RECORD, RollingReport, Signal, WindowStat
+from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, WindowStat
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import StoreBusy, StoreOwner, Written
 from streams.batches import BatchLoop, consumer
@@ -32,7 +32,7 @@ from streams.topics import ensure_topics, topic_lives
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Record = EvalCase | Signal | WindowStat | RollingReport | Incident | DeadLetter
+Record = EvalCase | Signal | Recovery | WindowStat | RollingReport | Incident | DeadLetter
 
 READERS: dict[Topic, Callable[[bytes], Record]] = {
     CASES: EvalCase.model_validate_json,
@@ -83,6 +83,7 @@ class Batch(NamedTuple):
 
     cases: list[EvalCase]
     signals: list[Signal]
+    recoveries: list[Recovery]
     windows: list[WindowStat]
     reports: list[RollingReport]
     incidents: list[Incident]
@@ -94,7 +95,7 @@ def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, st
 
     Those become dead letters with their coordinates; their content is never logged.
     """
-    batch = Batch([], [], [], [], [], [])
+    batch = Batch([], [], [], [], [], [], [])
     lists: dict[type, list[Any]] = dict(zip(KINDS, batch, strict=True))
     readers = {prefix + topic.name: (topic, read) for topic, read in READERS.items()}
     faults = 0
@@ -113,7 +114,7 @@ def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, st
     return batch, faults
 
 
-KINDS = (EvalCase, Signal, WindowStat, RollingReport, Incident, DeadLetter)
+KINDS = (EvalCase, Signal, Recovery, WindowStat, RollingReport, Incident, DeadLetter)
 """The types of a batch's fields, in their order."""
 
 

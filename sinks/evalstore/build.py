@@ -9,7 +9,7 @@ from schemas.case import EvalCase
 from schemas.codec import encode
 from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
-from schemas.signal import RollingReport, Signal, WindowStat
+from schemas.signal import Recovery, RollingReport, Signal, WindowStat
 from schemas.topics import CHANGES, FEEDBACK, TOPICS, TRACES
 from sinks.evalstore.fields import contexts, moment, number, numbers, question, text, time_of
 from sinks.evalstore.rows import (
@@ -17,6 +17,7 @@ from sinks.evalstore.rows import (
     CaseRow,
     DeadLetterRow,
     IncidentRow,
+    RecoveryRow,
     ReportRow,
     Row,
     SignalRow,
@@ -24,7 +25,7 @@ from sinks.evalstore.rows import (
 )
 from sinks.evalstore.text import storable, to_json
 
-Storable = EvalCase | Signal | WindowStat | RollingReport | Incident | DeadLetter
+Storable = EvalCase | Signal | Recovery | WindowStat | RollingReport | Incident | DeadLetter
 NOWHERE = (None, None, None, None, None)
 OWN_TOPICS = {topic.name for topic in TOPICS} - {TRACES.name, FEEDBACK.name, CHANGES.name}
 """What stood on one of these and could not be read was no application's event."""
@@ -118,6 +119,25 @@ def _signal(alarm: Signal, now: int) -> list[Row]:
     return [row]
 
 
+def _recovery(end: Recovery, now: int) -> list[Row]:
+    row = RecoveryRow(
+        id=end.id,
+        alarm_id=end.alarm_id,
+        app=end.app,
+        environment=end.environment,
+        route=end.route,
+        signal=end.signal.value,
+        rule=end.rule,
+        since=moment(end.since),
+        detected_at=moment(end.detected_at),
+        baseline=number(end.baseline),
+        value=number(end.value),
+        n=end.n,
+        reason=end.reason,
+    )
+    return [row]
+
+
 def _window(window: WindowStat, now: int) -> list[Row]:
     total = number(window.total)
     if total is None:
@@ -191,6 +211,7 @@ def _dead_letter(letter: DeadLetter, now: int) -> list[Row]:
 _BUILDERS: dict[type, Callable[[Any, int], list[Row]]] = {
     EvalCase: _case,
     Signal: _signal,
+    Recovery: _recovery,
     WindowStat: _window,
     RollingReport: _report,
     Incident: _incident,

@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 from schemas.case import EvalCase
 from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
-from schemas.signal import RollingReport, Signal, WindowStat
+from schemas.signal import Recovery, RollingReport, Signal, WindowStat
 from sinks.evalstore.build import Storable, rows_of
 from sinks.evalstore.errors import StoreBusy, StoreMismatch
 from sinks.evalstore.isolate import FAULTS_OF_A_VALUE, isolate
@@ -39,6 +39,7 @@ class Written(NamedTuple):
     cases: int = 0
     case_events: int = 0
     signals: int = 0
+    recoveries: int = 0
     windows: int = 0
     reports: int = 0
     incidents: int = 0
@@ -86,6 +87,7 @@ class StoreOwner:
         self,
         cases: Sequence[EvalCase] = (),
         signals: Sequence[Signal] = (),
+        recoveries: Sequence[Recovery] = (),
         windows: Sequence[WindowStat] = (),
         reports: Sequence[RollingReport] = (),
         incidents: Sequence[Incident] = (),
@@ -98,7 +100,15 @@ class StoreOwner:
         A value that cannot be stored is set aside as a dead letter and counted in ``rejected``; the rest
         of its batch is stored. Raises ``duckdb.Error`` for what is no value's fault, with nothing written.
         """
-        values: list[Storable] = [*cases, *signals, *windows, *reports, *incidents, *dead_letters]
+        values: list[Storable] = [
+            *cases,
+            *signals,
+            *recoveries,
+            *windows,
+            *reports,
+            *incidents,
+            *dead_letters,
+        ]
         rejected = 0
         try:
             done = self._commit(values, (), now)
@@ -110,6 +120,7 @@ class StoreOwner:
             done["cases"],
             done["case_events"],
             done["signals"],
+            done["recoveries"],
             done["signal_windows"],
             done["reports"],
             done["incident_revisions"],

@@ -75,6 +75,22 @@ class SignalRow(NamedTuple):
     body: str
 
 
+class RecoveryRow(NamedTuple):
+    id: str
+    alarm_id: str
+    app: str
+    environment: str
+    route: str
+    signal: str
+    rule: str
+    since: datetime
+    detected_at: datetime
+    baseline: float | None
+    value: float | None
+    n: int
+    reason: str
+
+
 class WindowRow(NamedTuple):
     app: str
     environment: str
@@ -134,4 +150,4 @@ class DeadLetterRow(NamedTuple):
     first_seen: datetime
 
 
-Row = CaseRow | CaseEventRow | SignalRow | WindowRow | ReportRow | IncidentRow | DeadLetterRow
+Row = CaseRow | CaseEventRow | SignalRow | RecoveryRow | WindowRow | ReportRow | IncidentRow | DeadLetterRow

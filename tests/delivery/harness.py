@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from schemas.case import EvalCase
 from schemas.dead_letter import DeadLetter
-from schemas.signal import SIGNAL_RECORD, RollingReport, Signal, WindowStat
+from schemas.signal import SIGNAL_RECORD, RollingReport, Signal, SignalRecord, WindowStat
 from schemas.topics import CASES, DEAD_LETTERS, ROLLING_STATE, SIGNALS, Topic
 from streams.lag import lag
 from streams.replay import replay
@@ -175,7 +175,7 @@ class Deployment:
         """Every committed record of the topic, up to its present end, in the order of each partition."""
         return read_topic(self.settings, topic)
 
-    def records(self) -> list[Signal | WindowStat | RollingReport]:
+    def records(self) -> list[SignalRecord]:
         return [SIGNAL_RECORD.validate_json(_value(message)) for message in self.read(SIGNALS)]
 
     def counters(self) -> dict[str, dict[str, int]]:

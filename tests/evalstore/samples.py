@@ -9,7 +9,7 @@ from schemas.case import CaseReason, EvalCase
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.identity import Coordinates, case_id, derive
 from schemas.incident import Incident, IncidentState
-from schemas.signal import RollingReport, Severity, Signal, SignalName, WindowStat
+from schemas.signal import Recovery, RollingReport, Severity, Signal, SignalName, WindowStat
 
 MARCH = 1_772_323_200_000
 """2026-03-01T00:00:00Z"""
@@ -115,4 +115,23 @@ def make_letter(offset: int, topic: str = "traces") -> DeadLetter:
         size=1,
         sha256=hashlib.sha256(b"{").hexdigest(),
         original="{",
+    )
+
+
+def make_recovery(number: int) -> Recovery:
+    return Recovery(
+        id=f"recovery-{number}",
+        alarm_id=f"signal-{number}",
+        app="shop",
+        environment="prod",
+        route="chat",
+        signal=SignalName.FAITHFULNESS,
+        rule="faithfulness_drop",
+        since=1_000_000,
+        detected_at=1_000_500,
+        baseline=0.88,
+        bound=0.85,
+        value=0.9,
+        n=300,
+        reason="the mean score is back",
     )

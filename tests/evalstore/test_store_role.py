@@ -27,6 +27,7 @@ from tests.evalstore.samples import (
     make_case,
     make_incident,
     make_letter,
+    make_recovery,
     make_report,
     make_signal,
     make_window,
@@ -44,12 +45,13 @@ def test_records_are_sorted_by_what_they_are() -> None:
     values = [
         make_case(1),
         make_signal(1),
+        make_recovery(1),
         make_window(0, 1.0),
         make_report(0, 1, 1),
         make_incident(1),
         make_letter(1),
     ]
-    topics = [CASES, SIGNALS, SIGNALS, SIGNALS, INCIDENTS, DEAD_LETTERS]
+    topics = [CASES, SIGNALS, SIGNALS, SIGNALS, SIGNALS, INCIDENTS, DEAD_LETTERS]
     records = [record("x-" + topic.name, encode(value)) for topic, value in zip(topics, values, strict=True)]
     batch, faults = decode(records, "x-", {})
     assert [list(values) for values in batch] == [[value] for value in values]

@@ -24,6 +24,7 @@ from tests.evalstore.samples import (
     make_case,
     make_incident,
     make_letter,
+    make_recovery,
     make_report,
     make_signal,
     make_window,
@@ -46,6 +47,7 @@ def test_a_replayed_batch_changes_nothing(owner: StoreOwner) -> None:
     everything: dict[str, Any] = {
         "cases": [make_case(n) for n in range(10)],
         "signals": [make_signal(1)],
+        "recoveries": [make_recovery(1)],
         "windows": [make_window(0, 1.0)],
         "reports": [make_report(0, 5, 3)],
         "incidents": [make_incident(1)],
@@ -53,7 +55,7 @@ def test_a_replayed_batch_changes_nothing(owner: StoreOwner) -> None:
     }
     first = owner.write(**everything, now=NOW)
     before = owner.counts()
-    assert first == Written(10, 10, 1, 1, 1, 1, 1, 0)
+    assert first == Written(10, 10, 1, 1, 1, 1, 1, 1, 0)
     assert owner.write(**everything, now=NOW + 1) == Written()
     assert owner.counts() == before
 
