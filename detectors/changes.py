@@ -6,8 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from detectors.track import profile_of
-from schemas.observation import Profile
+from schemas.observation import Profile, profile_of
 
 KNOWN = 32
 """Values known of one dimension. With more of them a dimension names requests, not versions, and is muted."""

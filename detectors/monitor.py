@@ -10,12 +10,12 @@ from detectors.attribution import LEAST_UNITS, Verdict, attribute
 from detectors.baseline import Pin
 from detectors.changes import Change
 from detectors.contrast import worse
+from detectors.memory import EXAMPLES, Read, UnitMemory
 from detectors.rules import Rule
 from detectors.track import Track, Window
 from detectors.unit import Unit
 from schemas.observation import Profile
 
-EXAMPLES = 3
 SUSPECT = 0.05
 """Error at which the units since a recorded change count as worse than those before it."""
 QUIET_UNITS = 10_000
@@ -68,6 +68,10 @@ class Alarm(NamedTuple):
     before: list[Unit]
 
 
+def as_it_is(value: float) -> float:
+    return value
+
+
 class Monitor:
     """Feeds a detector unit by unit; at an alarm looks back, explains, and starts the detector again.
 
@@ -81,12 +85,16 @@ class Monitor:
     dropped, and the detector starts again.
     """
 
-    __slots__ = ("_held", "detector", "open", "pin", "rule", "track")
+    __slots__ = ("_held", "_shares", "detector", "open", "pin", "rule", "track")
 
-    def __init__(self, rule: Rule, detector: Detector) -> None:
+    def __init__(
+        self, rule: Rule, detector: Detector, memory: UnitMemory | None = None, read: Read = as_it_is
+    ) -> None:
+        """``memory`` is shared with monitors that ``read`` other things of the same units; None: its own."""
         self.rule = rule
         self.detector = detector
-        self.track = Track()
+        self._shares = memory is not None
+        self.track = Track(UnitMemory() if memory is None else memory, read)
         self.pin: Pin | None = None
         """The baseline in force; None until the monitor arms."""
         self._held = 0
@@ -112,9 +120,12 @@ class Monitor:
         """Absorb units in their order; what to tell, with the index of the unit on which the rule fires.
 
         How units are split over calls changes nothing. An alarm knows the ``changes`` up to its unit's
-        time plus ``hindsight_ms``, whatever else has become known by the time of the call.
+        time plus ``hindsight_ms``, whatever else has become known by the time of the call. A memory that
+        is shared has been extended by the caller, who trims it when all have run.
         """
         detector, track = self.detector, self.track
+        if not self._shares:
+            track.memory.extend(units)
         alarms: list[tuple[int, Alarm]] = []
         at, end = 0, len(units)
         while at < end:
@@ -139,8 +150,9 @@ class Monitor:
                 if detector.pin is not self.pin:
                     self.pin = detector.pin
                     track.reset()
-                    track.forget_names()
             at = reached
+        if not self._shares:
+            track.memory.trim()
         return alarms
 
     def _fire(self, changes: tuple[Change, ...]) -> Alarm | None:
@@ -170,7 +182,7 @@ class Monitor:
                 before=window.before,
             )
             if not self.open:
-                detector.forget(window.onset, track.units()[: -self._held])
+                detector.forget(window.onset, [unit[:2] for unit in track.ring()[: -self._held]])
                 track.open(window.before)
                 self.open = True
         detector.reset()
@@ -199,16 +211,17 @@ class Monitor:
         self._held = 0
 
     def snapshot(self) -> dict[str, Any]:
+        """What changes with every unit, but for the memory and what was before an open incident."""
         return {
             "detector": self.detector.snapshot(),
-            "track": self.track.snapshot(None if self.pin is None else self.pin.mean),
+            "track": self.track.snapshot(),
             "open": self.open,
             "held": self._held,
         }
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any], good: list[Any] | None = None) -> None:
         self.detector.restore(baseline, state["detector"])
-        self.track.restore(state["track"])
+        self.track.restore(state["track"], good)
         self.pin = self.detector.pin
         self.open = state["open"]
         self._held = state["held"]

@@ -10,6 +10,7 @@ from detectors.bounded import BoundedDetector
 from detectors.changes import ServedChange, VersionWatch
 from detectors.cost import CostDetector
 from detectors.esr import fraction_bets, rate_bets
+from detectors.memory import Read, UnitMemory
 from detectors.monitor import Alarm, Detector, Monitor
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
 from detectors.rules import DEFAULT_RULES, Rule, rules_of
@@ -47,6 +48,7 @@ class SegmentMonitors:
     __slots__ = (
         "_amounts",
         "_by_signal",
+        "_conversations",
         "_cost",
         "_faithfulness",
         "_rates",
@@ -78,11 +80,14 @@ class SegmentMonitors:
         self._source = PriceSource()
         self._served_rule = by_signal.get(SignalName.SERVED_MODEL)
 
-        self._by_signal = {
-            signal: Monitor(rule, _detector(rule, policy))
-            for signal, rule in by_signal.items()
-            if rule.direction != "changed"
-        }
+        self._conversations = UnitMemory()
+        self._by_signal: dict[SignalName, Monitor] = {}
+        for signal, rule in by_signal.items():
+            if signal in RATES:
+                read = one_of(RATES[signal])
+                self._by_signal[signal] = Monitor(rule, _detector(rule, policy), self._conversations, read)
+            elif rule.direction != "changed":
+                self._by_signal[signal] = Monitor(rule, _detector(rule, policy))
         self._faithfulness = self._by_signal.get(SignalName.FAITHFULNESS)
         self._cost = self._by_signal.get(SignalName.COST)
         self._amounts = [(read, self._by_signal[name]) for name, read in AMOUNTS if name in self._by_signal]
@@ -201,6 +206,7 @@ class SegmentMonitors:
             (time, 0.0, trace_id, profile, user) for time, _, trace_id, profile, user in decided
         ]
         flagged = [(at, bits) for at, (_, bits, *_) in enumerate(decided) if bits]
+        self._conversations.extend(decided)
         for mask, monitor in self._rates:
             units = none
             hits = [at for at, bits in flagged if bits & mask]
@@ -210,6 +216,7 @@ class SegmentMonitors:
                     units[at] = (none[at][0], 1.0, *none[at][2:])
             for at, alarm in monitor.run(units, segments, self._watch.recent, decided_ms):
                 signals.append(self._signal(monitor.rule, units[at], alarm))
+        self._conversations.trim()
         return signals
 
     def on_change(self, time: int, dimension: str, previous: str | None, current: str) -> None:
@@ -303,24 +310,69 @@ class SegmentMonitors:
         """What normal is, by signal: changes when a monitor pins, or learns anew."""
         return {m.rule.signal.value: m.detector.baseline() for m in self._monitors()}
 
+    def _memories(self) -> dict[str, tuple[UnitMemory, list[Read]]]:
+        """Each memory of units, and how its monitors read it."""
+        memories: dict[str, tuple[UnitMemory, list[Read]]] = {}
+        for name, monitor in self._by_signal.items():
+            key = "conversations" if name in RATES else name.value
+            memories.setdefault(key, (monitor.track.memory, []))[1].append(monitor.track.read)
+        return memories
+
+    def remembered(self) -> dict[str, Any]:
+        """Parts of the memories of units that have changed since the last call, as JSON data."""
+        return {
+            f"{name}:{part}": data
+            for name, (memory, reads) in self._memories().items()
+            for part, data in memory.write(reads).items()
+        }
+
+    @property
+    def goods(self) -> dict[str, list[Unit] | None]:
+        """What was before an open incident, by signal; the same objects while nothing changes."""
+        return {m.rule.signal.value: m.track.good for m in self._monitors()}
+
+    def good(self, signal: str) -> list[Any]:
+        """One of :attr:`goods` as JSON data."""
+        return self._by_signal[SignalName(signal)].track.written_good()
+
     def snapshot(self) -> dict[str, Any]:
-        """What changes with every unit."""
+        """What changes with every unit, but for :meth:`remembered` and :attr:`goods`."""
         return {
             "scorer": self.scorer,
             "watch": self._watch.snapshot(),
             "source": self._source.snapshot(),
             "monitors": {m.rule.signal.value: m.snapshot() for m in self._monitors()},
+            "memories": {name: [m.count, m.users()] for name, (m, _) in self._memories().items()},
         }
 
-    def restore(self, baselines: dict[str, Any], state: dict[str, Any]) -> None:
-        """Take over a snapshot; a rule that it does not know starts from nothing."""
+    def restore(
+        self,
+        baselines: dict[str, Any],
+        state: dict[str, Any],
+        remembered: dict[str, Any],
+        goods: dict[str, list[Any]],
+    ) -> None:
+        """Take over a snapshot and all that was written beside it; a rule that it does not know starts
+        from nothing."""
         self.scorer = state["scorer"]
         self._watch.restore(state["watch"])
         self._source.restore(state["source"])
+        for name, (memory, _) in self._memories().items():
+            if name in state["memories"]:
+                parts = {part: data for part, data in remembered.items() if part.startswith(f"{name}:")}
+                count, users = state["memories"][name]
+                memory.restore(count, users, parts)
         for monitor in self._monitors():
             name = monitor.rule.signal.value
             if name in state["monitors"] and name in baselines:
-                monitor.restore(baselines[name], state["monitors"][name])
+                monitor.restore(baselines[name], state["monitors"][name], goods.get(name))
+            else:
+                monitor.track.begin()
+
+
+def one_of(bits: int) -> Read:
+    """Reads 1 from a conversation that has one of these bits, else 0."""
+    return lambda value: 1.0 if int(value) & bits else 0.0
 
 
 def _detector(rule: Rule, policy: ArmingPolicy) -> Detector:

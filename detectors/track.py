@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
+from detectors.memory import RING, STRIDE, Read, UnitMemory, columns, from_columns
 from detectors.unit import Unit
-from schemas.observation import Profile
 
-RING = 256
-"""Units kept one by one."""
 BLOCK = 64
-"""Units between two checkpoints of the running sum, at first; doubles when there are more than 64 of them."""
-STRIDE = 8
-"""Every eighth unit that leaves the ring is kept as history: 128 of them reach 1,024 units further back."""
-HISTORY = 128
+"""Units between two checkpoints of the running sum, at first; doubles when there are more than 32 of them."""
+MARKS = 32
 
 
 class Window(NamedTuple):
@@ -33,24 +27,30 @@ class Window(NamedTuple):
 
 
 class Track:
-    """Bounded memory of a signal's units, counted since the detector's last reset.
+    """Sums of a signal's units since its detector's last reset, and a view of the memory that they are in.
 
     What is exact: means since the change, from running sums; the onset's time, while the change is less
-    than a ring of 256 units ago. Before that the onset is a checkpoint at most 1/32 of the run too early,
-    far less than the change point's own error.
+    than a ring of 256 units ago. Before that the onset is a checkpoint at most 1/16 of the run too early,
+    less than the change point's own error.
 
     Once an alarm is open, ``before`` stays what it was at the first one: units of an incident are not
     what a later alarm of the same incident is to be compared with.
     """
 
-    __slots__ = ("_block", "_evicted", "_good", "_history", "_marks", "_ring", "_total", "n")
+    __slots__ = ("_block", "_floor", "_good", "_marks", "_total", "memory", "n", "read", "upto")
 
-    def __init__(self) -> None:
-        self._ring: deque[Unit] = deque(maxlen=RING)
-        self._history: deque[Unit] = deque(maxlen=HISTORY)
-        self._evicted = 0
+    def __init__(self, memory: UnitMemory, read: Read) -> None:
+        self.memory = memory
+        self.read = read
+        self.upto = memory.count
+        """The number of the next unit: where this signal stands in the memory, within a batch too."""
+        self._floor = 0
         self._good: list[Unit] | None = None
         self.reset()
+
+    def begin(self) -> None:
+        """Stand behind all that is remembered: it was not this signal's."""
+        self._floor = self.upto = self.memory.count
 
     def reset(self) -> None:
         """Count units from here on: with the detector's reset, and when it is armed."""
@@ -59,48 +59,27 @@ class Track:
         self._block = BLOCK
         self._marks: list[tuple[int, int, float]] = []
 
-    def add(self, unit: Unit) -> None:
-        self.extend((unit,))
-
     def extend(self, units: Sequence[Unit]) -> None:
-        """Absorb units in their order; how they are split over calls changes nothing."""
-        self._evict(units)
-        self._ring.extend(units)
+        """Absorb the next units of the memory, y read; how they are split over calls changes nothing."""
         n, total = self.n, self._total
-        mark = n + -n % self._block
-        for unit in units:
-            if n == mark:
+        done, end = 0, len(units)
+        while done < end:
+            if n % self._block == 0:
                 self._total = total
-                self._mark(n, unit[0])
-                mark = n + self._block
-                mark -= mark % self._block
-            n += 1
-            total += unit[1]
+                self._mark(n, units[done][0])
+            stop = min(end, done + self._block - n % self._block)
+            for unit in units[done:stop]:
+                total += unit[1]
+            n += stop - done
+            done = stop
         self.n, self._total = n, total
-
-    def _evict(self, units: Sequence[Unit]) -> None:
-        """Keep every eighth of those that these units drive out of the ring."""
-        ring = self._ring
-        leaving = len(ring) + len(units) - RING
-        if leaving <= 0:
-            return
-        from_ring = min(leaving, len(ring))
-        first = -(self._evicted + 1) % STRIDE
-        self._history.extend(map(_nameless, islice(ring, first, from_ring, STRIDE)))
-        if leaving > from_ring:
-            first += -(-max(from_ring - first, 0) // STRIDE) * STRIDE - from_ring
-            self._history.extend(map(_nameless, islice(units, first, leaving - from_ring, STRIDE)))
-        self._evicted += leaving
+        self.upto += end
 
     def _mark(self, n: int, time: int) -> None:
         self._marks.append((n, time, self._total))
-        if len(self._marks) > 64:
+        if len(self._marks) > MARKS:
             self._block *= 2
             self._marks = [mark for mark in self._marks if not mark[0] % self._block]
-
-    def forget_names(self) -> None:
-        """The trace_ids of the units so far are not asked for again."""
-        self._ring = deque(map(_nameless, self._ring), maxlen=RING)
 
     def mean(self) -> float:
         """Mean of y since the last reset."""
@@ -109,7 +88,7 @@ class Track:
     def window(self, change_point: int) -> Window:
         """What lies before the unit with this number since the last reset, and from it on."""
         n = self.n - change_point
-        ring = list(self._ring)
+        ring = self.ring()
         if n <= 0:
             return Window(ring[-1][0] if ring else 0, 0, 0.0, self._before(ring), [])
         if n <= len(ring):
@@ -126,7 +105,7 @@ class Track:
         Further back than the ring a remembered unit stands for the eight that it was taken from, in ``n``
         and ``value`` alike. ``n`` is 0 where nothing is remembered from before ``time``.
         """
-        ring, history = list(self._ring), list(self._history)
+        ring, history = self.ring(), self._history()
         after, old = [u for u in ring if u[0] >= time], [u for u in history if u[0] >= time]
         before = [u for u in history + ring if u[0] < time]
         n = len(after) + STRIDE * len(old)
@@ -137,86 +116,47 @@ class Track:
 
     def _before(self, ring: list[Unit], onset: int | None = None) -> list[Unit]:
         if self._good is not None:
-            return self._good
-        history = [unit for unit in self._history if onset is None or unit[0] < onset]
-        return history + ring
+            return self.memory.named(self._good)
+        return [unit for unit in self._history() if onset is None or unit[0] < onset] + ring
 
-    def units(self) -> list[tuple[int, float]]:
-        """(time, y) of the ring."""
-        return [(unit[0], unit[1]) for unit in self._ring]
+    def ring(self) -> list[Unit]:
+        """The last units, their y read."""
+        return self._read(self.memory.ring(self.upto, self._floor))
+
+    def _history(self) -> list[Unit]:
+        return self._read(self.memory.past(self.upto, self._floor))
+
+    def _read(self, units: list[Unit]) -> list[Unit]:
+        read = self.read
+        return [(u[0], read(u[1]), u[2], u[3], u[4]) for u in self.memory.named(units)]
 
     def open(self, before: list[Unit]) -> None:
         """An incident begins: keep what was before it."""
         if self._good is None:
-            self._good = [_nameless(unit) for unit in before[-RING:]]
+            self._good = [(u[0], u[1], "", u[3], u[4]) for u in before[-RING:]]
+
+    @property
+    def good(self) -> list[Unit] | None:
+        """What was before the incident that is open; the same object until that changes."""
+        return self._good
 
     def close(self) -> None:
         """The incident is over; its units are no longer what the next one is compared with."""
         self._good = None
-        self._ring.clear()
-        self._history.clear()
-        self._evicted = 0
+        self._floor = self.upto
 
-    def snapshot(self, normal: float | None) -> dict[str, Any]:
-        """Column by column, each profile and user once; trace_ids only where examples are taken from: of
-        units above ``normal`` (None: of none)."""
-        profiles: dict[Profile, int] = {}
-        users: dict[str | None, int] = {}
-
-        def columns(units: list[Unit], above: float | None) -> list[list[Any]]:
-            if not units:
-                return [[0], [], [], [], []]
-            times, ys, trace_ids, unit_profiles, unit_users = zip(*units, strict=True)
-            start = times[0]
-            ids = list(map(id, unit_profiles))
-            place = {
-                key: profiles.setdefault(profile, len(profiles))
-                for key, profile in dict(zip(ids, unit_profiles, strict=True)).items()
-            }
-            for user in dict.fromkeys(unit_users):
-                users.setdefault(user, len(users))
-            return [
-                [start, *[time - start for time in times]],
-                list(ys),
-                []
-                if above is None
-                else [name if y > above else "" for name, y in zip(trace_ids, ys, strict=True)],
-                list(map(place.__getitem__, ids)),
-                list(map(users.__getitem__, unit_users)),
-            ]
-
+    def snapshot(self) -> dict[str, Any]:
+        """What changes with every unit; :attr:`good` and the memory are written apart."""
         return {
-            "ring": columns(list(self._ring), normal),
-            "history": columns(list(self._history), None),
-            "good": None if self._good is None else columns(self._good, None),
-            "sums": [self.n, self._total, self._block, self._evicted],
-            "marks": list(self._marks),
-            "profiles": [list(profile) for profile in profiles],
-            "users": list(users),
+            "sums": [self.n, self._total, self._block, self.upto, self._floor],
+            "marks": [[n, time, total] for n, time, total in self._marks],
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        profiles = [profile_of(fields) for fields in state["profiles"]]
-        users = state["users"]
-
-        def units(columns: list[list[Any]]) -> list[Unit]:
-            (start, *times), ys, traces, profile_at, user_at = columns
-            traces = traces or [""] * len(ys)
-            rows = zip(times, ys, traces, profile_at, user_at, strict=True)
-            return [(start + time, y, trace, profiles[p], users[u]) for time, y, trace, p, u in rows]
-
-        self._ring = deque(units(state["ring"]), maxlen=RING)
-        self._history = deque(units(state["history"]), maxlen=HISTORY)
-        self._good = None if state["good"] is None else units(state["good"])
-        self.n, self._total, self._block, self._evicted = state["sums"]
+    def restore(self, state: dict[str, Any], good: list[Any] | None) -> None:
+        self.n, self._total, self._block, self.upto, self._floor = state["sums"]
         self._marks = [(n, time, total) for n, time, total in state["marks"]]
+        self._good = None if good is None else [unit for _, unit in from_columns(good)] if good else []
 
-
-def _nameless(unit: Unit) -> Unit:
-    """Without its trace_id, which only examples need: history is a third of a snapshot."""
-    return unit[0], unit[1], "", unit[3], unit[4]
-
-
-def profile_of(fields: list[Any]) -> Profile:
-    """A profile as JSON gave it back."""
-    return Profile._make([*fields[:-1], tuple([(name, value) for name, value in fields[-1]])])
+    def written_good(self) -> list[Any]:
+        """:attr:`good` as JSON data; empty where nothing was before."""
+        return columns(range(len(self._good)), self._good) if self._good else []

@@ -7,8 +7,9 @@ the order in which observations are applied.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DEFAULT = "default"
 """The app, environment or route of an event that names none."""
@@ -97,6 +98,11 @@ class Profile(NamedTuple):
         """
         named = {name: value for name in DIMENSIONS if (value := getattr(self, name)) is not None}
         return named | dict(self.versions)
+
+
+def profile_of(fields: Sequence[Any]) -> Profile:
+    """A profile as JSON gave it back."""
+    return Profile._make([*fields[:-1], tuple([(name, value) for name, value in fields[-1]])])
 
 
 DIMENSIONS = (

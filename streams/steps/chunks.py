@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.identity import Coordinates
-from schemas.observation import Kind, Profile, TraceRow
+from schemas.observation import Kind, Profile, TraceRow, profile_of
 from streams.steps.inflight import Awaited, ConversationOutcome, OpenConversation, Pending, Result
-from streams.steps.pack import profile_of, row_of
+from streams.steps.pack import row_of
 
 CHUNK_ITEMS = 2_000
 """Items in one chunk, which keeps a chunk well below the 2 MiB of an own message."""

@@ -18,6 +18,7 @@ from schemas.observation import (
     Source,
     SourceProgress,
     TraceRow,
+    profile_of,
 )
 from schemas.topics import OWN_MESSAGE_BYTES
 
@@ -144,11 +145,6 @@ def decode(data: bytes) -> ObservationBatch | Progress:
         )
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"no observations in this message: {error!r}") from error
-
-
-def profile_of(fields: list[Any]) -> Profile:
-    *plain, versions = fields
-    return Profile._make([*plain, tuple((name, value) for name, value in versions)])
 
 
 def rows_of(rows: list[list[Any]]) -> list[Row]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import zlib
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,6 +20,9 @@ from schemas.observation import ChangeRow, Profile, TraceRow
 from schemas.signal import Signal, SignalName, WindowStat
 from streams.steps.inflight import Pending, Result
 from streams.steps.ledger import scorable
+
+MEMORY = "recent:"
+GOOD = "good:"
 
 Order = tuple[int, int]
 """When something was decided, in event time; at one instant traces (0) come before conversations (1)."""
@@ -59,6 +63,8 @@ class SegmentState:
         """Whether it has changed since it was last written down."""
         self._written: tuple[Pin | None, ...] | None = None
         """The pins whose baselines are written down."""
+        self._goods: dict[str, list[Unit] | None] = {}
+        """What was before an open incident, as it is written down."""
         self.traces: list[Pending] = []
         self.units: list[Pending] = []
         self.measured: list[TraceRow] = []
@@ -129,33 +135,53 @@ class SegmentState:
         stats = [stat for windows in self._windows.values() for stat in windows.close(watermark)]
         return stats + self._rates.close(watermark)
 
-    def changes(self) -> dict[str, bytes]:
-        """What is to be written down, once it has been flushed: ``hot``, and ``base`` if it has changed."""
+    def changes(self) -> dict[str, bytes | None]:
+        """What is to be written down, once all has been flushed; None deletes a part.
+
+        ``hot`` changes with every unit; ``base`` when a baseline is pinned; ``recent`` units come in chunks,
+        each written once when it is full; ``good`` is there while an incident is open.
+        """
         self.touched = False
-        entries = {"hot": self._hot()}
+        entries: dict[str, bytes | None] = {"hot": packed(self._hot())}
+        for part, data in self.monitors.remembered().items():
+            entries[MEMORY + part] = packed(data)
+        for signal, good in self.monitors.goods.items():
+            if good is not self._goods.get(signal):
+                self._goods[signal] = good
+                entries[GOOD + signal] = None if good is None else packed(self.monitors.good(signal))
         pins = self.monitors.pins
         if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
             self._written = pins
-            entries["base"] = orjson.dumps(self.monitors.baselines())
+            entries["base"] = packed(self.monitors.baselines())
         return entries
 
-    def _hot(self) -> bytes:
-        return orjson.dumps(
-            {
-                "monitors": self.monitors.snapshot(),
-                "windows": {str(signal): w.snapshot() for signal, w in self._windows.items()},
-                "rates": self._rates.snapshot(),
-                "too_late": self.too_late,
-                "since": self.since,
-            }
-        )
+    def _hot(self) -> dict[str, Any]:
+        return {
+            "monitors": self.monitors.snapshot(),
+            "windows": {str(signal): w.snapshot() for signal, w in self._windows.items()},
+            "rates": self._rates.snapshot(),
+            "too_late": self.too_late,
+            "since": self.since,
+        }
 
     def load(self, entries: dict[str, bytes]) -> None:
-        state = orjson.loads(entries["hot"])
-        self.monitors.restore(orjson.loads(entries["base"]), state["monitors"])
+        state = unpacked(entries["hot"])
+        remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
+        goods = {p.removeprefix(GOOD): unpacked(d) for p, d in entries.items() if p.startswith(GOOD)}
+        self.monitors.restore(unpacked(entries["base"]), state["monitors"], remembered, goods)
         self._written = self.monitors.pins
+        self._goods = dict(self.monitors.goods)
         for signal, windows in state["windows"].items():
             self._windows[SignalName(signal)].restore(windows)
         self._rates.restore(state["rates"])
         self.too_late = state["too_late"]
         self.since = state["since"]
+
+
+def packed(data: Any) -> bytes:
+    """JSON, compressed: digits and repeated names are most of it."""
+    return zlib.compress(orjson.dumps(data), 1)
+
+
+def unpacked(data: bytes) -> Any:
+    return orjson.loads(zlib.decompress(data))

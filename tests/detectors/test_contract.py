@@ -20,12 +20,11 @@ from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
 from detectors.cost_reference import CostReference, log_cost
 from detectors.esr import MixtureESR, rate_bets
-from detectors.monitor import Monitor
+from detectors.monitor import Detector, Monitor
 from detectors.price_source import PriceSource
 from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
-from detectors.track import Track
 from detectors.windows import Windows
 from schemas.observation import Outcome, PriceStatus, Profile, TraceRow
 from schemas.signal import Signal, SignalName
@@ -39,6 +38,18 @@ STEPS = 400
 PROFILES = [
     Profile("prod", "chat", model="m", served_model=f"m-{n}", versions=(("k", str(n)),)) for n in range(9)
 ]
+
+
+class Remembering(Monitor):
+    """A monitor that keeps its own memory of units, as a segment does for it."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__(DEFAULT_RULES[0], detector)
+
+    def restore(self, *parts: Any) -> None:
+        baseline, state, good, (count, users, remembered) = parts
+        self.track.memory.restore(count, users, remembered)
+        super().restore(baseline, state, good)
 
 
 class Subject(NamedTuple):
@@ -69,7 +80,7 @@ def _monitor(monitor: Monitor, at: int, random: Random) -> Any:
         monitor.close()
     y = _score(badness(random, 0.1), at)
     alarm = monitor.update(at * 60_000, f"t{at}", y, PROFILES[at // 300], None, 1, ())
-    # A snapshot names only the units that examples are taken from.
+    # What is written down names only the traces that examples are taken from.
     return alarm and [*alarm[:-2], *[[unit[:2] for unit in units] for units in alarm[-2:]]]
 
 
@@ -87,14 +98,6 @@ def _reference(reference: CostReference, at: int, random: Random) -> Any:
     cost = dollars(random)
     reference.learn(at * 600_000, f"t{at}", cost, log_cost(cost))
     return reference.mean, reference.residuals(reference.profile())[:3]
-
-
-def _track(track: Track, at: int, random: Random) -> Any:
-    track.add((at, random.random(), f"t{at}", PROFILES[at % 3], f"u{at % 5}"))
-    if at == 290:
-        track.open(track.window(100).before)
-    after = track.window(at // 2)
-    return after.onset, after.n, after.value, [unit[3:] for unit in after.before[-3:]]
 
 
 def _rate_windows(windows: RateWindows, at: int, random: Random) -> Any:
@@ -125,9 +128,8 @@ SUBJECTS = {
         PriceSource, lambda s, at, r: s.admit(2 if r.random() < at / 300 else 0, at > 50)
     ),
     "version watch": Subject(VersionWatch, _watch),
-    "track": Subject(Track, _track),
     "windows": Subject(lambda: Windows("a", "prod", "r", SignalName.COST, 10_000, 40_000), _windows),
-    "monitor": Subject(lambda: Monitor(DEFAULT_RULES[0], BoundedDetector(rate_bets, 1.0, QUICK)), _monitor),
+    "monitor": Subject(lambda: Remembering(BoundedDetector(rate_bets, 1.0, QUICK)), _monitor),
     "segment": Subject(lambda: SegmentMonitors("app", "prod", "chat", policy=QUICK), _segment),
 }
 
@@ -135,13 +137,18 @@ SUBJECTS = {
 def written(subject: Any) -> list[Any]:
     """What ``restore`` takes: the snapshot, and before it the baselines of what has some."""
     if isinstance(subject, SegmentMonitors):
-        return [subject.baselines(), subject.snapshot()]
+        for monitor in subject._monitors():
+            monitor.track.memory._written = 0  # all of it, not what has changed
+        goods = {name: subject.good(name) for name, good in subject.goods.items() if good is not None}
+        return [subject.baselines(), subject.snapshot(), subject.remembered(), goods]
     if isinstance(subject, Monitor):
-        return [subject.detector.baseline(), subject.snapshot()]
+        track = subject.track
+        track.memory._written = 0
+        memory = [track.memory.count, track.memory.users(), track.memory.write([track.read])]
+        good = None if track.good is None else track.written_good()
+        return [subject.detector.baseline(), subject.snapshot(), good, memory]
     if isinstance(subject, BoundedDetector | CostDetector):
         return [subject.baseline(), subject.snapshot()]
-    if isinstance(subject, Track):
-        return [subject.snapshot(normal=-1.0)]
     if isinstance(subject, Baseline):
         return [subject.pin and subject.pin[:], subject.snapshot()]
     return [subject.snapshot()]
@@ -216,11 +223,3 @@ def test_a_snapshot_is_a_copy(name: str) -> None:
     for at in range(120, 240):
         step(subject, at, random)
     assert orjson.dumps(snapshot) == stored
-
-
-def test_state_is_small() -> None:
-    segment, random = SegmentMonitors("app", "prod", "chat"), Random(1)
-    for at in range(3_000):
-        _segment(segment, at % 250, random)
-    assert len(orjson.dumps(segment.snapshot())) < 120_000
-    assert len(orjson.dumps(segment.baselines())) < 8_000

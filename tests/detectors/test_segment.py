@@ -202,7 +202,7 @@ def test_a_rule_that_a_snapshot_does_not_know_starts_from_nothing() -> None:
     old = SegmentMonitors("a", "prod", "r", rules=DEFAULT_RULES[:1])
     feed(old, Random(13), 300)
     new = segment()
-    new.restore(old.baselines(), old.snapshot())
+    new.restore(old.baselines(), old.snapshot(), old.remembered(), {})
     assert new.snapshot()["monitors"]["faithfulness"] == old.snapshot()["monitors"]["faithfulness"]
 
 

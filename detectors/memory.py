@@ -1,0 +1,233 @@
+"""The last units of one kind in a segment, remembered once for all the monitors that watch them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from heapq import heappush, heappushpop
+from typing import Any
+
+from detectors.unit import Unit
+from schemas.observation import Profile, profile_of
+
+RING = 256
+"""Units kept one by one."""
+STRIDE = 8
+"""Every eighth unit is kept for longer: 128 of them reach 1,024 units further back."""
+HISTORY = 128
+CHUNK = 64
+"""Units that are written down together; once 64 are there, they are not written again."""
+RECENT_SLOTS = RING // CHUNK + 1
+PAST_SLOTS = HISTORY // CHUNK + 1
+"""Chunks that what is remembered can lie in: a new one takes the place of the oldest."""
+EXAMPLES = 3
+"""Units that an alarm names."""
+NAMED_USERS = 5
+"""Units of one user from which on an alarm may name that user."""
+MARKED = "\0"
+"""What the token of a user begins with: written down in place of a name that no alarm can need."""
+
+Read = Callable[[float], float]
+"""A remembered value as a monitor's y: what it is for scores and costs, one bit of several for rates."""
+
+
+class UnitMemory:
+    """Units by their number, the first ever being 0: the last 256, and 128 of those before them.
+
+    :meth:`extend` by a batch, let each monitor look back from where it stands in it, then :meth:`trim`.
+    What is remembered at a number depends on the number alone, so how units are split over batches changes
+    nothing, and neither does writing down and restoring.
+
+    Written in chunks of 64 units, each once when it is full; only the last one is written again. A chunk
+    names traces only where an alarm to come could name them (among those since the change, the three worst:
+    so those with fewer than three worse ones after them), and users by a token of 4 bytes, unless they have
+    five units. About 1.1 kB a chunk, compressed.
+    """
+
+    __slots__ = ("_first", "_names", "_past", "_units", "_written")
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._units: list[Unit] = []
+        self._past: deque[tuple[int, Unit]] = deque(maxlen=HISTORY)
+        self._names: dict[str, str] = {}
+        """Token to name of users whose units have been restored."""
+        self._written = 0
+        """Units below this number are written down."""
+
+    @property
+    def count(self) -> int:
+        """Units so far: the number of the next one."""
+        return self._first + len(self._units)
+
+    def extend(self, units: Iterable[Unit]) -> int:
+        """Remember a batch; the number of its first unit."""
+        number = self.count
+        self._units.extend(units)
+        return number
+
+    def trim(self) -> None:
+        """Forget what nobody can ask for any more: the batch has been watched."""
+        gone = len(self._units) - RING
+        if gone <= 0:
+            return
+        first = -(self._first + 1) % STRIDE
+        for at in range(first, gone, STRIDE):
+            self._past.append((self._first + at, _nameless(self._units[at])))
+        del self._units[:gone]
+        self._first += gone
+
+    def ring(self, upto: int, floor: int = 0) -> list[Unit]:
+        """The last units before the number ``upto``, none below ``floor``, at most 256."""
+        start = max(upto - RING, floor, self._first)
+        return self._units[start - self._first : upto - self._first]
+
+    def past(self, upto: int, floor: int = 0) -> list[Unit]:
+        """Every eighth of the units before those of the ring, without their trace_ids, at most 128."""
+        end = upto - RING
+        kept = [unit for number, unit in self._past if floor <= number < end]
+        start = max(self._first, floor)
+        start += -(start + 1) % STRIDE
+        kept += [_nameless(self._units[n - self._first]) for n in range(start, min(end, self.count), STRIDE)]
+        return kept[-HISTORY:]
+
+    def named(self, units: list[Unit]) -> list[Unit]:
+        """Units with their users' names where a name is known: a user is one and the same, whether a unit
+        of theirs has been restored or not."""
+        if not any(unit[4] and unit[4][0] == MARKED for unit in units):
+            return units
+        known = [u[4] for u in self._units] + [u[4] for _, u in self._past]
+        names = self._names | {token_of(name): name for name in known if name and name[0] != MARKED}
+        return [
+            (unit[0], unit[1], unit[2], unit[3], names.get(unit[4], unit[4]) if unit[4] else None)
+            for unit in units
+        ]
+
+    # -- state -----------------------------------------------------------------------------------------
+
+    def write(self, reads: Sequence[Read]) -> dict[str, Any]:
+        """Parts that have changed since the last call, each as JSON data; ``reads`` are the monitors'."""
+        start, count = self._written, self.count
+        if start == count:
+            return {}
+        self._written = count
+        parts: dict[str, Any] = {}
+        names = self._to_name(reads)
+        for chunk in range(max(start, self._first) // CHUNK, -(-count // CHUNK)):
+            begin = max(chunk * CHUNK, self._first)
+            units = self._units[begin - self._first : (chunk + 1) * CHUNK - self._first]
+            numbers = range(begin, begin + len(units))
+            named = [u if n in names else _nameless(u) for n, u in zip(numbers, units, strict=True)]
+            parts[f"{chunk % RECENT_SLOTS}"] = columns(numbers, named)
+        if start // CHUNK != count // CHUNK:
+            self._write_past(start, parts)
+        return parts
+
+    def _write_past(self, start: int, parts: dict[str, Any]) -> None:
+        """Those that have left the ring since a chunk was full; until then the chunks still have them."""
+        size = CHUNK * STRIDE
+        for chunk in range(max(start - RING - CHUNK, 0) // size, self._first // size + 1):
+            units = [(n, u) for n, u in self._past if chunk * size <= n < (chunk + 1) * size]
+            if units:
+                numbers, kept = zip(*units, strict=True)
+                parts[f"past:{chunk % PAST_SLOTS}"] = columns(numbers, kept)
+
+    def _to_name(self, reads: Sequence[Read]) -> set[int]:
+        """Numbers of the units that may yet be among the three worst since a change."""
+        names: set[int] = set()
+        for read in reads:
+            worst: list[float] = []
+            for at in range(len(self._units) - 1, -1, -1):
+                y = read(self._units[at][1])
+                if y <= 0.0 or (len(worst) == EXAMPLES and y <= worst[0]):
+                    continue
+                names.add(self._first + at)
+                if len(worst) == EXAMPLES:
+                    heappushpop(worst, y)
+                else:
+                    heappush(worst, y)
+        return names
+
+    def users(self) -> dict[str, str]:
+        """Token to name of the users that have five units or more."""
+        counts = Counter(unit[4] for unit in self._units)
+        counts.update(unit[4] for _, unit in self._past)
+        by_token: Counter[str] = Counter()
+        names = dict(self._names)
+        for user, count in counts.items():
+            if user is not None:
+                token = user if user[0] == MARKED else token_of(user)
+                by_token[token] += count
+                if user[0] != MARKED:
+                    names[token] = user
+        return {t: names[t] for t, count in sorted(by_token.items()) if count >= NAMED_USERS and t in names}
+
+    def restore(self, count: int, users: dict[str, str], parts: dict[str, Any]) -> None:
+        """Become the memory that had seen ``count`` units and wrote ``users`` and these parts."""
+        units: dict[int, Unit] = {}
+        for data in parts.values():
+            for number, unit in from_columns(data):
+                if number not in units or unit[2]:
+                    units[number] = unit
+        numbers = sorted(number for number in units if number < count)
+        self._first = max(count - RING, 0)
+        at = bisect_left(numbers, self._first)
+        self._units = [units[number] for number in numbers[at:]]
+        old = [number for number in numbers[:at] if number % STRIDE == STRIDE - 1]
+        self._past = deque([(n, _nameless(units[n])) for n in old], maxlen=HISTORY)
+        self._names = dict(users)
+        self._written = count
+
+
+def token_of(user: str) -> str:
+    """What stands for a user's name."""
+    return MARKED + blake2b(user.encode(), digest_size=4).hexdigest()
+
+
+def columns(numbers: Iterable[int], units: Iterable[Unit]) -> list[Any]:
+    """Units column by column, each profile once, users as tokens."""
+    profiles: dict[Profile, int] = {}
+    numbers, units = list(numbers), list(units)
+    first_number, first_time = numbers[0], units[0][0]
+    return [
+        first_number,
+        first_time,
+        [number - first_number for number in numbers],
+        [unit[0] - first_time for unit in units],
+        [unit[1] for unit in units],
+        {str(at): unit[2] for at, unit in enumerate(units) if unit[2]},
+        [profiles.setdefault(unit[3], len(profiles)) for unit in units],
+        [None if unit[4] is None else _short(unit[4]) for unit in units],
+        [list(profile) for profile in profiles],
+    ]
+
+
+def from_columns(data: list[Any]) -> list[tuple[int, Unit]]:
+    """(number, unit) of what :func:`columns` made."""
+    first_number, first_time, numbers, times, values, names, profile_at, users, fields = data
+    profiles = [profile_of(one) for one in fields]
+    return [
+        (
+            first_number + number,
+            (
+                first_time + time,
+                value,
+                names.get(str(at), ""),
+                profiles[which],
+                None if user is None else MARKED + f"{user:08x}",
+            ),
+        )
+        for at, (number, time, value, which, user) in enumerate(
+            zip(numbers, times, values, profile_at, users, strict=True)
+        )
+    ]
+
+
+def _short(user: str) -> int:
+    return int((user if user[0] == MARKED else token_of(user))[1:], 16)
+
+
+def _nameless(unit: Unit) -> Unit:
+    return unit[0], unit[1], "", unit[3], unit[4]
