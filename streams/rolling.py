@@ -41,6 +41,8 @@ COMMIT_SECONDS = 60.0
 IDLE_COMMIT_SECONDS = 2.0
 """A partition that has heard of nothing but progress is committed this often: its state follows from
 hearing it again."""
+ROWS_A_COMMIT = 40_000
+"""Observations after which a commit is due before its time: what waits for one is kept in memory."""
 MAX_RECORDS = 100
 """Observation messages between two looks at the clock: each holds up to a flush of events."""
 
@@ -64,6 +66,8 @@ class Partition:
         self.owner, self.store, self.ledger, self.stream = owner, store, ledger, stream
         self.position = self.committed = 0
         self.committed_at = time.monotonic()
+        self.rows = 0
+        """Observations absorbed since the last commit."""
         self.idle = True
         """Whether nothing but progress has been absorbed since the last commit."""
         self._refused: list[Output] = []
@@ -101,11 +105,10 @@ class Partition:
             self.idle = False
         else:
             self.owner.absorb(message)
-            if (
-                isinstance(message, ObservationBatch)
-                or self.owner.outputs.signals
-                or self.owner.outputs.cases
-            ):
+            if isinstance(message, ObservationBatch):
+                self.rows += len(message.rows)
+                self.idle = False
+            elif self.owner.outputs.signals or self.owner.outputs.cases:
                 self.idle = False
         self.position = offset + 1
 
@@ -129,7 +132,8 @@ class Partition:
         self._refused = []
         await self.store.commit(self.position, self.owner.changes(), messages)
         self.owner.ledger.flush(self.position)
-        self.committed, self.committed_at, self.idle = self.position, time.monotonic(), True
+        self.committed, self.committed_at = self.position, time.monotonic()
+        self.rows, self.idle = 0, True
 
     async def close(self) -> None:
         await self.store.close()
@@ -186,7 +190,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
             if owned.position == owned.committed:
                 continue
             patience = IDLE_COMMIT_SECONDS if owned.idle else self.settings.commit_ms / 1000
-            if owned.alarmed or now - owned.committed_at >= patience:
+            if owned.alarmed or owned.rows >= ROWS_A_COMMIT or now - owned.committed_at >= patience:
                 await self._commit(owned)
 
     async def _commit(self, owned: Partition) -> None:

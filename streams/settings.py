@@ -56,7 +56,9 @@ class Settings(BaseSettings):
         600_000, ge=1_000, description="The faithfulness detector waits this long for a score"
     )
     commit_ms: int = Field(
-        500, ge=10, description="The rolling state is committed this often, and at every alarm"
+        2_000,
+        ge=10,
+        description="The rolling state is committed this often, at every alarm, and after 40,000 observations",
     )
     window_ms: int = Field(3_600_000, ge=60_000, description="Length of the published event-time windows")
     rules: Path | None = Field(None, description="The rules file (YAML); without it the default rules run")
