@@ -81,6 +81,19 @@ class BoundedDetector:
         self._frozen = pin is not None and pin.stage is Stage.PINNED
         self._esr = pin and MixtureESR(pin.m0, pin.variance, self._bets(pin.m0), pin.threshold)
 
+    def side(self) -> int:
+        """Which view of the units has moved: there is one."""
+        return 0
+
+    def views(self, units: Sequence[Unit], side: int) -> list[float]:
+        """Units as the detector sees them."""
+        return self._against(units)
+
+    def usual(self, side: int) -> tuple[float, float]:
+        """Mean and variance of that view when all is well; asked only once a baseline is pinned."""
+        assert self.pin is not None
+        return self.pin.m0, self.pin.variance
+
     def since_reset(self) -> tuple[int, int]:
         """(units since reset, how many of them come before the estimated change)."""
         return (self._esr.n, self._esr.change_point()) if self._esr is not None else (0, 0)

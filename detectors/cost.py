@@ -187,6 +187,28 @@ class CostDetector:
             self.outliers.pop()
         return hit
 
+    def side(self) -> int:
+        """Which view has moved: ranks (0) or the tail (1)."""
+        assert self._bulk is not None
+        assert self._tail is not None
+        return int(self._tail.leader()[0] > self._bulk.leader()[0])
+
+    def views(self, units: Sequence[Unit], side: int) -> list[float]:
+        """Units as ranks in the sample, or as flags of its tail."""
+        logs = [int(log(unit[1]) * GRID) if unit[1] > 0.0 else FREE for unit in units]
+        residuals = self._deseasoned(units, logs) if self._profile else logs
+        residuals = [r - self._tolerance for r in residuals]
+        if side:
+            return [1.0 if r > self.p99 else 0.0 for r in residuals]
+        ref, steps = self._ref, 2.0 * len(self._ref) + 2.0
+        return [(bisect_left(ref, r) + bisect_right(ref, r) + 1) / steps for r in residuals]
+
+    def usual(self, side: int) -> tuple[float, float]:
+        """Mean and variance of that view when all is well; asked only once a baseline is pinned."""
+        assert self._bulk is not None
+        assert self._tail is not None
+        return (self._tail.m0, TAIL_VARIANCE) if side else (self._bulk.m0, RANK_VARIANCE)
+
     def _deseasoned(self, units: Sequence[Unit], logs: list[int]) -> list[int]:
         """Log costs less the profile of the day, minute by minute."""
         residuals, profile = [], self._profile

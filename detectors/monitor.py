@@ -11,9 +11,12 @@ from detectors.baseline import Pin
 from detectors.changes import Change
 from detectors.contrast import worse
 from detectors.memory import EXAMPLES, Read, UnitMemory
+from detectors.recovery import DEFAULT as RECOVERY
+from detectors.recovery import RecoveryWatch, Return
 from detectors.rules import Rule
 from detectors.track import Track, Window
 from detectors.unit import Unit
+from schemas.catalog import Measure
 from schemas.observation import Profile
 
 SUSPECT = 0.05
@@ -35,6 +38,15 @@ class Detector(Protocol):
         self, units: Sequence[Unit], start: int, stop: int, segments: int, learn: bool
     ) -> tuple[int, bool]:
         """Absorb ``units[start:stop]`` up to the first that fires or pins; how far, and whether it fired."""
+
+    def side(self) -> int:
+        """Which of its views of the units has moved: asked at an alarm."""
+
+    def views(self, units: Sequence[Unit], side: int) -> list[float]:
+        """That view of units, in [0, 1] when all is well."""
+
+    def usual(self, side: int) -> tuple[float, float]:
+        """Mean and variance of that view when all is well."""
 
     def since_reset(self) -> tuple[int, int]: ...
     def note(self) -> str: ...
@@ -77,15 +89,29 @@ class Monitor:
 
     While a shift lasts the detector fires again every few dozen units: that is expected, and grouping the
     alarms is the incident's business. ``open`` is true from the first alarm until :meth:`close`,
-    :meth:`repin`, or 10,000 units without a further alarm whose mean is back within ``min_effect`` (or a
-    tenth) of the baseline (heuristic). Meanwhile nothing is learned, so the second pin cannot learn an
-    incident, and what had been learned since the estimated onset is taken back (of the last 256 units).
+    :meth:`repin`, or the :class:`~detectors.recovery.Return` of the signal: shown by a mirrored detector,
+    or, for small moves that it cannot settle, by 10,000 units without a further alarm whose mean is back
+    within ``min_effect`` (or a tenth) of the baseline (heuristic). Meanwhile nothing is learned, so the
+    second pin cannot learn an incident, and what had been learned since the estimated onset is taken back
+    (of the last 256 units).
 
     An alarm on fewer than ``min_units`` waits for more; one whose mean moved less than ``min_effect`` is
     dropped, and the detector starts again.
     """
 
-    __slots__ = ("_held", "_shares", "detector", "open", "pin", "rule", "track")
+    __slots__ = (
+        "_held",
+        "_level",
+        "_opened",
+        "_recovery",
+        "_shares",
+        "_side",
+        "detector",
+        "open",
+        "pin",
+        "rule",
+        "track",
+    )
 
     def __init__(
         self, rule: Rule, detector: Detector, memory: UnitMemory | None = None, read: Read = as_it_is
@@ -99,6 +125,11 @@ class Monitor:
         """The baseline in force; None until the monitor arms."""
         self._held = 0
         self.open = False
+        self._recovery: RecoveryWatch | None = None
+        self._side = 0
+        self._level = (0.0, 0)
+        """Sum and number of the views since the change, over the alarms of what is open."""
+        self._opened = ("", 0)
 
     def update(
         self,
@@ -109,15 +140,15 @@ class Monitor:
         user_id: str | None,
         segments: int,
         changes: Iterable[Change],
-    ) -> Alarm | None:
-        """Absorb one unit; what to tell if the rule fires on it."""
+    ) -> Alarm | Return | None:
+        """Absorb one unit; what to tell of it."""
         alarms = self.run(((time, y, trace_id, profile, user_id),), segments, changes)
         return alarms[0][1] if alarms else None
 
     def run(
         self, units: Sequence[Unit], segments: int, changes: Iterable[Change], hindsight_ms: int = 0
-    ) -> list[tuple[int, Alarm]]:
-        """Absorb units in their order; what to tell, with the index of the unit on which the rule fires.
+    ) -> list[tuple[int, Alarm | Return]]:
+        """Absorb units in their order; what to tell, with the index of the unit that decided.
 
         How units are split over calls changes nothing. An alarm knows the ``changes`` up to its unit's
         time plus ``hindsight_ms``, whatever else has become known by the time of the call. A memory that
@@ -126,36 +157,53 @@ class Monitor:
         detector, track = self.detector, self.track
         if not self._shares:
             track.memory.extend(units)
-        alarms: list[tuple[int, Alarm]] = []
+        told: list[tuple[int, Alarm | Return]] = []
         at, end = 0, len(units)
         while at < end:
-            learn, stop = not self.open, end
-            if not learn:
+            stop, back = end, False
+            recovery, views, mark = self._recovery, [], None
+            if self.open:
                 quiet = QUIET_UNITS - track.n
                 stop = min(end, at + max(quiet, 1))
                 if quiet <= 0 and self._back_to_normal():
-                    self.close()
-                    learn = True
-            reached, fired = detector.run(units, at, stop, segments, learn)
+                    told.append((at, self._returned(None)))
+                    recovery, stop = None, end
+            if recovery is not None:
+                # First, so that what comes after a return is learned from: an alarm before it starts it anew.
+                views, mark = detector.views(units[at:stop], self._side), recovery.mark()
+                shown = at + recovery.run(views)
+                if shown < stop:
+                    stop, back = shown + 1, True
+            reached, fired = detector.run(units, at, stop, segments, not self.open)
             track.extend(units[at:reached] if at or reached < end else units)
             if fired:
                 if reached - at > 1:
                     self._held = 0
-                known = units[reached - 1][0] + hindsight_ms
-                alarm = self._fire(tuple([change for change in changes if change.time <= known]))
+                time, _, trace_id, _, _ = units[reached - 1]
+                known = time + hindsight_ms
+                alarm = self._fire(
+                    tuple([change for change in changes if change.time <= known]), (trace_id, time)
+                )
                 if alarm is not None:
-                    alarms.append((reached - 1, alarm))
+                    told.append((reached - 1, alarm))
+                    back = False
+                elif mark is not None and recovery is not None and reached < stop:
+                    recovery.back(mark)
+                    recovery.run(views[: reached - at])
+                    back = False
             else:
                 self._held = 0
                 if detector.pin is not self.pin:
                     self.pin = detector.pin
                     track.reset()
+            if back and reached == stop and recovery is not None:
+                told.append((reached - 1, self._returned(recovery)))
             at = reached
         if not self._shares:
             track.memory.trim()
-        return alarms
+        return told
 
-    def _fire(self, changes: tuple[Change, ...]) -> Alarm | None:
+    def _fire(self, changes: tuple[Change, ...], unit: tuple[str, int]) -> Alarm | None:
         rule, detector, track, pin = self.rule, self.detector, self.track, self.pin
         assert pin is not None
         self._held += 1
@@ -181,7 +229,9 @@ class Monitor:
                 after=window.after,
                 before=window.before,
             )
+            self._expect(window.after)
             if not self.open:
+                self._opened = unit
                 detector.forget(window.onset, [unit[:2] for unit in track.ring()[: -self._held]])
                 track.open(window.before)
                 self.open = True
@@ -189,6 +239,34 @@ class Monitor:
         track.reset()
         self._held = 0
         return alarm
+
+    def _expect(self, after: list[Unit]) -> None:
+        """Bet on the return of what has moved, from here on, by how far it is away."""
+        detector = self.detector
+        if not self.open:
+            self._side, self._level = detector.side(), (0.0, 0)
+        total, n = self._level
+        self._level = total + sum(detector.views(after, self._side)), n + len(after)
+        self._recovery = self._watch()
+
+    def _watch(self) -> RecoveryWatch:
+        usual, variance = self.detector.usual(self._side)
+        total, n = self._level
+        return RecoveryWatch(usual, total / n - usual if n else 0.0, variance)
+
+    def _returned(self, shown: RecoveryWatch | None) -> Return:
+        """``shown`` None: by nothing but silence of the detector over many units."""
+        pin, track = self.pin, self.track
+        assert pin is not None
+        ring = track.ring()
+        since = ring[max(len(ring) - shown.since(), 0) :] if shown is not None else ring
+        value = sum([unit[1] for unit in since]) / len(since)
+        bound = None
+        if shown is not None and self.rule.measure in (Measure.SCORE, Measure.RATE):
+            bound = pin.mean + RECOVERY.fraction * shown.shift
+        returned = Return(since[0][0], len(since), value, pin.mean, bound, shown is None, self._opened)
+        self.close()
+        return returned
 
     def _back_to_normal(self) -> bool:
         pin = self.pin
@@ -201,6 +279,8 @@ class Monitor:
         if self.open:
             self.open = False
             self.track.close()
+            self._recovery = None
+            self._level, self._opened = (0.0, 0), ("", 0)
 
     def repin(self) -> None:
         """A release or an acknowledgement: forget what normal was and learn it from the next units."""
@@ -217,6 +297,9 @@ class Monitor:
             "track": self.track.snapshot(),
             "open": self.open,
             "held": self._held,
+            "opened": self._opened,
+            "level": [*self._level, self._side],
+            "recovery": self._recovery and self._recovery.snapshot(),
         }
 
     def restore(self, baseline: dict[str, Any], state: dict[str, Any], good: list[Any] | None = None) -> None:
@@ -225,6 +308,13 @@ class Monitor:
         self.pin = self.detector.pin
         self.open = state["open"]
         self._held = state["held"]
+        trace_id, time = state["opened"]
+        self._opened = trace_id, time
+        total, n, self._side = state["level"]
+        self._level = total, n
+        if state["recovery"] is not None:
+            self._recovery = self._watch()
+            self._recovery.restore(state["recovery"])
 
 
 def _from_a_change(track: Track, window: Window, changes: tuple[Change, ...], normal: float) -> Window:

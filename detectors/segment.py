@@ -13,21 +13,22 @@ from detectors.esr import fraction_bets, rate_bets
 from detectors.memory import Read, UnitMemory
 from detectors.monitor import Alarm, Detector, Monitor
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
+from detectors.recovery import Return
 from detectors.rules import DEFAULT_RULES, Rule, rules_of
 from detectors.scorers import rank
 from detectors.unit import Unit
-from detectors.words import reason, served_model
+from detectors.words import reason, returned, served_model
 from schemas.catalog import RATES, Measure
 from schemas.identity import derive
 from schemas.observation import Profile, TraceRow
-from schemas.signal import Cause, Signal, SignalName
+from schemas.signal import Cause, Recovery, Signal, SignalName
 
 
 class TraceVerdict(NamedTuple):
     """What traces brought: alarms, each with its trace's index, and the traces whose own cost stands out
     (a case, never a page)."""
 
-    signals: list[tuple[int, Signal]]
+    signals: list[tuple[int, Signal | Recovery]]
     outliers: list[int]
 
 
@@ -148,11 +149,11 @@ class SegmentMonitors:
             monitor.detector.outliers.clear()
             chosen = units[done : done + used]
             for at, alarm in monitor.run(chosen, segments, self._watch.recent):
-                verdict.signals.append((places[done + at], self._signal(monitor.rule, chosen[at], alarm)))
+                verdict.signals.append((places[done + at], self._said(monitor.rule, chosen[at], alarm)))
             verdict.outliers.extend([places[done + at] for at in monitor.detector.outliers])
             done += used
 
-    def on_scores(self, units: Sequence[Unit], scorer: str, segments: int) -> list[Signal]:
+    def on_scores(self, units: Sequence[Unit], scorer: str, segments: int) -> list[Signal | Recovery]:
         """Scores of one scorer, each the first of its conversation: y in [0, 1], higher is better; times
         and ids are the traces'. A number outside [0, 1] is on another scale, and no unit.
 
@@ -174,7 +175,7 @@ class SegmentMonitors:
                 monitor.repin()
             self.scorer = scorer
         alarms = monitor.run(bad, segments, self._watch.recent)
-        return [self._signal(monitor.rule, bad[at], alarm) for at, alarm in alarms]
+        return [self._said(monitor.rule, bad[at], alarm) for at, alarm in alarms]
 
     def _on_amounts(
         self,
@@ -193,13 +194,15 @@ class SegmentMonitors:
         ]
         if units:
             for at, alarm in monitor.run(units, segments, self._watch.recent):
-                verdict.signals.append((read_all[at][0], self._signal(monitor.rule, units[at], alarm)))
+                verdict.signals.append((read_all[at][0], self._said(monitor.rule, units[at], alarm)))
             monitor.detector.outliers.clear()
 
-    def on_conversations(self, decided: Sequence[Decided], decided_ms: int, segments: int) -> list[Signal]:
+    def on_conversations(
+        self, decided: Sequence[Decided], decided_ms: int, segments: int
+    ) -> list[Signal | Recovery]:
         """Conversations decided ``decided_ms`` after their first trace, whose time, id, profile and user
         they have, in their order: each rate counts those that have one of its bits."""
-        signals: list[Signal] = []
+        signals: list[Signal | Recovery] = []
         if not self._rates or not decided:
             return signals
         none: list[Unit] = [
@@ -215,7 +218,7 @@ class SegmentMonitors:
                 for at in hits:
                     units[at] = (none[at][0], 1.0, *none[at][2:])
             for at, alarm in monitor.run(units, segments, self._watch.recent, decided_ms):
-                signals.append(self._signal(monitor.rule, units[at], alarm))
+                signals.append(self._said(monitor.rule, units[at], alarm))
         self._conversations.trim()
         return signals
 
@@ -243,6 +246,34 @@ class SegmentMonitors:
 
     def _monitors(self, signal: SignalName | None = None) -> list[Monitor]:
         return [m for name, m in self._by_signal.items() if signal in (None, name)]
+
+    def _said(self, rule: Rule, unit: Unit, event: Alarm | Return) -> Signal | Recovery:
+        if isinstance(event, Return):
+            return self._recovery(rule, unit, event)
+        return self._signal(rule, unit, event)
+
+    def _recovery(self, rule: Rule, unit: Unit, back: Return) -> Recovery:
+        time, _, trace_id, _, _ = unit
+        where = self.app, self.environment, self.route
+        falls = rule.direction == "down"
+        bound = back.bound
+        return Recovery(
+            id=derive("recovery", *where, rule.name, trace_id, time),
+            alarm_id=derive("signal", *where, rule.name, *back.opened),
+            app=self.app,
+            environment=self.environment,
+            route=self.route,
+            signal=rule.signal,
+            rule=rule.name,
+            since=back.since,
+            detected_at=time,
+            baseline=1.0 - back.baseline if falls else back.baseline,
+            bound=1.0 - bound if falls and bound is not None else bound,
+            value=1.0 - back.value if falls else back.value,
+            n=back.n,
+            unit=rule.unit,
+            reason=returned(rule.signal, back),
+        )
 
     def _signal(self, rule: Rule, unit: Unit, alarm: Alarm) -> Signal:
         time, _, trace_id, _, _ = unit

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from statistics import median
 
 from detectors.monitor import Alarm
+from detectors.recovery import Return
 from schemas.catalog import CATALOG, Measure
 from schemas.signal import SignalName
 
@@ -90,6 +91,28 @@ def served_model(model: str, previous: str, current: str) -> str:
         f"requests for {model} are now answered by {current}, before by {previous};"
         " the requested model did not change"
     )
+
+
+def returned(signal: SignalName, back: Return) -> str:
+    """Why an alarm is over, in words."""
+    about = CATALOG[signal]
+    if about.measure is Measure.SCORE:
+        now, normal = f"{1.0 - back.value:.2f}", f"{1.0 - back.baseline:.2f}"
+        bar = "" if back.bound is None else f"; that it is above {1.0 - back.bound:.2f} is shown"
+        text = f"the mean score is {now} over {counted(back.n, 'scored answer')}, normally {normal}{bar}"
+    elif about.measure is Measure.RATE:
+        bar = "" if back.bound is None else f"; that it is below {back.bound:.1%} is shown"
+        text = (
+            f"{back.value:.1%} of {counted(back.n, 'conversation')} are {about.says},"
+            f" normally {back.baseline:.1%}{bar}"
+        )
+    else:
+        verb, write = AMOUNTS[about.measure]
+        text = (
+            f"a request {verb} {write(back.value)} on average, normally {write(back.baseline)}"
+            f" ({counted(back.n, 'request')} since)"
+        )
+    return text + "; no further alarm for thousands of units" if back.quiet else text
 
 
 def reason(signal: SignalName, alarm: Alarm) -> str:

@@ -111,7 +111,8 @@ class Recovery(Record):
 
     ``alarm_id`` is the first alarm since the rule's signal was last well; ``since`` the estimated time of
     the return, ``value`` the mean over the ``n`` units since then, ``bound`` what that mean was shown to be
-    better than: the baseline and a quarter of the move. Silence never makes one: it takes units.
+    better than: the baseline and a quarter of the move (None: shown by ranks, or by thousands of units
+    without a further alarm). Silence never makes one: it takes units.
     """
 
     type: Literal["recovery"] = "recovery"
@@ -126,7 +127,7 @@ class Recovery(Record):
     since: int
     detected_at: int
     baseline: float
-    bound: float
+    bound: float | None = None
     value: float
     n: int
     unit: str = ""

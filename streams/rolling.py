@@ -18,7 +18,7 @@ from schemas.codec import Refused, encode
 from schemas.dead_letter import Refusal
 from schemas.identity import Coordinates
 from schemas.observation import ObservationBatch
-from schemas.signal import Signal
+from schemas.signal import Recovery, Signal
 from schemas.topics import CASE_REQUESTS, DEAD_LETTERS, OBSERVATIONS, SIGNALS
 from streams.batches import consumer, give_up, producer
 from streams.health import Heartbeat
@@ -114,7 +114,7 @@ class Partition:
 
     @property
     def alarmed(self) -> bool:
-        return any(isinstance(signal, Signal) for signal in self.owner.outputs.signals)
+        return any(isinstance(signal, Signal | Recovery) for signal in self.owner.outputs.signals)
 
     async def commit(self) -> None:
         """Outputs, state and position as one; then the ledger, which a crash in between rebuilds."""

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     commit_ms: int = Field(
         2_000,
         ge=10,
-        description="The rolling state is committed this often, at every alarm, and after 40,000 observations",
+        description="The rolling state is committed this often, and at every alarm",
     )
     window_ms: int = Field(3_600_000, ge=60_000, description="Length of the published event-time windows")
     rules: Path | None = Field(None, description="The rules file (YAML); without it the default rules run")

@@ -17,7 +17,7 @@ from detectors.windows import Windows
 from schemas.case import CaseReason
 from schemas.catalog import RATES
 from schemas.observation import ChangeRow, Profile, TraceRow
-from schemas.signal import Signal, SignalName, WindowStat
+from schemas.signal import Recovery, Signal, SignalName, WindowStat
 from streams.steps.inflight import Pending, Result
 from streams.steps.ledger import scorable
 
@@ -31,7 +31,7 @@ Order = tuple[int, int]
 class Flushed(NamedTuple):
     """What a batch brought, in the order of application."""
 
-    signals: list[tuple[Order, Signal]]
+    signals: list[tuple[Order, Signal | Recovery]]
     cases: list[tuple[Order, Pending, tuple[CaseReason, ...]]]
 
 
@@ -107,7 +107,7 @@ class SegmentState:
 
     def on_score(
         self, row: TraceRow, profile: Profile, unit: bool, result: Result | None, segments: int
-    ) -> list[Signal]:
+    ) -> list[Signal | Recovery]:
         """A score in its trace's turn; only the conversation's scored turn, a ``unit``, is the detector's."""
         value = None if result is None else result.value
         if not self._faithfulness.add(row[0], value):

@@ -8,7 +8,7 @@ from random import Random
 
 from detectors.segment import SegmentMonitors
 from schemas.observation import Kind, Outcome, PriceStatus, Profile, TraceRow
-from schemas.signal import Signal
+from schemas.signal import Recovery, Signal
 
 DAY_MS = 86_400_000
 HEALTHY = Profile("prod", "chat", model="gpt", served_model="gpt-1", prompt_version="v6", index_version="i1")
@@ -29,6 +29,9 @@ def dollars(random: Random, factor: float = 1.0) -> float:
     return factor * 0.004 * math.exp(0.7 * random.gauss(0.0, 1.0))
 
 
+Said = Signal | Recovery
+
+
 def on_trace(
     segment: SegmentMonitors,
     time: int,
@@ -38,8 +41,8 @@ def on_trace(
     cost: float | None,
     price: PriceStatus,
     segments: int = 1,
-) -> tuple[list[Signal], bool]:
-    """One trace: its alarms, and whether its own cost stands out."""
+) -> tuple[list[Said], bool]:
+    """One trace: what is said of it, and whether its own cost stands out."""
     row = TraceRow(time, trace_id, Kind.TRACE, 0, 0, 0, 0, None, user, 0, cost, price, None, None, None, None)
     verdict = segment.on_traces([row], [profile], segments)
     assert {at for at, _ in verdict.signals} | set(verdict.outliers) <= {0}
@@ -55,7 +58,7 @@ def on_score(
     scorer: str,
     score: float,
     segments: int = 1,
-) -> list[Signal]:
+) -> list[Said]:
     return segment.on_scores([(time, score, trace_id, profile, user)], scorer, segments)
 
 
@@ -67,7 +70,7 @@ def on_conversation(
     user: str | None,
     escalated: bool,
     segments: int = 1,
-) -> list[Signal]:
+) -> list[Said]:
     return segment.on_conversations(
         [(time, Outcome.ESCALATED.value if escalated else 0, trace_id, profile, user)], 0, segments
     )
@@ -86,7 +89,24 @@ def feed(
     name: str = "t",
 ) -> list[Signal]:
     """``n`` one-turn conversations, one every ``spacing`` ms: each is traced, scored and decided."""
-    signals: list[Signal] = []
+    said = feed_all(segment, random, n, start, spacing, profile, mean, escalated, factor, name)
+    return [signal for signal in said if isinstance(signal, Signal)]
+
+
+def feed_all(
+    segment: SegmentMonitors,
+    random: Random,
+    n: int,
+    start: int = 0,
+    spacing: int = 50_000,
+    profile: Callable[[int], Profile] | Profile = HEALTHY,
+    mean: float = 0.12,
+    escalated: float = 0.02,
+    factor: float | Callable[[str], float] = 1.0,
+    name: str = "t",
+) -> list[Said]:
+    """As :func:`feed`, the ends of alarms too."""
+    signals: list[Said] = []
     for at in range(n):
         time = start + at * spacing
         trace_id = f"{name}{at}"

@@ -12,7 +12,7 @@ from detectors.contrast import fisher, rank_sum, worse
 from detectors.segment import SegmentMonitors
 from detectors.unit import Unit
 from schemas.observation import PriceStatus, Profile
-from schemas.signal import Cause, Signal
+from schemas.signal import Cause, Recovery, Signal
 from tests.detectors.streams import HEALTHY, badness, dollars, on_conversation, on_trace, rate
 
 NEW = HEALTHY._replace(prompt_version="v7")
@@ -171,7 +171,7 @@ def test_a_slow_alarm_is_traced_back_to_the_recorded_change() -> None:
     """The change point of a slow shift is late; the units since the recorded change say when it began."""
     rng = Random(5)
     segment = SegmentMonitors("app", "prod", "chat")
-    signals: list[Signal] = []
+    signals: list[Signal | Recovery] = []
     old, new = Profile(model="m", served_model="a"), Profile(model="m", served_model="b")
     changed = 0
     for at in range(1_800):
@@ -181,6 +181,7 @@ def test_a_slow_alarm_is_traced_back_to_the_recorded_change() -> None:
         on_trace(segment, time, f"t{at}", profile, None, None, PriceStatus.NO_USAGE, 1)
         signals += on_conversation(segment, time, f"t{at}", profile, None, rng.random() < rate, 1)
     assert signals
+    assert isinstance(signals[0], Signal)
     assert signals[0].detected_at > changed
     assert abs(signals[0].onset - changed) <= 60 * 60_000
     assert signals[0].cause is not None

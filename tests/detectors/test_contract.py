@@ -20,14 +20,14 @@ from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
 from detectors.cost_reference import CostReference, log_cost
 from detectors.esr import MixtureESR, rate_bets
-from detectors.monitor import Detector, Monitor
+from detectors.monitor import Alarm, Detector, Monitor
 from detectors.price_source import PriceSource
 from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
 from detectors.windows import Windows
 from schemas.observation import Outcome, PriceStatus, Profile, TraceRow
-from schemas.signal import Signal, SignalName
+from schemas.signal import Recovery, Signal, SignalName
 from tests.detectors.streams import badness, dollars, on_conversation, on_score, on_trace, rate
 
 QUICK = ArmingPolicy(
@@ -58,7 +58,7 @@ class Subject(NamedTuple):
 
 
 def _score(y: float, at: int) -> float:
-    return min(1.0, y + 0.5) if at > 300 else y
+    return min(1.0, y + 0.5) if 300 < at <= 360 else y
 
 
 def _segment(segment: SegmentMonitors, at: int, random: Random) -> Any:
@@ -81,7 +81,9 @@ def _monitor(monitor: Monitor, at: int, random: Random) -> Any:
     y = _score(badness(random, 0.1), at)
     alarm = monitor.update(at * 60_000, f"t{at}", y, PROFILES[at // 300], None, 1, ())
     # What is written down names only the traces that examples are taken from.
-    return alarm and [*alarm[:-2], *[[unit[:2] for unit in units] for units in alarm[-2:]]]
+    if not isinstance(alarm, Alarm):
+        return alarm
+    return [*alarm[:-2], *[[unit[:2] for unit in units] for units in (alarm.after, alarm.before)]]
 
 
 def _windows(windows: Windows, at: int, random: Random) -> Any:
@@ -172,9 +174,9 @@ def test_how_units_are_split_over_calls_changes_nothing(seed: int) -> None:
         escalated = rate(rng, 0.3 if at > 330 else 0.05) > 0
         talks.append((time, Outcome.ESCALATED.value if escalated else 0, trace, profile, user))
 
-    def run(size: Callable[[], int]) -> tuple[object, ...]:
+    def run(size: Callable[[], int]) -> tuple[list[Signal | Recovery], list[int], bytes]:
         segment = SegmentMonitors("app", "prod", "chat", policy=QUICK)
-        signals: list[Signal] = []
+        signals: list[Signal | Recovery] = []
         outliers: list[int] = []
         at = 0
         while at < len(rows):
@@ -189,7 +191,7 @@ def test_how_units_are_split_over_calls_changes_nothing(seed: int) -> None:
         return ordered, outliers, orjson.dumps(written(segment))
 
     one_by_one = run(lambda: 1)
-    assert one_by_one[0]
+    assert {type(signal) for signal in one_by_one[0]} == {Signal, Recovery}
     assert one_by_one[1]
     assert run(lambda: rng.choice((1, 2, 13, 90, 400))) == one_by_one
     assert run(lambda: 900) == one_by_one
