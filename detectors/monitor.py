@@ -104,12 +104,13 @@ class Monitor:
         "_level",
         "_opened",
         "_recovery",
-        "_shares",
         "_side",
         "detector",
         "open",
         "pin",
+        "pins",
         "rule",
+        "shares",
         "track",
     )
 
@@ -119,10 +120,12 @@ class Monitor:
         """``memory`` is shared with monitors that ``read`` other things of the same units; None: its own."""
         self.rule = rule
         self.detector = detector
-        self._shares = memory is not None
+        self.shares = memory is not None
         self.track = Track(UnitMemory() if memory is None else memory, read)
         self.pin: Pin | None = None
         """The baseline in force; None until the monitor arms."""
+        self.pins: list[tuple[int, Pin | None]] = []
+        """Since when, in event time, which baseline was in force: the last few."""
         self._held = 0
         self.open = False
         self._recovery: RecoveryWatch | None = None
@@ -155,7 +158,7 @@ class Monitor:
         is shared has been extended by the caller, who trims it when all have run.
         """
         detector, track = self.detector, self.track
-        if not self._shares:
+        if not self.shares:
             track.memory.extend(units)
         told: list[tuple[int, Alarm | Return]] = []
         at, end = 0, len(units)
@@ -195,11 +198,12 @@ class Monitor:
                 self._held = 0
                 if detector.pin is not self.pin:
                     self.pin = detector.pin
+                    self.pins = [*self.pins[-63:], (units[reached - 1][0], self.pin)]
                     track.reset()
             if back and reached == stop and recovery is not None:
                 told.append((reached - 1, self._returned(recovery)))
             at = reached
-        if not self._shares:
+        if not self.shares:
             track.memory.trim()
         return told
 
@@ -282,12 +286,14 @@ class Monitor:
             self._recovery = None
             self._level, self._opened = (0.0, 0), ("", 0)
 
-    def repin(self) -> None:
-        """A release or an acknowledgement: forget what normal was and learn it from the next units."""
+    def repin(self, time: int = 0) -> None:
+        """Forget what normal was and learn it from the next units: a release, an acknowledgement, or (then
+        with its ``time``) a unit on which everything changes."""
         self.close()
         self.detector.repin()
         self.track.reset()
         self.pin = None
+        self.pins = [*self.pins, (time, None)] if time else []
         self._held = 0
 
     def snapshot(self) -> dict[str, Any]:
@@ -306,6 +312,7 @@ class Monitor:
         self.detector.restore(baseline, state["detector"])
         self.track.restore(state["track"], good)
         self.pin = self.detector.pin
+        self.pins = [(0, self.pin)]
         self.open = state["open"]
         self._held = state["held"]
         trace_id, time = state["opened"]

@@ -63,6 +63,8 @@ class Rule:
 
     @property
     def unit(self) -> str:
+        if self.signal is SignalName.COST_PER_SUCCESS:
+            return "US dollars a success"
         return {
             Measure.SCORE: "mean score",
             Measure.RATE: "share of conversations",
@@ -108,8 +110,9 @@ def rules_of(rules: Iterable[Rule], app: str, environment: str, route: str) -> d
 DEFAULT_RULES = (
     Rule("faithfulness_drop", SignalName.FAITHFULNESS, Severity.P2, min_effect=0.03),
     Rule("escalation_spike", SignalName.ESCALATION, Severity.P2, min_effect=0.005),
-    Rule("cost_spike", SignalName.COST, Severity.P2, min_effect=0.05),
+    Rule("cost_per_success_rise", SignalName.COST_PER_SUCCESS, Severity.P2, min_effect=0.05),
     Rule("broken_output", SignalName.BROKEN_OUTPUT, Severity.P2, min_effect=0.005),
     Rule("served_model_change", SignalName.SERVED_MODEL, Severity.INFO, pages=False),
 )
-"""What runs without a rules file: groundedness, escalation, cost, broken output, served-model change."""
+"""What runs without a rules file: groundedness, escalation, cost per success, broken output, and the served
+model's change."""

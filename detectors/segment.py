@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from detectors.baseline import ArmingPolicy, Pin
+from detectors.baseline import ArmingPolicy
 from detectors.bounded import BoundedDetector
-from detectors.changes import ServedChange, VersionWatch
+from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
+from detectors.cost_per_success import COST, FAILURES, CostPerSuccess
 from detectors.esr import fraction_bets, rate_bets
 from detectors.memory import Read, UnitMemory
 from detectors.monitor import Alarm, Detector, Monitor
+from detectors.monitors import Monitors
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
 from detectors.recovery import Return
 from detectors.rules import DEFAULT_RULES, Rule, rules_of
+from detectors.said import Where, alarm_signal, recovery_record, served_signal, success_signal
 from detectors.scorers import rank
 from detectors.unit import Unit
-from detectors.words import reason, returned, served_model
 from schemas.catalog import RATES, Measure
-from schemas.identity import derive
 from schemas.observation import Profile, TraceRow
-from schemas.signal import Cause, Recovery, Signal, SignalName
+from schemas.signal import Recovery, Signal, SignalName
 
 
 class TraceVerdict(NamedTuple):
@@ -48,18 +49,17 @@ class SegmentMonitors:
 
     __slots__ = (
         "_amounts",
-        "_by_signal",
         "_conversations",
-        "_cost",
+        "_costs",
         "_faithfulness",
         "_rates",
         "_served_rule",
         "_source",
+        "_success",
         "_watch",
-        "app",
-        "environment",
-        "route",
+        "monitors",
         "scorer",
+        "where",
     )
 
     def __init__(
@@ -72,9 +72,7 @@ class SegmentMonitors:
     ) -> None:
         policy = policy or ArmingPolicy()
         by_signal = rules_of(rules, app, environment, route)
-        self.app = app
-        self.environment = environment
-        self.route = route
+        self.where = Where(app, environment, route)
         self.scorer: str | None = None
         """Whose scores the segment uses: the best seen until it arms, then always the same."""
         self._watch = VersionWatch()
@@ -82,17 +80,34 @@ class SegmentMonitors:
         self._served_rule = by_signal.get(SignalName.SERVED_MODEL)
 
         self._conversations = UnitMemory()
-        self._by_signal: dict[SignalName, Monitor] = {}
+        self._success: CostPerSuccess | None = None
+        self._costs: list[Monitor] = []
+        self._rates: list[tuple[int, Monitor]] = []
+        self._amounts: list[tuple[Amount, Monitor]] = []
+        self.monitors = Monitors()
         for signal, rule in by_signal.items():
-            if signal in RATES:
-                read = one_of(RATES[signal])
-                self._by_signal[signal] = Monitor(rule, _detector(rule, policy), self._conversations, read)
-            elif rule.direction != "changed":
-                self._by_signal[signal] = Monitor(rule, _detector(rule, policy))
-        self._faithfulness = self._by_signal.get(SignalName.FAITHFULNESS)
-        self._cost = self._by_signal.get(SignalName.COST)
-        self._amounts = [(read, self._by_signal[name]) for name, read in AMOUNTS if name in self._by_signal]
-        self._rates = [(RATES[name], monitor) for name, monitor in self._by_signal.items() if name in RATES]
+            self._add(signal, rule, policy)
+        self._faithfulness = self.monitors.get(SignalName.FAITHFULNESS.value)
+
+    def _add(self, signal: SignalName, rule: Rule, policy: ArmingPolicy) -> None:
+        if signal is SignalName.COST_PER_SUCCESS:
+            bits = RATES[SignalName.TASK_FAILURE]
+            success = self._success = CostPerSuccess(rule, policy, self._conversations, one_of(bits))
+            self._costs.append(success.cost)
+            self._rates.append((bits, success.failures))
+            self.monitors.add(signal.value, success.cost)
+            self.monitors.add(f"{signal.value}:failures", success.failures)
+        elif signal in RATES:
+            monitor = Monitor(rule, _detector(rule, policy), self._conversations, one_of(RATES[signal]))
+            self._rates.append((RATES[signal], monitor))
+            self.monitors.add(signal.value, monitor)
+        elif rule.direction != "changed":
+            monitor = Monitor(rule, _detector(rule, policy))
+            if signal in AMOUNTS:
+                self._amounts.append((AMOUNTS[signal], monitor))
+            elif signal is SignalName.COST:
+                self._costs.append(monitor)
+            self.monitors.add(signal.value, monitor)
 
     def on_traces(self, rows: Sequence[TraceRow], profiles: Sequence[Profile], segments: int) -> TraceVerdict:
         """Traces in their order, each with its profile: its versions, and its cost in US dollars (None: no
@@ -109,7 +124,8 @@ class SegmentMonitors:
                 time, trace_id = rows[at][:2]
                 served = self._watch.meet(time, trace_id, profile)
                 if served is not None and self._served_rule is not None:
-                    verdict.signals.append((at, self._served(self._served_rule, time, trace_id, served)))
+                    said = served_signal(self.where, self._served_rule, time, trace_id, served)
+                    verdict.signals.append((at, said))
         self._on_costs(rows, profiles, range(done, len(rows)), segments, verdict)
         return verdict
 
@@ -123,8 +139,7 @@ class SegmentMonitors:
     ) -> None:
         for read, other in self._amounts:
             self._on_amounts(other, read, rows, profiles, part, segments, verdict)
-        monitor = self._cost
-        if monitor is None:
+        if not self._costs:
             return
         start, stop = part.start, part.stop
         units: list[Unit] = [
@@ -139,19 +154,36 @@ class SegmentMonitors:
             alike = len(units) - done if sources.count(sources[done]) == len(sources) else 1
             used = self._source.admit_run(sources[done], alike)
             if not used:
-                admission = self._source.admit(rows[places[done]][11], monitor.pin is not None)
+                armed = any(monitor.pin is not None for monitor in self._costs)
+                admission = self._source.admit(rows[places[done]][11], armed)
                 if admission is LEAVE:
                     done += 1
                     continue
                 if admission is not USE:
-                    monitor.repin()
+                    for monitor in self._costs:
+                        monitor.repin(units[done][0])
                 used = 1
-            monitor.detector.outliers.clear()
-            chosen = units[done : done + used]
-            for at, alarm in monitor.run(chosen, segments, self._watch.recent):
-                verdict.signals.append((places[done + at], self._said(monitor.rule, chosen[at], alarm)))
-            verdict.outliers.extend([places[done + at] for at in monitor.detector.outliers])
+            chosen, where = units[done : done + used], places[done : done + used]
+            for monitor in self._costs:
+                self._on_cost(monitor, chosen, where, segments, verdict)
+            verdict.outliers.extend([where[at] for at in self._costs[0].detector.outliers])
             done += used
+
+    def _on_cost(
+        self,
+        monitor: Monitor,
+        units: Sequence[Unit],
+        places: Sequence[int],
+        segments: int,
+        verdict: TraceVerdict,
+    ) -> None:
+        monitor.detector.outliers.clear()
+        success = self._success
+        for at, event in monitor.run(units, segments, self._watch.recent):
+            if success is not None and monitor is success.cost:
+                success.tell(units[at][0], COST, places[at], units[at], event)
+            else:
+                verdict.signals.append((places[at], self._said(monitor.rule, units[at], event)))
 
     def on_scores(self, units: Sequence[Unit], scorer: str, segments: int) -> list[Signal | Recovery]:
         """Scores of one scorer, each the first of its conversation: y in [0, 1], higher is better; times
@@ -209,6 +241,7 @@ class SegmentMonitors:
             (time, 0.0, trace_id, profile, user) for time, _, trace_id, profile, user in decided
         ]
         flagged = [(at, bits) for at, (_, bits, *_) in enumerate(decided) if bits]
+        success = self._success
         self._conversations.extend(decided)
         for mask, monitor in self._rates:
             units = none
@@ -217,10 +250,37 @@ class SegmentMonitors:
                 units = none.copy()
                 for at in hits:
                     units[at] = (none[at][0], 1.0, *none[at][2:])
-            for at, alarm in monitor.run(units, segments, self._watch.recent, decided_ms):
-                signals.append(self._said(monitor.rule, units[at], alarm))
+            for at, event in monitor.run(units, segments, self._watch.recent, decided_ms):
+                if success is not None and monitor is success.failures:
+                    success.tell(units[at][0] + decided_ms, FAILURES, at, units[at], event)
+                else:
+                    signals.append(self._said(monitor.rule, units[at], event))
         self._conversations.trim()
         return signals
+
+    def settle(self) -> list[tuple[tuple[int, int], Signal | Recovery]]:
+        """What requests and conversations have said together since the last call, with when: event time, and
+        0 for requests, 1 for conversations. To be called when both have come as far."""
+        success = self._success
+        if success is None or not success.waiting:
+            return []
+        said: list[tuple[tuple[int, int], Signal | Recovery]] = []
+        for told, dollars in success.settle():
+            record: Signal | Recovery
+            if isinstance(told.event, Return):
+                opened = success.ended()
+                record = recovery_record(self.where, success.rule, told.unit, told.event, opened)
+            else:
+                assert dollars is not None
+                record = success_signal(self.where, success.rule, told, told.event, dollars)
+                success.first(record.id)
+            said.append(((told.time, told.side), record))
+        return said
+
+    def _said(self, rule: Rule, unit: Unit, event: Alarm | Return) -> Signal | Recovery:
+        if isinstance(event, Return):
+            return recovery_record(self.where, rule, unit, event)
+        return alarm_signal(self.where, rule, unit, event)
 
     def on_change(self, time: int, dimension: str, previous: str | None, current: str) -> None:
         """A change that somebody announced: evidence for attribution, never a signal by itself."""
@@ -228,152 +288,52 @@ class SegmentMonitors:
 
     def repin(self, signal: SignalName | None = None) -> None:
         """A release or an acknowledgement: learn anew what is normal, for one signal or all."""
-        for monitor in self._monitors(signal):
+        for monitor in self._of(signal):
             monitor.repin()
         if signal in (None, SignalName.FAITHFULNESS):
             self.scorer = None
-        if signal in (None, SignalName.COST):
+        if signal in (None, SignalName.COST, SignalName.COST_PER_SUCCESS):
             self._source = PriceSource()
+        if self._success is not None and signal in (None, SignalName.COST_PER_SUCCESS):
+            self._success.close()
 
     def close(self, signal: SignalName | None = None) -> None:
-        """An incident is over: provisional baselines go on learning."""
-        for monitor in self._monitors(signal):
+        """An incident is over, by decision: provisional baselines go on learning."""
+        for monitor in self._of(signal):
             monitor.close()
+        if self._success is not None and signal in (None, SignalName.COST_PER_SUCCESS):
+            self._success.close()
+
+    def watches(self, signal: SignalName) -> bool:
+        """Whether a rule rests on this signal."""
+        if signal is SignalName.TASK_FAILURE and self._success is not None:
+            return True
+        return self.monitors.get(signal.value) is not None
 
     def monitor(self, signal: SignalName) -> Monitor | None:
-        """The monitor of a signal that a rule watches."""
-        return self._by_signal.get(signal)
+        """The monitor of a signal that a rule watches; of what a success costs, that of requests."""
+        return self.monitors.get(signal.value)
 
-    def _monitors(self, signal: SignalName | None = None) -> list[Monitor]:
-        return [m for name, m in self._by_signal.items() if signal in (None, name)]
-
-    def _said(self, rule: Rule, unit: Unit, event: Alarm | Return) -> Signal | Recovery:
-        if isinstance(event, Return):
-            return self._recovery(rule, unit, event)
-        return self._signal(rule, unit, event)
-
-    def _recovery(self, rule: Rule, unit: Unit, back: Return) -> Recovery:
-        time, _, trace_id, _, _ = unit
-        where = self.app, self.environment, self.route
-        falls = rule.direction == "down"
-        bound = back.bound
-        return Recovery(
-            id=derive("recovery", *where, rule.name, trace_id, time),
-            alarm_id=derive("signal", *where, rule.name, *back.opened),
-            app=self.app,
-            environment=self.environment,
-            route=self.route,
-            signal=rule.signal,
-            rule=rule.name,
-            since=back.since,
-            detected_at=time,
-            baseline=1.0 - back.baseline if falls else back.baseline,
-            bound=1.0 - bound if falls and bound is not None else bound,
-            value=1.0 - back.value if falls else back.value,
-            n=back.n,
-            unit=rule.unit,
-            reason=returned(rule.signal, back),
-        )
-
-    def _signal(self, rule: Rule, unit: Unit, alarm: Alarm) -> Signal:
-        time, _, trace_id, _, _ = unit
-        falls = rule.direction == "down"
-        return Signal(
-            id=derive("signal", self.app, self.environment, self.route, rule.name, trace_id, time),
-            app=self.app,
-            environment=self.environment,
-            route=self.route,
-            signal=rule.signal,
-            rule=rule.name,
-            severity=rule.severity,
-            pages=rule.pages,
-            direction=rule.direction,
-            onset=alarm.onset,
-            detected_at=time,
-            baseline=1.0 - alarm.baseline if falls else alarm.baseline,
-            baseline_n=alarm.baseline_n,
-            baseline_note=alarm.baseline_note,
-            value=1.0 - alarm.value if falls else alarm.value,
-            n=alarm.n,
-            unit=rule.unit,
-            evidence=round(alarm.evidence, 3),
-            threshold=round(alarm.threshold, 3),
-            budget=rule.budget,
-            cause=alarm.verdict.cause,
-            ruled_out=alarm.verdict.ruled_out,
-            examples=alarm.examples,
-            reason=reason(rule.signal, alarm),
-            owner=rule.owner,
-            runbook=rule.runbook,
-        )
-
-    def _served(self, rule: Rule, time: int, trace_id: str, change: ServedChange) -> Signal:
-        return Signal(
-            id=derive("signal", self.app, self.environment, self.route, rule.name, trace_id, time),
-            app=self.app,
-            environment=self.environment,
-            route=self.route,
-            signal=rule.signal,
-            rule=rule.name,
-            severity=rule.severity,
-            pages=rule.pages,
-            direction=rule.direction,
-            onset=time,
-            detected_at=time,
-            baseline=None,
-            value=None,
-            n=1,
-            unit=rule.unit,
-            budget=rule.budget,
-            cause=Cause(dimension="served_model", previous=change.previous, current=change.current),
-            examples=(trace_id,),
-            reason=served_model(change.model, change.previous, change.current),
-            owner=rule.owner,
-            runbook=rule.runbook,
-        )
-
-    @property
-    def pins(self) -> tuple[Pin | None, ...]:
-        """The baselines in force: while they are the same objects, :meth:`baselines` has not changed."""
-        return tuple([monitor.detector.pin for monitor in self._monitors()])
+    def _of(self, signal: SignalName | None) -> list[Monitor]:
+        if signal is None:
+            return list(self.monitors)
+        if signal is SignalName.COST_PER_SUCCESS and self._success is not None:
+            return [self._success.cost, self._success.failures]
+        monitor = self.monitors.get(signal.value)
+        return [] if monitor is None else [monitor]
 
     def baselines(self) -> dict[str, Any]:
-        """What normal is, by signal: changes when a monitor pins, or learns anew."""
-        return {m.rule.signal.value: m.detector.baseline() for m in self._monitors()}
-
-    def _memories(self) -> dict[str, tuple[UnitMemory, list[Read]]]:
-        """Each memory of units, and how its monitors read it."""
-        memories: dict[str, tuple[UnitMemory, list[Read]]] = {}
-        for name, monitor in self._by_signal.items():
-            key = "conversations" if name in RATES else name.value
-            memories.setdefault(key, (monitor.track.memory, []))[1].append(monitor.track.read)
-        return memories
-
-    def remembered(self) -> dict[str, Any]:
-        """Parts of the memories of units that have changed since the last call, as JSON data."""
-        return {
-            f"{name}:{part}": data
-            for name, (memory, reads) in self._memories().items()
-            for part, data in memory.write(reads).items()
-        }
-
-    @property
-    def goods(self) -> dict[str, list[Unit] | None]:
-        """What was before an open incident, by signal; the same objects while nothing changes."""
-        return {m.rule.signal.value: m.track.good for m in self._monitors()}
-
-    def good(self, signal: str) -> list[Any]:
-        """One of :attr:`goods` as JSON data."""
-        return self._by_signal[SignalName(signal)].track.written_good()
+        """See :class:`~detectors.monitors.Monitors`."""
+        return self.monitors.baselines()
 
     def snapshot(self) -> dict[str, Any]:
-        """What changes with every unit, but for :meth:`remembered` and :attr:`goods`."""
+        """What changes with every unit, but for what :attr:`monitors` write apart."""
         return {
             "scorer": self.scorer,
             "watch": self._watch.snapshot(),
             "source": self._source.snapshot(),
-            "monitors": {m.rule.signal.value: m.snapshot() for m in self._monitors()},
-            "memories": {name: [m.count, m.users()] for name, (m, _) in self._memories().items()},
+            "success": self._success and self._success.snapshot(),
+            **self.monitors.snapshot(),
         }
 
     def restore(
@@ -388,17 +348,9 @@ class SegmentMonitors:
         self.scorer = state["scorer"]
         self._watch.restore(state["watch"])
         self._source.restore(state["source"])
-        for name, (memory, _) in self._memories().items():
-            if name in state["memories"]:
-                parts = {part: data for part, data in remembered.items() if part.startswith(f"{name}:")}
-                count, users = state["memories"][name]
-                memory.restore(count, users, parts)
-        for monitor in self._monitors():
-            name = monitor.rule.signal.value
-            if name in state["monitors"] and name in baselines:
-                monitor.restore(baselines[name], state["monitors"][name], goods.get(name))
-            else:
-                monitor.track.begin()
+        if self._success is not None and state["success"] is not None:
+            self._success.restore(state["success"])
+        self.monitors.restore(baselines, state, remembered, goods)
 
 
 def one_of(bits: int) -> Read:
@@ -423,8 +375,5 @@ def _latency(row: TraceRow) -> float | None:
     return row[14]
 
 
-AMOUNTS: tuple[tuple[SignalName, Amount], ...] = (
-    (SignalName.TOKENS, _tokens),
-    (SignalName.LATENCY, _latency),
-)
+AMOUNTS: dict[SignalName, Amount] = {SignalName.TOKENS: _tokens, SignalName.LATENCY: _latency}
 """Signals of single requests beside their cost, and how a trace states them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 
+from detectors.cost_per_success import Dollars
 from detectors.monitor import Alarm
 from detectors.recovery import Return
 from schemas.catalog import CATALOG, Measure
@@ -83,6 +84,13 @@ def amount(alarm: Alarm, measure: Measure) -> str:
     if then > 0.0:
         text += f"; the middle request {verb} {now / then:.2g} times what it did just before"
     return text
+
+
+def success(failures: bool, alarm: Alarm, dollars_each: Dollars) -> str:
+    """What a successful task costs, and which side of it has moved."""
+    side = rate(alarm, "unsuccessful") if failures else amount(alarm, Measure.DOLLARS)
+    now, normal = dollars(dollars_each.now), dollars(dollars_each.normal)
+    return f"a successful task costs about {now}, normally {normal}: {side}"
 
 
 def served_model(model: str, previous: str, current: str) -> str:

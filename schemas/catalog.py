@@ -71,6 +71,22 @@ CATALOG: dict[SignalName, About] = {
         "Compare tokens in, tokens out, retries and route with yesterday's: a longer context, a loop of"
         " tools, or a costlier route?",
     ),
+    SignalName.COST_PER_SUCCESS: About(
+        "cost per successful task",
+        Measure.DOLLARS,
+        "requests",
+        frozenset(
+            {
+                CaseReason.HIGH_COST,
+                CaseReason.FAILED_TASK,
+                CaseReason.ERROR,
+                CaseReason.SCHEMA_BREAK,
+                CaseReason.ESCALATION,
+            }
+        ),
+        "Take it apart: price, tokens in and out, retries, failures. A longer context, a loop of tools, a"
+        " costlier route, or tasks that fail and are tried again?",
+    ),
     SignalName.SERVED_MODEL: About(
         "served model",
         Measure.EVENT,
@@ -96,10 +112,13 @@ CATALOG: dict[SignalName, About] = {
     ),
     SignalName.TASK_FAILURE: _rate(
         "task failure rate",
-        "unsuccessful by the application's own count",
-        Flag.FAILED,
+        "unsuccessful",
+        Outcome.UNSUCCESSFUL,
         "Read the cases: what did the application expect, and what did it get?",
         CaseReason.FAILED_TASK,
+        CaseReason.ERROR,
+        CaseReason.SCHEMA_BREAK,
+        CaseReason.ESCALATION,
     ),
     SignalName.EMPTY_RETRIEVAL: _rate(
         "empty retrieval rate",
@@ -179,6 +198,6 @@ CATALOG: dict[SignalName, About] = {
 
 RATES: dict[SignalName, int] = {name: int(about.bits) for name, about in CATALOG.items() if about.bits}
 """The rates, and the bits of a conversation that each counts."""
-RATE_BITS = 0
+RATE_BITS = int(Flag.FAILED)
 for _bits in RATES.values():
     RATE_BITS |= _bits

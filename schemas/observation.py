@@ -51,6 +51,8 @@ class Flag(IntFlag):
     """A citation names a passage that was not retrieved."""
     LOW_SCORE = 1 << 16
     """The application's own faithfulness is below 0.75."""
+    SUCCEEDED = 1 << 17
+    """``success`` is true."""
 
 
 class Outcome(IntFlag):
@@ -61,6 +63,8 @@ class Outcome(IntFlag):
     CORRECTED = 1 << 22
     ABANDONED = 1 << 23
     UNPRICED = 1 << 24
+    UNSUCCESSFUL = 1 << 25
+    """By ``success`` where it was said; else by an error, a broken schema, or an escalation."""
 
 
 class PriceStatus(IntEnum):

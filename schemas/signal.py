@@ -16,6 +16,7 @@ class SignalName(StrEnum):
     FAITHFULNESS = "faithfulness"
     ESCALATION = "escalation_rate"
     COST = "cost_per_request"
+    COST_PER_SUCCESS = "cost_per_success"
     SERVED_MODEL = "served_model"
     BROKEN_OUTPUT = "broken_output_rate"
     ERROR = "error_rate"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.catalog import CATALOG
+from schemas.catalog import CATALOG, Measure
 from schemas.incident import Incident
 from schemas.signal import SignalName
 from sinks.clean import clean
@@ -29,7 +29,7 @@ def _by_cause(signal: SignalName, dimension: str, old: str | None, new: str | No
         return f"{back}, then watch two windows."
     if dimension == "index_version":
         back = f"Go back to index {old}" if old else f"Take index {new or 'of this version'} out"
-        if signal is SignalName.COST:
+        if CATALOG[signal].measure is Measure.DOLLARS:
             return f"{back}: its passages are longer or more."
         return f"{back}; then check its chunks, its ranking and the age of its documents."
     if dimension == "release":
@@ -37,7 +37,7 @@ def _by_cause(signal: SignalName, dimension: str, old: str | None, new: str | No
     if dimension == "document":
         return f"Take document {new or 'in question'} out of the index, or correct it: answers lean on it."
     if dimension == "user_id":
-        if signal is SignalName.COST:
+        if CATALOG[signal].measure is Measure.DOLLARS:
             return (
                 f"Set a budget for user {new or 'in question'}, then talk to them: one user drives the spend."
             )

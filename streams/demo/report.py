@@ -27,6 +27,7 @@ CASES_EACH = 2
 TELLING = {
     SignalName.ESCALATION: CaseReason.ESCALATION,
     SignalName.COST: CaseReason.HIGH_COST,
+    SignalName.COST_PER_SUCCESS: CaseReason.HIGH_COST,
 }
 """The reason of the cases that show what a signal measures; a low score for every other one."""
 

@@ -21,7 +21,7 @@ CHUNK_ITEMS = 2_000
 """Items in one chunk, which keeps a chunk well below the 2 MiB of an own message."""
 PREFIX = "chunk:"
 NEVER = -(2**62)
-NO_CONVERSATIONS: tuple[tuple[()], ...] = ((),) * 5
+NO_CONVERSATIONS: tuple[tuple[()], ...] = ((),) * 6
 
 
 Early = Mapping[str, Mapping[str, Result]]
@@ -185,7 +185,7 @@ def _encode(items: Flying, early: Early) -> bytes:
                 if (scores := early[item[3]]) and (score := scores.get(item[1])) and item[2] == Kind.TRACE
             ],
             "v": [
-                *zip(*[(item[0], item[1], item[2], item[3], item[5]) for item in conversations], strict=True)
+                *zip(*[item[:4] + item[5:] for item in conversations], strict=True),
             ]
             or NO_CONVERSATIONS,
             "of": [place(item[4]) for item in conversations],
@@ -232,8 +232,9 @@ def _decode(data: bytes) -> Flying:
     for place, scored in chunk["early"]:
         if (result := _result(scored)) is not None:
             items.early[items.pending[place].at] = result
-    for app, name, first, trace_id, user, which in zip(*chunk["v"], chunk["of"], strict=True):
-        items.conversations.append(OpenConversation(app, name, first, trace_id, profiles[which], user))
+    for app, name, first, trace_id, user, succeeded, which in zip(*chunk["v"], chunk["of"], strict=True):
+        talk = OpenConversation(app, name, first, trace_id, profiles[which], user, succeeded)
+        items.conversations.append(talk)
     for app, seq, fields, which, where, unit, asked_at, scored in chunk["q"]:
         trace = row_of(fields)
         assert isinstance(trace, TraceRow)

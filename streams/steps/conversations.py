@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.catalog import RATE_BITS
-from schemas.observation import Outcome, Profile, TraceRow
+from schemas.observation import Flag, Outcome, Profile, TraceRow
 from streams.steps.chunks import ChunkLog
 from streams.steps.inflight import ConversationOutcome, OpenConversation
 from streams.steps.ledger import Ledger
@@ -16,7 +16,11 @@ from streams.steps.ledger import Ledger
 if TYPE_CHECKING:
     from streams.steps.segment_state import SegmentState
 
-UNPRICED = Outcome.UNPRICED.value
+UNPRICED, UNSUCCESSFUL = Outcome.UNPRICED.value, Outcome.UNSUCCESSFUL.value
+SUCCEEDED, FAILED = Flag.SUCCEEDED.value, Flag.FAILED.value
+FAILING = Flag.ERROR.value | Flag.SCHEMA_INVALID.value | Outcome.ESCALATED.value
+"""What makes a task fail of which nobody says that it has succeeded."""
+SAID_LATER = RATE_BITS | SUCCEEDED
 _open_conversation = partial(tuple.__new__, OpenConversation)
 """As ``OpenConversation(…)``, past its constructor, which is a function in Python: for the many."""
 
@@ -39,7 +43,9 @@ class Conversations:
 
     def open(self, name: str | None, row: TraceRow, profile: Profile) -> None:
         """``name`` is the conversation id, None for a trace that is its own conversation."""
-        conversation = _open_conversation((self._app, name, row[0], row[1], profile, row[8]))
+        conversation = _open_conversation(
+            (self._app, name, row[0], row[1], profile, row[8], bool(row[9] & SUCCEEDED))
+        )
         if name is not None:
             self._named[name] = conversation
         self.due.append(conversation)
@@ -58,7 +64,7 @@ class Conversations:
             if first_time + decided_ms >= row[0]:
                 self.open(name, row, profile)
         elif known.first_time + decided_ms >= row[0]:  # else it is due, and will be decided as it was
-            bits = row[9] & RATE_BITS if row[10] is not None else row[9] & RATE_BITS | UNPRICED
+            bits = row[9] & SAID_LATER if row[10] is not None else row[9] & SAID_LATER | UNPRICED
             if bits:
                 self.note(name, row[1], row[0], bits)
         return scored_turn == (row[0], row[1])
@@ -84,7 +90,7 @@ class Conversations:
         due, outcomes, named = self.due, self.outcomes, self._named
         self.decided = upto
         while due and due[0][2] <= upto:
-            _, name, first, trace_id, profile, user = due.popleft()
+            _, name, first, trace_id, profile, user, succeeded = due.popleft()
             if name is not None:
                 del named[name]
             bits = 0
@@ -92,6 +98,8 @@ class Conversations:
                 key = "t:" + trace_id if name is None else "c:" + name
                 if key in outcomes:
                     bits = outcomes.pop(key)[1]
+                    if bits & FAILED or (bits & FAILING and not succeeded and not bits & SUCCEEDED):
+                        bits |= UNSUCCESSFUL
             segment = segments[profile[0], profile[1]]
             segment.decided.append((first, bits, trace_id, profile, user))
             segment.touched = True

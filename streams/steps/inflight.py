@@ -74,6 +74,8 @@ class OpenConversation(NamedTuple):
     trace_id: str
     profile: Profile
     user_id: str | None
+    succeeded: bool
+    """Whether its first trace says so itself."""
 
 
 class ConversationOutcome(NamedTuple):

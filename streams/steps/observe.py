@@ -152,6 +152,8 @@ def check(event: TraceEvent) -> int:
         flags |= Flag.TRUNCATED.value
     if success is False:
         flags |= Flag.FAILED.value
+    elif success:
+        flags |= Flag.SUCCEEDED.value
     seldom = _SELDOM(fields)
     return flags if seldom == _NONE_OF_THEM else flags | _check_seldom(event, seldom)
 

@@ -53,7 +53,7 @@ class SegmentState:
             for signal in (SignalName.FAITHFULNESS, SignalName.COST)
         }
         self._faithfulness, self._cost = self._windows.values()
-        watched = [signal for signal in RATES if self.monitors.monitor(signal) is not None]
+        watched = [signal for signal in RATES if self.monitors.watches(signal)]
         self._rates = RateWindows(app, environment, route, window_ms, watched)
         self.since = 0
         """Time of its first event, ms."""
@@ -91,6 +91,7 @@ class SegmentState:
             signals = self.monitors.on_conversations(self.decided, decided_ms, segments)
             flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
             self.decided = []
+        flushed.signals.extend(self.monitors.settle())
         return flushed
 
     def _flush_traces(self, segments: int, flushed: Flushed) -> None:
@@ -143,13 +144,13 @@ class SegmentState:
         """
         self.touched = False
         entries: dict[str, bytes | None] = {"hot": packed(self._hot())}
-        for part, data in self.monitors.remembered().items():
+        for part, data in self.monitors.monitors.remembered().items():
             entries[MEMORY + part] = packed(data)
-        for signal, good in self.monitors.goods.items():
+        for signal, good in self.monitors.monitors.goods.items():
             if good is not self._goods.get(signal):
                 self._goods[signal] = good
-                entries[GOOD + signal] = None if good is None else packed(self.monitors.good(signal))
-        pins = self.monitors.pins
+                entries[GOOD + signal] = None if good is None else packed(self.monitors.monitors.good(signal))
+        pins = self.monitors.monitors.pins
         if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
             self._written = pins
             entries["base"] = packed(self.monitors.baselines())
@@ -169,8 +170,8 @@ class SegmentState:
         remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
         goods = {p.removeprefix(GOOD): unpacked(d) for p, d in entries.items() if p.startswith(GOOD)}
         self.monitors.restore(unpacked(entries["base"]), state["monitors"], remembered, goods)
-        self._written = self.monitors.pins
-        self._goods = dict(self.monitors.goods)
+        self._written = self.monitors.monitors.pins
+        self._goods = dict(self.monitors.monitors.goods)
         for signal, windows in state["windows"].items():
             self._windows[SignalName(signal)].restore(windows)
         self._rates.restore(state["rates"])

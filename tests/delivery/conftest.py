@@ -49,7 +49,7 @@ def replayed(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> O
     assert {signal.rule for signal in outcome.alarms.values()} == {
         "faithfulness_drop",
         "escalation_spike",
-        "cost_spike",
+        "cost_per_success_rise",
         "served_model_change",
     }
     assert not any("late" in counters for counters in outcome.counters.values())

@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-P", "-m", "streams.cli", "demo"]
 CAUSES = {
     "support-bot": ("faithfulness", "served_model", "gpt-4o-2024-08-06", "gpt-4o-2024-11-20"),
     "policy-bot": ("escalation_rate", "index_version", "policies-2026-02-27", "policies-2025-11-14"),
-    "contract-extractor": ("cost_per_request", "user_id", None, "u-7731"),
+    "contract-extractor": ("cost_per_success", "user_id", None, "u-7731"),
 }
 
 

@@ -30,6 +30,8 @@ def dollars(random: Random, factor: float = 1.0) -> float:
 
 
 Said = Signal | Recovery
+ESCALATED = Outcome.ESCALATED.value | Outcome.UNSUCCESSFUL.value
+"""An escalated conversation of which nobody says that it has succeeded."""
 
 
 def on_trace(
@@ -46,7 +48,8 @@ def on_trace(
     row = TraceRow(time, trace_id, Kind.TRACE, 0, 0, 0, 0, None, user, 0, cost, price, None, None, None, None)
     verdict = segment.on_traces([row], [profile], segments)
     assert {at for at, _ in verdict.signals} | set(verdict.outliers) <= {0}
-    return [signal for _, signal in verdict.signals], bool(verdict.outliers)
+    said = [signal for _, signal in (*verdict.signals, *segment.settle())]
+    return said, bool(verdict.outliers)
 
 
 def on_score(
@@ -72,7 +75,7 @@ def on_conversation(
     segments: int = 1,
 ) -> list[Said]:
     return segment.on_conversations(
-        [(time, Outcome.ESCALATED.value if escalated else 0, trace_id, profile, user)], 0, segments
+        [(time, ESCALATED if escalated else 0, trace_id, profile, user)], 0, segments
     )
 
 
@@ -117,4 +120,5 @@ def feed_all(
         score = 1.0 - badness(random, mean)
         signals += on_score(segment, time, trace_id, seen, user, "ragas_faithfulness", score)
         signals += on_conversation(segment, time, trace_id, seen, user, rate(random, escalated) > 0)
+        signals += [said for _, said in segment.settle()]
     return signals

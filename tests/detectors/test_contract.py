@@ -26,9 +26,9 @@ from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
 from detectors.windows import Windows
-from schemas.observation import Outcome, PriceStatus, Profile, TraceRow
+from schemas.observation import PriceStatus, Profile, TraceRow
 from schemas.signal import Recovery, Signal, SignalName
-from tests.detectors.streams import badness, dollars, on_conversation, on_score, on_trace, rate
+from tests.detectors.streams import ESCALATED, badness, dollars, on_conversation, on_score, on_trace, rate
 
 QUICK = ArmingPolicy(
     provisional_units=40, full_units=150, full_span_ms=2 * 3_600_000, slow_units=100, least_threshold=30.0
@@ -72,6 +72,7 @@ def _segment(segment: SegmentMonitors, at: int, random: Random) -> Any:
         on_trace(segment, time, trace, profile, user, dollars(random, 3.0 if at > 250 else 1.0), price, 2),
         on_score(segment, time, trace, profile, user, "app" if at < 9 else "ragas_faithfulness", 1.0 - y, 2),
         on_conversation(segment, time, trace, profile, user, rate(random, 0.3 if at > 330 else 0.05) > 0, 2),
+        segment.settle(),
     )
 
 
@@ -139,10 +140,11 @@ SUBJECTS = {
 def written(subject: Any) -> list[Any]:
     """What ``restore`` takes: the snapshot, and before it the baselines of what has some."""
     if isinstance(subject, SegmentMonitors):
-        for monitor in subject._monitors():
+        monitors = subject.monitors
+        for monitor in monitors:
             monitor.track.memory._written = 0  # all of it, not what has changed
-        goods = {name: subject.good(name) for name, good in subject.goods.items() if good is not None}
-        return [subject.baselines(), subject.snapshot(), subject.remembered(), goods]
+        goods = {name: monitors.good(name) for name, good in monitors.goods.items() if good is not None}
+        return [subject.baselines(), subject.snapshot(), monitors.remembered(), goods]
     if isinstance(subject, Monitor):
         track = subject.track
         track.memory._written = 0
@@ -172,7 +174,7 @@ def test_how_units_are_split_over_calls_changes_nothing(seed: int) -> None:
         profiles.append(profile)
         units.append((time, 1.0 - _score(badness(rng, 0.1), at), trace, profile, user))
         escalated = rate(rng, 0.3 if at > 330 else 0.05) > 0
-        talks.append((time, Outcome.ESCALATED.value if escalated else 0, trace, profile, user))
+        talks.append((time, ESCALATED if escalated else 0, trace, profile, user))
 
     def run(size: Callable[[], int]) -> tuple[list[Signal | Recovery], list[int], bytes]:
         segment = SegmentMonitors("app", "prod", "chat", policy=QUICK)
@@ -186,6 +188,7 @@ def test_how_units_are_split_over_calls_changes_nothing(seed: int) -> None:
             outliers += [at + place for place in verdict.outliers]
             signals += segment.on_scores(units[at:end], "app", 2)
             signals += segment.on_conversations(talks[at:end], 0, 2)
+            signals += [said for _, said in segment.settle()]
             at = end
         ordered = sorted(signals, key=lambda signal: (signal.rule, signal.detected_at))
         return ordered, outliers, orjson.dumps(written(segment))

@@ -14,6 +14,7 @@ NO_CASE = {
     Flag.REFUSED: "right or wrong, a user or a score must say",
     Flag.TRUNCATED: "a limit, not a failure",
     Flag.FALLBACK: "it worked",
+    Flag.SUCCEEDED: "that is good",
     Flag.RATED: "says nothing of the rating",
     Flag.SCORE_REQUESTED: "bookkeeping",
     Flag.TIME_CLAMPED: "bookkeeping",

@@ -55,7 +55,7 @@ def test_a_bar_that_is_just_kept_passes_within_the_bound() -> None:
     [
         ("faithfulness_drop", 0.35, 0.02, 1.0),
         ("escalation_spike", 0.12, 0.15, 1.0),
-        ("cost_spike", 0.12, 0.02, 3.0),
+        ("cost_per_success_rise", 0.12, 0.02, 3.0),
     ],
 )
 def test_an_alarm_ends_once_when_its_signal_is_back(

@@ -30,7 +30,7 @@ rules:
   - name: blocks
     signal: policy_block_rate
     bound: 0.02
-  - name: cost_spike
+  - name: cost_per_success_rise
     enabled: false
 """
 

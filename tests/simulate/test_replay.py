@@ -14,7 +14,7 @@ from streams.simulate.scenarios import ONSETS, SCENARIOS, Fault
 TRUTH = {
     Fault.SILENT_UPDATE: ("support-bot", "chat", "faithfulness", "served_model", "gpt-4o-2024-11-20"),
     Fault.STALE_INDEX: ("policy-bot", "policy", "escalation_rate", "index_version", "policies-2025-11-14"),
-    Fault.COST_SPIKE: ("contract-extractor", "extract", "cost_per_request", "user_id", "u-7731"),
+    Fault.COST_SPIKE: ("contract-extractor", "extract", "cost_per_success", "user_id", "u-7731"),
 }
 
 

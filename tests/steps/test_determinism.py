@@ -23,7 +23,7 @@ from schemas.observation import (
     TraceRow,
 )
 from schemas.observation import Progress as ProgressMessage
-from schemas.signal import Signal, SignalRecord, WindowStat
+from schemas.signal import Signal, SignalName, SignalRecord, WindowStat
 from streams.steps.ingest import IngestPolicy, Record, ingest
 from streams.steps.ledger import Ledger, MemoryLedger
 from streams.steps.owner import Owner, OwnerPolicy
@@ -67,7 +67,9 @@ def wild(seed: int, length: int) -> list[Message]:
                         time + n,
                         f"t{rng.randrange(12)}",
                         conversation=rng.choice((None, "c1", "c2", "c3")),
-                        flags=rng.choice((0, Flag.ERROR.value, *[Flag.SCORE_REQUESTED.value] * 3)),
+                        flags=rng.choice(
+                            (0, Flag.ERROR.value, Flag.SUCCEEDED.value, *[Flag.SCORE_REQUESTED.value] * 3)
+                        ),
                         cost=rng.choice((None, 0.25, 1.5)),
                         faithfulness=rng.choice((None, None, 0.5)),
                     )
@@ -224,7 +226,7 @@ def rows_by_source(seed: int, length: int) -> dict[tuple[str, int], list[tuple[s
             time,
             f"t{number}",
             conversation=rng.choice((None, "c1", "c2", f"c{number // 5}")),
-            flags=rng.choice((0, 0, Flag.ERROR.value)),
+            flags=rng.choice((0, 0, Flag.ERROR.value, Flag.SUCCEEDED.value, Flag.FAILED.value)),
             cost=rng.choice((None, 0.25, 1.5)),
             faithfulness=rng.choice((None, 0.5, 0.75)),
         )
@@ -329,9 +331,12 @@ def oracle(
                 if isinstance(said, FeedbackRow) and (of_app, said.trace_id) == (app, turn.trace_id):
                     in_time = max(said.time, turn.time) <= first + decide
                     bits |= feedback_outcome(said.feedback_kind, said.negative) if in_time else 0
+        said_so = bits & Flag.SUCCEEDED
+        failing = bits & (Flag.ERROR | Flag.SCHEMA_INVALID | Outcome.ESCALATED)
+        bits |= Outcome.UNSUCCESSFUL if bits & Flag.FAILED or (failing and not said_so) else 0
         for signal, counted in RATES.items():
             unit(app, signal, first, 1.0 if bits & counted else 0.0)
-    watched = {rule.signal for rule in DEFAULT_RULES}
+    watched = {rule.signal for rule in DEFAULT_RULES} | {SignalName.TASK_FAILURE}
     units = {  # a rate that nobody watches has no window in which it is 0
         key: values
         for key, values in units.items()
@@ -405,7 +410,7 @@ def test_crashes_change_no_alarm() -> None:
     messages = production(1_200, seed=1)
     done = absorbed(messages, policy)
     assert {alarm.rule for alarm in done.alarms()} >= {
-        "cost_spike",
+        "cost_per_success_rise",
         "escalation_spike",
         "served_model_change",
     }

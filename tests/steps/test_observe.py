@@ -61,7 +61,7 @@ def trace(**fields: Any) -> TraceRow:
         ({"finish_reason": "stop"}, 0),
         ({"fallback": True}, Flag.FALLBACK),
         ({"success": False}, Flag.FAILED),
-        ({"success": True}, 0),
+        ({"success": True}, Flag.SUCCEEDED),
         ({"user_rating": 2}, Flag.RATED | Flag.LOW_RATING),
         ({"user_rating": 2.5}, Flag.RATED),
         ({"citations": ["d2"], "retrieved_docs": ["d1"]}, Flag.MISSING_CITATION),
