@@ -123,11 +123,16 @@ class BoundedDetector:
         """What changes with the pin alone."""
         return {"pin": self.pin and self.pin[:]}
 
+    learning: Final[int] = 0
+
+    def learned(self) -> None:
+        """Nothing that is large: sums, in the snapshot."""
+
     def snapshot(self) -> dict[str, Any]:
         """What changes with every unit."""
         return {"learned": self._baseline.snapshot(), "esr": self._esr and self._esr.snapshot()}
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any], learned: Any = None) -> None:
         self._baseline.restore(baseline["pin"], state["learned"])
         self._build()
         if self._esr is not None:

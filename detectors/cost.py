@@ -289,15 +289,24 @@ class CostDetector:
         """What changes with the pin alone."""
         return {"pin": self.pin and self.pin[:], "profile": self._profile, "ref": self._ref}
 
+    @property
+    def learning(self) -> int:
+        """Rises when the sample that is being learned changes; 0 when none is."""
+        return 0 if self._reference is None else 1 + self._reference.version
+
+    def learned(self) -> Any:
+        """The sample that is being learned."""
+        return None if self._reference is None else self._reference.sample()
+
     def snapshot(self) -> dict[str, Any]:
-        """What changes with every unit."""
+        """What changes with every unit, but for :meth:`learned`."""
         return {
             "reference": self._reference and self._reference.snapshot(),
             "bulk": self._bulk and self._bulk.snapshot(),
             "tail": self._tail and self._tail.snapshot(),
         }
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None:
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any], learned: Any = None) -> None:
         self.repin()
         pin = baseline["pin"]
         self.pin = Pin(Stage(pin[0]), *pin[1:7]) if pin else None
@@ -305,7 +314,7 @@ class CostDetector:
         if state["reference"] is None:
             self._reference = None
         elif self._reference is not None:
-            self._reference.restore(state["reference"])
+            self._reference.restore(state["reference"], learned or [[], [], []])
         if self._bulk is not None and self._tail is not None:
             self._bulk.restore(state["bulk"])
             self._tail.restore(state["tail"])

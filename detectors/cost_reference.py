@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from hashlib import blake2b
+from itertools import accumulate
 from math import log, sqrt
 from statistics import stdev
 from typing import Any
@@ -48,7 +49,7 @@ class CostReference:
     Means of dollars are over all requests; the profile is over all paid ones.
     """
 
-    __slots__ = ("_hour_n", "_hour_sum", "_sample", "first", "last", "n", "total")
+    __slots__ = ("_hour_n", "_hour_sum", "_sample", "first", "last", "n", "total", "version")
 
     def __init__(self) -> None:
         self.n = 0
@@ -58,7 +59,9 @@ class CostReference:
         self._hour_n = [0] * 24
         self._hour_sum = [0.0] * 24
         self._sample: list[tuple[int, int, int]] = []
-        """A heap of (-hash, log cost, time): its head is the largest hash, the next to go."""
+        """A heap of (-hash, log cost, minute): its head is the largest hash, the next to go."""
+        self.version = 0
+        """Rises when the sample changes."""
 
     @property
     def mean(self) -> float:
@@ -81,11 +84,13 @@ class CostReference:
             hour = time // HOUR_MS % 24
             self._hour_n[hour] += 1
             self._hour_sum[hour] += logged
-        key = -int.from_bytes(blake2b(trace_id.encode(), digest_size=6, person=b"cost").digest())
+        key = -int.from_bytes(blake2b(trace_id.encode(), digest_size=5, person=b"cost").digest())
         if len(self._sample) < SAMPLE:
-            heapq.heappush(self._sample, (key, logged, time))
+            heapq.heappush(self._sample, (key, logged, time // MINUTE_MS))
+            self.version += 1
         elif key > self._sample[0][0]:
-            heapq.heapreplace(self._sample, (key, logged, time))
+            heapq.heapreplace(self._sample, (key, logged, time // MINUTE_MS))
+            self.version += 1
 
     def profile(self) -> tuple[float, ...]:
         """Mean log cost at -0.5, 0.5, … 24.5 h; empty where an hour has fewer than 30 paid requests."""
@@ -107,7 +112,10 @@ class CostReference:
         if not profile:
             return sorted([logged for _, logged, _ in self._sample])
         return sorted(
-            [logged - season(profile, time) if logged != FREE else FREE for _, logged, time in self._sample]
+            [
+                logged - season(profile, minute * MINUTE_MS) if logged != FREE else FREE
+                for _, logged, minute in self._sample
+            ]
         )
 
     def forget(self, since: int, units: list[tuple[int, float]]) -> None:
@@ -120,18 +128,27 @@ class CostReference:
                     hour = time // HOUR_MS % 24
                     self._hour_n[hour] -= 1
                     self._hour_sum[hour] -= log_cost(dollars)
-        self._sample = [entry for entry in self._sample if entry[2] < since]
+        self._sample = [entry for entry in self._sample if entry[2] < since // MINUTE_MS]
         heapq.heapify(self._sample)
+        self.version += 1
         self.last = max(min(self.last, since), self.first)
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "sums": [self.n, self.total, self.first, self.last],
             "hours": [list(self._hour_n), list(self._hour_sum)],
-            "sample": list(self._sample),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def sample(self) -> list[list[int]]:
+        """The sample as JSON data, its hashes as steps from one to the next: 7 kB, compressed."""
+        ordered = sorted(self._sample, reverse=True)
+        keys = [-key for key, _, _ in ordered]
+        steps = [key - before for before, key in zip([0, *keys], keys, strict=False)]
+        return [steps, [logged for _, logged, _ in ordered], [minute for _, _, minute in ordered]]
+
+    def restore(self, state: dict[str, Any], sample: list[list[int]]) -> None:
         self.n, self.total, self.first, self.last = state["sums"]
         self._hour_n, self._hour_sum = list(state["hours"][0]), list(state["hours"][1])
-        self._sample = [(key, logged, time) for key, logged, time in state["sample"]]
+        keys = accumulate(sample[0])
+        self._sample = [(-key, logged, at) for key, logged, at in zip(keys, *sample[1:], strict=True)]
+        heapq.heapify(self._sample)

@@ -60,7 +60,14 @@ class Detector(Protocol):
     def snapshot(self) -> dict[str, Any]:
         """What changes with every unit."""
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any]) -> None: ...
+    @property
+    def learning(self) -> int:
+        """Rises when what :meth:`learned` says changes; 0 where that is nothing."""
+
+    def learned(self) -> Any:
+        """What is being learned and is too large to be written with every unit."""
+
+    def restore(self, baseline: dict[str, Any], state: dict[str, Any], learned: Any = None) -> None: ...
 
 
 class Alarm(NamedTuple):
@@ -308,8 +315,14 @@ class Monitor:
             "recovery": self._recovery and self._recovery.snapshot(),
         }
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any], good: list[Any] | None = None) -> None:
-        self.detector.restore(baseline, state["detector"])
+    def restore(
+        self,
+        baseline: dict[str, Any],
+        state: dict[str, Any],
+        good: list[Any] | None = None,
+        learned: Any = None,
+    ) -> None:
+        self.detector.restore(baseline, state["detector"], learned)
         self.track.restore(state["track"], good)
         self.pin = self.detector.pin
         self.pins = [(0, self.pin)]

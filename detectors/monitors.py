@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from detectors.baseline import Pin
 from detectors.memory import Read, UnitMemory
 from detectors.monitor import Monitor
-from detectors.unit import Unit
 
 
 class Monitors:
     """Named monitors; some share a memory of units.
 
     What is written comes in parts by how often it changes: :meth:`baselines` when one is pinned, the units
-    :meth:`remembered` chunk by chunk, :attr:`goods` when an alarm opens or ends, :meth:`snapshot` with every
+    :meth:`remembered` chunk by chunk, what is :meth:`apart` when it changes, :meth:`snapshot` with every
     unit.
     """
 
@@ -58,17 +57,17 @@ class Monitors:
             for part, data in memory.write(reads).items()
         }
 
-    @property
-    def goods(self) -> dict[str, list[Unit] | None]:
-        """What was before an open alarm, by name; the same objects while nothing changes."""
-        return {name: monitor.track.good for name, monitor in self._by_name.items()}
-
-    def good(self, name: str) -> list[Any]:
-        """One of :attr:`goods` as JSON data."""
-        return self._by_name[name].track.written_good()
+    def apart(self) -> dict[str, tuple[int, Callable[[], Any]]]:
+        """Further parts: a number that rises when one changes, and what gives it as JSON data (None: there is
+        none): what was before an open alarm, and a sample that is being learned."""
+        parts: dict[str, tuple[int, Callable[[], Any]]] = {}
+        for name, monitor in self._by_name.items():
+            parts[f"good:{name}"] = monitor.track.version, monitor.track.good
+            parts[f"learned:{name}"] = monitor.detector.learning, monitor.detector.learned
+        return parts
 
     def snapshot(self) -> dict[str, Any]:
-        """What changes with every unit, but for :meth:`remembered` and :attr:`goods`."""
+        """What changes with every unit, but for what is written apart."""
         return {
             "monitors": {name: monitor.snapshot() for name, monitor in self._by_name.items()},
             "memories": {name: [m.count, m.users()] for name, (m, _) in self._memories().items()},
@@ -79,7 +78,7 @@ class Monitors:
         baselines: dict[str, Any],
         state: dict[str, Any],
         remembered: dict[str, Any],
-        goods: dict[str, list[Any]],
+        apart: dict[str, Any],
     ) -> None:
         """Take over what was written; a monitor that it does not know starts from nothing."""
         for name, (memory, _) in self._memories().items():
@@ -89,7 +88,8 @@ class Monitors:
                 memory.restore(count, users, parts)
         for name, monitor in self._by_name.items():
             if name in state["monitors"] and name in baselines:
-                monitor.restore(baselines[name], state["monitors"][name], goods.get(name))
+                good, learned = apart.get(f"good:{name}"), apart.get(f"learned:{name}")
+                monitor.restore(baselines[name], state["monitors"][name], good, learned)
             else:
                 monitor.track.begin()
 

@@ -341,7 +341,7 @@ class SegmentMonitors:
         baselines: dict[str, Any],
         state: dict[str, Any],
         remembered: dict[str, Any],
-        goods: dict[str, list[Any]],
+        apart: dict[str, Any],
     ) -> None:
         """Take over a snapshot and all that was written beside it; a rule that it does not know starts
         from nothing."""
@@ -350,7 +350,7 @@ class SegmentMonitors:
         self._source.restore(state["source"])
         if self._success is not None and state["success"] is not None:
             self._success.restore(state["success"])
-        self.monitors.restore(baselines, state, remembered, goods)
+        self.monitors.restore(baselines, state, remembered, apart)
 
 
 def one_of(bits: int) -> Read:

@@ -37,7 +37,7 @@ class Track:
     what a later alarm of the same incident is to be compared with.
     """
 
-    __slots__ = ("_block", "_floor", "_good", "_marks", "_total", "memory", "n", "read", "upto")
+    __slots__ = ("_block", "_floor", "_good", "_marks", "_total", "memory", "n", "read", "upto", "version")
 
     def __init__(self, memory: UnitMemory, read: Read) -> None:
         self.memory = memory
@@ -46,6 +46,7 @@ class Track:
         """The number of the next unit: where this signal stands in the memory, within a batch too."""
         self._floor = 0
         self._good: list[Unit] | None = None
+        self.version = 0
         self.reset()
 
     def begin(self) -> None:
@@ -134,19 +135,22 @@ class Track:
         """An incident begins: keep what was before it."""
         if self._good is None:
             self._good = [(u[0], u[1], "", u[3], u[4]) for u in before[-RING:]]
+            self.version += 1
 
-    @property
-    def good(self) -> list[Unit] | None:
-        """What was before the incident that is open; the same object until that changes."""
-        return self._good
+    def good(self) -> list[Any] | None:
+        """What was before the incident that is open, as JSON data; ``version`` rises when that changes."""
+        if self._good is None:
+            return None
+        return columns(range(len(self._good)), self._good) if self._good else []
 
     def close(self) -> None:
         """The incident is over; its units are no longer what the next one is compared with."""
         self._good = None
+        self.version += 1
         self._floor = self.upto
 
     def snapshot(self) -> dict[str, Any]:
-        """What changes with every unit; :attr:`good` and the memory are written apart."""
+        """What changes with every unit; :meth:`good` and the memory are written apart."""
         return {
             "sums": [self.n, self._total, self._block, self.upto, self._floor],
             "marks": [[n, time, total] for n, time, total in self._marks],
@@ -156,7 +160,3 @@ class Track:
         self.n, self._total, self._block, self.upto, self._floor = state["sums"]
         self._marks = [(n, time, total) for n, time, total in state["marks"]]
         self._good = None if good is None else [unit for _, unit in from_columns(good)] if good else []
-
-    def written_good(self) -> list[Any]:
-        """:attr:`good` as JSON data; empty where nothing was before."""
-        return columns(range(len(self._good)), self._good) if self._good else []

@@ -22,7 +22,7 @@ from streams.steps.inflight import Pending, Result
 from streams.steps.ledger import scorable
 
 MEMORY = "recent:"
-GOOD = "good:"
+APART = "apart:"
 
 Order = tuple[int, int]
 """When something was decided, in event time; at one instant traces (0) come before conversations (1)."""
@@ -63,8 +63,8 @@ class SegmentState:
         """Whether it has changed since it was last written down."""
         self._written: tuple[Pin | None, ...] | None = None
         """The pins whose baselines are written down."""
-        self._goods: dict[str, list[Unit] | None] = {}
-        """What was before an open incident, as it is written down."""
+        self._apart: dict[str, int] = {}
+        """Versions of what is written apart."""
         self.traces: list[Pending] = []
         self.units: list[Pending] = []
         self.measured: list[TraceRow] = []
@@ -140,16 +140,17 @@ class SegmentState:
         """What is to be written down, once all has been flushed; None deletes a part.
 
         ``hot`` changes with every unit; ``base`` when a baseline is pinned; ``recent`` units come in chunks,
-        each written once when it is full; ``good`` is there while an incident is open.
+        each written once when it is full; ``apart`` is what changes now and then.
         """
         self.touched = False
         entries: dict[str, bytes | None] = {"hot": packed(self._hot())}
         for part, data in self.monitors.monitors.remembered().items():
             entries[MEMORY + part] = packed(data)
-        for signal, good in self.monitors.monitors.goods.items():
-            if good is not self._goods.get(signal):
-                self._goods[signal] = good
-                entries[GOOD + signal] = None if good is None else packed(self.monitors.monitors.good(signal))
+        for part, (version, data_of) in self.monitors.monitors.apart().items():
+            if version != self._apart.get(part, 0):
+                self._apart[part] = version
+                data = data_of()
+                entries[APART + part] = None if data is None else packed(data)
         pins = self.monitors.monitors.pins
         if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
             self._written = pins
@@ -168,10 +169,10 @@ class SegmentState:
     def load(self, entries: dict[str, bytes]) -> None:
         state = unpacked(entries["hot"])
         remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
-        goods = {p.removeprefix(GOOD): unpacked(d) for p, d in entries.items() if p.startswith(GOOD)}
-        self.monitors.restore(unpacked(entries["base"]), state["monitors"], remembered, goods)
+        apart = {p.removeprefix(APART): unpacked(d) for p, d in entries.items() if p.startswith(APART)}
+        self.monitors.restore(unpacked(entries["base"]), state["monitors"], remembered, apart)
         self._written = self.monitors.monitors.pins
-        self._goods = dict(self.monitors.monitors.goods)
+        self._apart = {part: version for part, (version, _) in self.monitors.monitors.apart().items()}
         for signal, windows in state["windows"].items():
             self._windows[SignalName(signal)].restore(windows)
         self._rates.restore(state["rates"])

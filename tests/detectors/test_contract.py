@@ -143,16 +143,17 @@ def written(subject: Any) -> list[Any]:
         monitors = subject.monitors
         for monitor in monitors:
             monitor.track.memory._written = 0  # all of it, not what has changed
-        goods = {name: monitors.good(name) for name, good in monitors.goods.items() if good is not None}
-        return [subject.baselines(), subject.snapshot(), monitors.remembered(), goods]
+        apart = {part: data() for part, (_, data) in monitors.apart().items()}
+        return [subject.baselines(), subject.snapshot(), monitors.remembered(), apart]
     if isinstance(subject, Monitor):
         track = subject.track
         track.memory._written = 0
         memory = [track.memory.count, track.memory.users(), track.memory.write([track.read])]
-        good = None if track.good is None else track.written_good()
-        return [subject.detector.baseline(), subject.snapshot(), good, memory]
+        return [subject.detector.baseline(), subject.snapshot(), track.good(), memory]
     if isinstance(subject, BoundedDetector | CostDetector):
-        return [subject.baseline(), subject.snapshot()]
+        return [subject.baseline(), subject.snapshot(), subject.learned()]
+    if isinstance(subject, CostReference):
+        return [subject.snapshot(), subject.sample()]
     if isinstance(subject, Baseline):
         return [subject.pin and subject.pin[:], subject.snapshot()]
     return [subject.snapshot()]

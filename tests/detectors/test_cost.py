@@ -47,7 +47,7 @@ def test_the_second_pin_draws_a_profile_of_the_day(pinned: dict[str, Any]) -> No
     assert restored(pinned).note() == "pinned, 8,641 units over 3 days, by hour of the day"
 
 
-@pytest.mark.parametrize(("factor", "index"), [(1.5, 9_102), (3.0, 9_026)])
+@pytest.mark.parametrize(("factor", "index"), [(1.5, 9_101), (3.0, 9_026)])
 def test_where_it_fires(pinned: dict[str, Any], factor: float, index: int) -> None:
     detector = restored(pinned)
     assert run(detector, Random(7), 9_000, 400, 30_000, factor)[0] == index
@@ -115,5 +115,5 @@ def test_the_sample_does_not_depend_on_the_order_of_requests() -> None:
         detector = CostDetector(4.0, ArmingPolicy(provisional_units=10**9))
         for time, trace_id, cost in order:
             detector.update(time, trace_id, cost, 1, True)
-        samples.append(sorted(detector.snapshot()["reference"]["sample"]))
+        samples.append(detector.learned())
     assert samples[0] == samples[1]
