@@ -11,7 +11,9 @@ from detectors.rules import Rule
 from schemas.base import rfc3339
 from schemas.incident import Incident
 from schemas.signal import Signal
-from streams.replay import Seen, replay
+from streams.file_rows import Seen
+from streams.memory import collecting_rarely
+from streams.replay import replay
 from streams.settings import Settings
 from streams.steps.ingest import IngestPolicy
 from streams.steps.observe import ScoringPolicy
@@ -41,7 +43,8 @@ def backtest(
     count as scored only where their application did. Raises ``OSError`` where a file cannot be read."""
     begun = time.monotonic()
     ingest = IngestPolicy(scoring=ScoringPolicy(rate=1.0 if score else 0.0))
-    done = replay(files, ingest, policy, seen)
+    with collecting_rarely():
+        done = replay(files, ingest, policy, seen)
     incidents = done.incidents()
     first, last = done.span
     return Backtested(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 YOUNG = 50_000
 """Container objects made since the last look before the next one; Python's own choice is 700."""
@@ -19,3 +21,15 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 100)
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """:func:`collect_rarely` for the length of a command that holds a file of events in memory."""
+    before = gc.get_threshold()
+    collect_rarely()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

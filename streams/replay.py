@@ -7,32 +7,25 @@ there. No clock is read: "now" is the watermark.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from detectors.incident.group import group
 from schemas.case import CaseRequest, EvalCase
-from schemas.codec import Element, Refused, classify, split
 from schemas.dead_letter import DeadLetter
 from schemas.identity import Coordinates
 from schemas.incident import Incident
-from schemas.observation import Kind, ObservationBatch, Profile, Source
+from schemas.observation import ObservationBatch, Row, TraceRow
 from schemas.signal import Signal, SignalRecord
-from streams.judges.offline import score_request_now
-from streams.lines import Line, read_lines
+from streams.file_rows import FileRows, Item, Seen, read_rows
 from streams.steps.harvest import element_at, harvest
-from streams.steps.ingest import IngestPolicy, observe
+from streams.steps.ingest import IngestPolicy
 from streams.steps.ledger import Ledger, MemoryLedger
-from streams.steps.observe import Observed, observe_score
 from streams.steps.owner import Owner, OwnerPolicy
-from streams.steps.prices import Prices
-from streams.steps.refuse import dead_letter
 
 CHUNK = 5_000
-"""Observations handed to the owner at a time; the order of application does not depend on it."""
-STREAM = "file"
-Seen = Callable[[int], None]
+"""Observations handed to the owner at a time; what comes out does not depend on it."""
 
 
 class Replayed(NamedTuple):
@@ -54,12 +47,6 @@ class Replayed(NamedTuple):
         return group(self.alarms())
 
 
-class _Sorted(NamedTuple):
-    order: tuple[int, str, int, str, int, int]
-    observed: Observed
-    source: Source
-
-
 def replay(
     files: Sequence[Path],
     ingest: IngestPolicy | None = None,
@@ -71,98 +58,53 @@ def replay(
     Traces without a faithfulness of their own are scored by the offline scorer. Raises ``OSError``
     where a file cannot be read.
     """
-    ingest, prices = ingest or IngestPolicy(), Prices()
-    rows: list[_Sorted] = []
-    dead: list[DeadLetter] = []
-    events = 0
-    for file, path in enumerate(files):
-        source = Source(STREAM, str(path), file)
-        for observed, letter in _read(path, file, source, ingest, prices):
-            events += 1
-            if letter is not None:
-                dead.append(letter)
-            if observed is not None:
-                row = observed.row
-                order = (row[0], row[1], row[2], str(path), row[4], row[5])
-                rows.append(_Sorted(order, observed, source))
-            if events % 1000 == 0:
-                seen(events)
-    rows.sort(key=lambda item: item.order)
+    rows = read_rows(files, ingest or IngestPolicy(), seen)
+    items, processed = rows.items, len(rows.items)
+    span = (items[0][0][0], items[-1][0][0]) if items else (0, 0)
     owner = Owner(0, policy or OwnerPolicy(), Ledger(MemoryLedger()))
     signals: list[SignalRecord] = []
     requests: list[CaseRequest] = []
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        for app, batch in _batches(chunk):
-            owner.absorb(batch._replace(app=app))
+    items.reverse()  # what has been absorbed is given back from the end
+    while items:
+        chunk = items[: -CHUNK - 1 : -1]
+        del items[-CHUNK:]
+        for batch in _batches(chunk, rows):
+            owner.absorb(batch)
+            # Nothing in a file is redelivered, and a file need not be in the order of its event times.
+            owner.apps[batch.app].marks.clear()
         # The instant of the last row may go on in the next chunk: it is not complete yet.
-        newest = chunk[-1].order[0]
-        owner.finish(newest if start + CHUNK >= len(rows) else newest - 1)
+        newest = chunk[-1][0][0]
+        owner.finish(newest - 1 if items else newest)
+        owner.ledger.flush(0)
+        owner.chunks.forget()
         outputs = owner.take_outputs()
         signals += outputs.signals
         requests += outputs.cases
     counters = {app.name: dict(app.counters) for app in owner.apps.values()}
-    span = (rows[0].order[0], rows[-1].order[0]) if rows else (0, 0)
-    return Replayed(events, len(rows), dead, signals, requests, counters, span)
+    return Replayed(rows.events, processed, rows.dead_letters, signals, requests, counters, span)
 
 
-def _read(
-    path: Path, file: int, source: Source, policy: IngestPolicy, prices: Prices
-) -> Iterator[tuple[Observed | None, DeadLetter | None]]:
-    """Each event of a file as its observation or its dead letter; coordinates are byte offsets."""
-    previous = 0
-    for line in read_lines(path, file):
-        for index, element in enumerate(split(line.data, policy.max_event_bytes)):
-            at = Coordinates(source.stream, source.topic, source.partition, line.offset, index)
-            result = _observe(element, at, previous, policy, prices)
-            if isinstance(result, Refused):
-                yield None, dead_letter(_placed(result, line), at, previous, line.data)
-            else:
-                previous = result.row[0]
-                yield result, None
+def _batches(chunk: Sequence[Item], rows: FileRows) -> Iterator[ObservationBatch]:
+    """A chunk as the batches that ingest would have sent: in the order of the files, scores at the end.
 
-
-def _observe(
-    element: Element | Refused, at: Coordinates, previous: int, policy: IngestPolicy, prices: Prices
-) -> Observed | Refused:
-    if isinstance(element, Refused):
-        return element
-    kind = classify(element.value)
-    if isinstance(kind, Refused):
-        return kind
-    # A line without a time takes the line's before; a file has no broker to clamp by.
-    timed = element.value.get("timestamp") is not None
-    return observe(kind, element.value, at, None if timed else previous, policy, prices)
-
-
-def _placed(refused: Refused, line: Line) -> Refused:
-    return refused._replace(message=f"line {line.number}: {refused.message}")
-
-
-def _batches(chunk: list[_Sorted]) -> Iterator[tuple[str, ObservationBatch]]:
-    """A chunk as the batches that ingest would have sent, each trace's score right behind it."""
-    by_app: dict[str, list[_Sorted]] = {}
+    Traces go first and alone, which the owner absorbs quickly; the order of application is its own.
+    """
+    by_app: dict[str, list[Item]] = {}
     for item in chunk:
-        by_app.setdefault(item.observed.app, []).append(item)
+        by_app.setdefault(item[1], []).append(item)
     for app, items in by_app.items():
-        sources: dict[Source, int] = {}
-        profiles: dict[Profile, int] = {}
-        rows: list[Any] = []
-        for item in sorted(items, key=lambda item: (item.source, item.order[4], item.order[5])):
-            observed, row = item.observed, item.observed.row
-            where = sources.setdefault(item.source, len(sources))
-            if observed.profile is not None:
-                which = profiles.setdefault(observed.profile, len(profiles))
-                rows.append(row._replace(source=where, profile=which))  # type: ignore[call-arg]
-            else:
-                rows.append(row._replace(source=where))
-            if observed.request is not None:
-                scores = item.source._replace(topic=item.source.topic + "#scores")
-                at = Coordinates(*scores, row[4], row[5])
-                score = observe_score(score_request_now(observed.request), at).row
-                rows.append(score._replace(source=sources.setdefault(scores, len(sources))))
-        rows.sort(key=lambda row: row[2] == Kind.SCORE)
-        yield app, ObservationBatch(app, list(sources), list(profiles), rows)
+        items.sort(key=_in_file)
+        traces: list[Row] = [row for row, _, _ in items if type(row) is TraceRow]
+        others: list[Row] = [row for row, _, _ in items if type(row) is not TraceRow]
+        scores = [score for _, _, score in items if score is not None]
+        for part in (traces, [*others, *scores]):
+            if part:
+                yield ObservationBatch(app, rows.sources, rows.profiles, part)
+
+
+def _in_file(item: Item) -> tuple[int, int, int]:
+    row = item[0]
+    return row[3], row[4], row[5]
 
 
 def cases_of(requests: Sequence[CaseRequest], files: Sequence[Path]) -> Iterator[EvalCase]:

@@ -70,6 +70,7 @@ def replay(
     Example: gleaner replay traces.jsonl feedback.jsonl --store replay.duckdb --json
     """
     from sinks.evalstore.errors import StoreError
+    from streams.memory import collecting_rarely
     from streams.replay import replay as run
     from streams.replay_store import write_store
 
@@ -78,7 +79,7 @@ def replay(
     begun = time.monotonic()
     from streams.rolling import owner_policy
 
-    with progress("replaying") as bar:
+    with progress("replaying") as bar, collecting_rarely():
         done = run(files, policy=owner_policy(settings), seen=bar)
     try:
         counts = write_store(store, done, files)

@@ -112,6 +112,11 @@ class ChunkLog:
                 written[_name(number)] = None
         return written
 
+    def forget(self) -> None:
+        """Nothing of what has changed will be written: a run that is not to be resumed."""
+        for items in (self.pending, self.conversations, self.outcomes, self.awaited):
+            items.clear()
+
     def restore(self, entries: dict[str, bytes], frontiers: Frontiers) -> Flying:
         """What is in flight, from the chunks among ``entries``, each kind in its order."""
         pending: dict[Coordinates, Pending] = {}
