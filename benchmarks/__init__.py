@@ -12,6 +12,7 @@ module         one idea
 ``stages``     the cases of Gleaner: ingest and rolling, as the roles run them
 ``rounds``     starts the workers, feeds them in turns, collects what they measured
 ``report``     medians, ranges, ratios, marks
+``replay``     a program of its own: a backtest of a million events, its CPU time and memory
 ``machine``    what it was measured on
 =============  =========================================================================================
 
