@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from detectors.rules import Rule
 from schemas.base import rfc3339
 from schemas.incident import Incident
-from schemas.signal import Signal
+from schemas.observation import ChangeRow
+from schemas.signal import Signal, WindowStat
 from streams.file_rows import Seen
 from streams.memory import collecting_rarely
-from streams.replay import replay
+from streams.replay import Watch, replay
 from streams.settings import Settings
 from streams.steps.ingest import IngestPolicy
 from streams.steps.observe import ScoringPolicy
@@ -30,21 +31,31 @@ class Backtested(NamedTuple):
     seconds: float
     alarms: list[tuple[Signal, str | None]]
     incidents: list[Incident]
+    windows: list[WindowStat]
+    changes: list[tuple[str, ChangeRow]]
+    """The change events, each with its app."""
+    last: int
+    """Event time of the last event, ms."""
 
-    def pages_a_week(self) -> float | None:
-        """Incidents a week of event time; None for less than a day of it."""
-        return len(self.incidents) / (self.span_days / 7) if self.span_days >= 1 else None
+    def a_week(self, incidents: int) -> float | None:
+        """So many incidents, a week of event time; None for less than a day of it."""
+        return incidents / (self.span_days / 7) if self.span_days >= 1 else None
 
 
 def backtest(
-    files: Sequence[Path], policy: OwnerPolicy, score: bool = False, seen: Seen = lambda events: None
+    files: Sequence[Path],
+    policy: OwnerPolicy,
+    score: bool = False,
+    seen: Seen = lambda events: None,
+    watch: Watch | None = None,
 ) -> Backtested:
     """Run the files through identity, windows, detectors and grouping. No scorer runs unless told: answers
-    count as scored only where their application did. Raises ``OSError`` where a file cannot be read."""
+    count as scored only where their application did. ``watch``: see ``replay``. Raises ``OSError`` where a
+    file cannot be read."""
     begun = time.monotonic()
     ingest = IngestPolicy(scoring=ScoringPolicy(rate=1.0 if score else 0.0))
     with collecting_rarely():
-        done = replay(files, ingest, policy, seen)
+        done = replay(files, ingest, policy, seen, watch)
     incidents = done.incidents()
     first, last = done.span
     return Backtested(
@@ -53,6 +64,9 @@ def backtest(
         time.monotonic() - begun,
         [(alarm, _incident_of(alarm, incidents)) for alarm in done.alarms()],
         incidents,
+        [record for record in done.signals if isinstance(record, WindowStat)],
+        done.changes,
+        last,
     )
 
 

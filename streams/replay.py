@@ -7,7 +7,7 @@ there. No clock is read: "now" is the watermark.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from schemas.case import CaseRequest, EvalCase
 from schemas.dead_letter import DeadLetter
 from schemas.identity import Coordinates
 from schemas.incident import Incident
-from schemas.observation import ObservationBatch, Row, TraceRow
+from schemas.observation import ChangeRow, ObservationBatch, Row, TraceRow
 from schemas.signal import Signal, SignalRecord
 from streams.file_rows import FileRows, Item, Seen, read_rows
 from streams.steps.harvest import element_at, harvest
@@ -26,6 +26,9 @@ from streams.steps.owner import Owner, OwnerPolicy
 
 CHUNK = 5_000
 """Observations handed to the owner at a time; what comes out does not depend on it."""
+LOOKS = 400
+"""How often ``watch`` looks at the owner, at least, where there are that many observations."""
+Watch = Callable[[Owner, int], None]
 
 
 class Replayed(NamedTuple):
@@ -39,6 +42,8 @@ class Replayed(NamedTuple):
     counters: dict[str, dict[str, int]]
     span: tuple[int, int]
     """Event times of the first and the last event, ms."""
+    changes: list[tuple[str, ChangeRow]]
+    """The change events, each with its app, in event-time order."""
 
     def alarms(self) -> list[Signal]:
         return [signal for signal in self.signals if isinstance(signal, Signal)]
@@ -52,11 +57,13 @@ def replay(
     ingest: IngestPolicy | None = None,
     policy: OwnerPolicy | None = None,
     seen: Seen = lambda events: None,
+    watch: Watch | None = None,
 ) -> Replayed:
     """Read the files and run them through identity, order, windows and detectors.
 
     Traces without a faithfulness of their own are scored by the offline scorer. Raises ``OSError``
-    where a file cannot be read.
+    where a file cannot be read. ``watch`` looks at the owner now and then, with the event time up to which
+    everything has been applied; it must change nothing.
     """
     rows = read_rows(files, ingest or IngestPolicy(), seen)
     items, processed = rows.items, len(rows.items)
@@ -64,24 +71,29 @@ def replay(
     owner = Owner(0, policy or OwnerPolicy(), Ledger(MemoryLedger()))
     signals: list[SignalRecord] = []
     requests: list[CaseRequest] = []
+    changes = [(app, row) for row, app, _ in items if type(row) is ChangeRow]
+    size = CHUNK if watch is None else max(min(CHUNK, len(items) // LOOKS), 1)
     items.reverse()  # what has been absorbed is given back from the end
     while items:
-        chunk = items[: -CHUNK - 1 : -1]
-        del items[-CHUNK:]
+        chunk = items[: -size - 1 : -1]
+        del items[-size:]
         for batch in _batches(chunk, rows):
             owner.absorb(batch)
             # Nothing in a file is redelivered, and a file need not be in the order of its event times.
             owner.apps[batch.app].marks.clear()
         # The instant of the last row may go on in the next chunk: it is not complete yet.
         newest = chunk[-1][0][0]
-        owner.finish(newest - 1 if items else newest)
+        applied = newest - 1 if items else newest
+        owner.finish(applied)
+        if watch is not None:
+            watch(owner, applied)
         owner.ledger.flush(0)
         owner.chunks.forget()
         outputs = owner.take_outputs()
         signals += outputs.signals
         requests += outputs.cases
     counters = {app.name: dict(app.counters) for app in owner.apps.values()}
-    return Replayed(rows.events, processed, rows.dead_letters, signals, requests, counters, span)
+    return Replayed(rows.events, processed, rows.dead_letters, signals, requests, counters, span, changes)
 
 
 def _batches(chunk: Sequence[Item], rows: FileRows) -> Iterator[ObservationBatch]:

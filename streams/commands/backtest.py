@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.commands.fail import Failed
+from streams.commands.printable import one_line
 from streams.commands.progress import progress
 from streams.rules_file import load_rules
 from streams.settings import Settings
@@ -16,6 +17,8 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from schemas.incident import Incident
     from streams.backtest import Backtested
+    from streams.labelled import Found
+    from streams.labels import Label
 
 
 def backtest(
@@ -25,6 +28,13 @@ def backtest(
     ] = None,
     events: Annotated[list[Path] | None, typer.Option(help="JSONL files of events")] = None,
     against: Annotated[Path | None, typer.Option(help="another rules file to compare with")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="JSONL of incidents that are known: app, environment, route, start, end"),
+    ] = None,
+    charts: Annotated[
+        Path | None, typer.Option(help="folder for a chart, SVG and PNG, of every rule and segment with data")
+    ] = None,
     score: Annotated[bool, typer.Option(help="score unscored answers with the offline scorer")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print every alarm as JSON")] = False,
 ) -> None:
@@ -32,10 +42,16 @@ def backtest(
 
     The same code as production, in event-time order, without Kafka, store or Slack.
 
-    Example: gleaner backtest rules.yaml --events traces.jsonl feedback.jsonl
+    With --labels it says how soon each known incident was paged, what was missed, and how many pages were
+    false; with --charts it draws what each rule saw.
+
+    Example: gleaner backtest rules.yaml --events traces.jsonl feedback.jsonl --charts charts
     """
     from streams.backtest import alarm_data, policy_with
     from streams.backtest import backtest as run
+    from streams.backtest_charts import Baselines, write_charts
+    from streams.backtest_charts import charts as charts_of
+    from streams.labelled import false_pages, find
 
     # An option takes one value: what follows it is told apart by its name.
     books = [path for path in given or [] if path.suffix in (".yaml", ".yml")]
@@ -47,35 +63,62 @@ def backtest(
     for path in files:
         if not path.is_file():
             raise Failed(f"{path}: no such file")
+    known = _labels(labels) if labels is not None else []
     settings = Settings()
     mine = load_rules(books[0] if books else settings.rules)
     theirs = load_rules(against) if against is not None else None
+    baselines = Baselines()
+    watch = baselines.look if charts is not None else None
     with progress("replaying") as bar:
-        done = run(files, policy_with(settings, mine), score, bar)
+        done = run(files, policy_with(settings, mine), score, bar, watch)
     other = None
     if theirs is not None:
         with progress("replaying the other rules") as bar:
             other = run(files, policy_with(settings, theirs), score, bar)
+    found = find(known, done.alarms, done.incidents, done.windows)
+    wrong = false_pages(known, done.incidents)
+    drawn: list[Path] = []
+    if charts is not None:
+        drawn = write_charts(charts, charts_of(done, baselines, known))
     if as_json:
-        data = {
+        data: dict[str, Any] = {
             "events": done.events,
             "span_days": round(done.span_days, 3),
             "seconds": round(done.seconds, 3),
             "alarms": [alarm_data(alarm, incident) for alarm, incident in done.alarms],
         }
+        if labels is not None:
+            weekly = done.a_week(len(wrong))
+            data["labels"] = [one.data() for one in found]
+            data["false_pages"] = [incident.id for incident in wrong]
+            data["false_pages_per_week"] = None if weekly is None else round(weekly, 3)
+        if charts is not None:
+            data["charts"] = [str(path) for path in drawn]
         if other is not None:
             data["against"] = {"alarms": [alarm_data(alarm, incident) for alarm, incident in other.alarms]}
         typer.echo(json.dumps(data))
         return
     _print(done)
+    if labels is not None:
+        _print_labels(found, wrong, done)
+    if charts is not None:
+        typer.echo(f"{len(drawn)} charts, each as PNG and SVG, in {charts}")
     if other is not None:
         _difference(done, other)
 
 
+def _labels(path: Path) -> list[Label]:
+    from streams.labels import LabelsError, load_labels
+
+    try:
+        return load_labels(path)
+    except LabelsError as error:
+        raise Failed(str(error)) from error
+
+
 def _print(done: Backtested) -> None:
     typer.echo(f"{done.events:,} events over {done.span_days:.1f} days, replayed in {done.seconds:.1f} s")
-    weekly = done.pages_a_week()
-    rate = "" if weekly is None else f", {weekly:.1f} a week"
+    rate = _weekly(done, len(done.incidents))
     typer.echo(f"{len(done.alarms)} alarms in {len(done.incidents)} incidents{rate}")
     by_rule: dict[str, int] = {}
     for alarm, _ in done.alarms:
@@ -84,6 +127,37 @@ def _print(done: Backtested) -> None:
         typer.echo(f"  {rule}: {count}")
     for incident in done.incidents:
         typer.echo(_line(incident))
+
+
+def _weekly(done: Backtested, incidents: int) -> str:
+    weekly = done.a_week(incidents)
+    return "" if weekly is None else f", {weekly:.1f} a week"
+
+
+def _print_labels(found: list[Found], wrong: list[Incident], done: Backtested) -> None:
+    from streams.labelled import Outcome
+
+    paged = sum(one.outcome is Outcome.PAGED for one in found)
+    typer.echo(f"{paged} of {len(found)} labelled incidents paged")
+    for one in found:
+        typer.echo(f"  {one_line(one.label.name)}: {_found(one)}")
+    typer.echo(f"{len(wrong)} false pages{_weekly(done, len(wrong))}")
+    for incident in wrong:
+        typer.echo("  " + _line(incident))
+
+
+def _found(one: Found) -> str:
+    from schemas.catalog import CATALOG
+    from sinks.numbers import duration
+    from streams.labelled import Outcome
+
+    if one.alarm is None or one.delay_ms is None:
+        return "missed" if one.outcome is Outcome.MISSED else "no data: no event of its segment lies in it"
+    units = ""
+    if one.delay_units is not None:
+        units = f", about {one.delay_units:,} {CATALOG[one.alarm.signal].units}"
+    before = "; its incident had paged before it began" if one.already_open else ""
+    return f"{one.alarm.rule} after {duration(one.delay_ms)}{units}{before}"
 
 
 def _difference(done: Backtested, other: Backtested) -> None:

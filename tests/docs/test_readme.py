@@ -61,7 +61,8 @@ def test_every_command_of_the_readme_exists() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    trace, feedback = events()
+    trace, feedback, label = events()
+    (tmp_path / "labels.jsonl").write_text(json.dumps(label) + "\n")
     (tmp_path / "traces.jsonl").write_text(json.dumps(trace) + "\n")
     (tmp_path / "feedback.jsonl").write_text(json.dumps(feedback) + "\n")
     return tmp_path
@@ -86,6 +87,9 @@ def test_rules_and_backtest(folder: Path) -> None:
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert "slow_answers: latency in app support-*" in results[0].stdout
     assert "2 events over" in results[1].stdout
+    assert (folder / "charts").is_dir()
+    labelled = run(lines[1] + " --labels labels.jsonl", folder, {})
+    assert "  stale index: no data" in labelled.stdout, labelled.stderr
 
 
 @pytest.fixture
