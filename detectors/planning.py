@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import erf, log, log1p, sqrt
 from typing import NamedTuple
 
-from detectors.baseline import ArmingPolicy, wilson
+from detectors.baseline import ArmingPolicy, Stage, wilson
 from detectors.cost import RANK_VARIANCE
 from detectors.esr import MixtureESR, fraction_bets, rank_bets, rate_bets
 from detectors.rules import Rule
@@ -41,6 +41,10 @@ def threshold(rule: Rule, per_day: float, segments: int = 1) -> float:
     return max(segments * per_day * 7.0 * rule.budget_weeks, policy.least_threshold)
 
 
+def _rate(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.01 else f"{share:.2%}"
+
+
 def rate_delay(esr: MixtureESR, rate: float) -> float:
     """Units until a rise of a 0/1 mean to ``rate`` is seen.
 
@@ -67,25 +71,30 @@ def plans(rule: Rule, per_day: float, segments: int = 1, normal: float | None = 
     if rule.direction == "changed":
         return []
     needed = threshold(rule, per_day, segments)
+    errors = ArmingPolicy().errors(Stage.PINNED, segments)
     found: list[tuple[str, float]] = []
     if rule.measure is Measure.RATE:
         usual = normal if normal is not None else TYPICAL[Measure.RATE]
-        m0 = rule.bound or max(wilson(usual, REFERENCE, 1.0), 1e-3)
+        m0 = rule.bound or max(wilson(usual, REFERENCE, errors), 1e-3)
         esr = MixtureESR(m0, m0 * (1 - m0), rate_bets(m0), needed)
-        base = rule.bound or usual or m0
-        for times in (1.5, 2.5, 5.0):
-            if base * times < 1.0:
-                found.append((f"{base:.1%} → {base * times:.1%}", rate_delay(esr, base * times)))
+        base = usual if rule.bound is None else rule.bound
+        for times, moves in ((1.5, 1), (2.5, 2), (5.0, 5)):
+            # Of a rate near 0 a multiple is nothing: a move that the rule would tell of is the least shown.
+            rate = max(base * times, base + moves * (rule.min_effect or 0.001))
+            if rate < 1.0:
+                found.append((f"{_rate(base)} → {_rate(rate)}", rate_delay(esr, rate)))
     elif rule.measure is Measure.SCORE:
         usual = normal if normal is not None else TYPICAL[Measure.SCORE]
         bad = 1.0 - (rule.bound or usual)
-        m0 = bad if rule.bound else bad + sqrt(SCORE_VARIANCE / REFERENCE)
+        m0 = bad if rule.bound else bad + errors * sqrt(SCORE_VARIANCE / REFERENCE)
         esr = MixtureESR(m0, SCORE_VARIANCE, fraction_bets(m0), needed)
         for drop in (0.05, 0.10, 0.23):
+            if bad + drop >= 1.0:
+                continue
             delay = mean_delay(esr, bad + drop, 1.4 * SCORE_VARIANCE)
             found.append((f"{1 - bad:.2f} → {1 - bad - drop:.2f}", delay))
     else:
-        m0 = 0.5 + sqrt(RANK_VARIANCE / 1_000)
+        m0 = 0.5 + errors * sqrt(RANK_VARIANCE / 1_000)
         esr = MixtureESR(m0, RANK_VARIANCE, rank_bets(m0), 2 * needed)
         for factor in (1.2, 1.5, 3.0):
             mean = 0.5 * (1 + erf(log(factor) / (2 * SPREAD)))

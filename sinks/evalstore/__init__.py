@@ -13,6 +13,7 @@ module           idea
 ``snapshots``    publish the store under a new name; open the newest, hardened
 ``access``       from a ``--store`` path to a reader's connection
 ``reading``      cases and totals, as plain values
+``volumes``      how much each segment brings a day
 ``query``        somebody's own SQL: one SELECT, in bounded time, a bounded number of rows
 ``errors``       what can go wrong, and what its reader is to do
 ===============  ================================================================================
@@ -44,6 +45,7 @@ from sinks.evalstore.reading import (
     list_cases,
     totals,
 )
+from sinks.evalstore.snapshots import snapshots_of
 
 __all__ = [
     "Answer",
@@ -65,5 +67,6 @@ __all__ = [
     "list_cases",
     "open_for_reading",
     "run_query",
+    "snapshots_of",
     "totals",
 ]

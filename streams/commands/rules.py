@@ -8,42 +8,95 @@ from typing import Annotated, Any
 
 import typer
 
+from detectors.coverage import Covered, coverage
 from detectors.planning import Plan, plans, threshold
 from detectors.rules import Rule
 from schemas.catalog import CATALOG
+from streams.commands.covered import covered_data, days, plans_data, print_covered
+from streams.commands.fail import Failed
+from streams.commands.reader import Store, reader
 from streams.rules_file import load_rules
+from streams.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The rules file: check it, and what each rule would see.")
 
 File = Annotated[Path | None, typer.Argument(help="a rules file (YAML); the default rules without one")]
-PerDay = Annotated[float, typer.Option(min=1, help="conversations (amounts: requests) a day in a segment")]
-Segments = Annotated[int, typer.Option(min=1, help="segments that share a rule's budget")]
+PerDay = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        help="conversations (amounts: requests) a day in a segment, instead of a store's; 10000 without one",
+    ),
+]
+Segments = Annotated[int, typer.Option(min=1, help="segments that share a rule's budget, at least")]
+ASSUMED_PER_DAY = 10_000.0
 AsJson = Annotated[bool, typer.Option("--json", help="print one object per rule")]
 
 
 @app.command()
 def check(
-    file: File = None, per_day: PerDay = 10_000, segments: Segments = 1, as_json: AsJson = False
+    file: File = None,
+    store: Store = None,
+    per_day: PerDay = None,
+    segments: Segments = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Check a rules file and say each rule in words; exit 2 names the field that is wrong.
 
-    Example: gleaner rules check rules.yaml --per-day 2000 --segments 3
+    Says how soon each rule would see a shift, as an upper figure: where there is an eval store, in each
+    segment that it covers, by that segment's own volume and usual value.
+
+    Example: gleaner rules check rules.yaml --store store.duckdb
     """
+    if store is not None and per_day is not None:
+        raise Failed("--per-day: is an assumption instead of a store's volumes: give one of the two")
     rules = load_rules(file)
+    covered = _coverage(rules, store, segments) if per_day is None else None
+    assumed = per_day or ASSUMED_PER_DAY
     for rule in rules:
-        seen = plans(rule, per_day, segments)
-        if as_json:
-            typer.echo(json.dumps(_data(rule, seen, per_day, segments)))
+        if covered is not None:
+            _tell_covered(rule, covered.get(rule.name, []), as_json)
+        elif as_json:
+            typer.echo(json.dumps(_data(rule) | _planned(rule, assumed, segments)))
         else:
-            typer.echo("\n".join(_words(rule, seen, per_day, segments)) + "\n")
+            typer.echo("\n".join([*_words(rule), *_assumed(rule, assumed, segments), *_owner(rule)]) + "\n")
     if not as_json:
         typer.echo(f"{len(rules)} rules; for a signal the first rule that covers a segment counts")
+
+
+def _coverage(rules: tuple[Rule, ...], store: Path | None, segments: int) -> dict[str, list[Covered]] | None:
+    """What the rules cover in the store; None where none is named and the configured one is not there."""
+    from sinks.evalstore import snapshots_of
+    from sinks.evalstore.volumes import RECENT_DAYS, day_volumes
+    from streams.rule_coverage import segments_of
+
+    settings = Settings()
+    own = settings.store_file()
+    if store is None and not own.exists() and not snapshots_of(own).exists():
+        return None
+    with reader(store or own) as con:
+        known = segments_of(day_volumes(con))
+    typer.echo(f"volumes of {store or own}, its last {RECENT_DAYS} days", err=True)
+    return coverage(rules, known, max(segments, settings.segments))
+
+
+def _tell_covered(rule: Rule, segments: list[Covered], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_data(rule) | {"segments": [covered_data(one) for one in segments]}))
+        return
+    typer.echo("\n".join([*_words(rule), *_owner(rule)]))
+    if rule.direction != "changed":
+        if segments:
+            print_covered(rule, segments)
+        else:
+            typer.echo("  covers no segment of the store")
+    typer.echo()
 
 
 app.command(name="explain", help="The same as check.")(check)
 
 
-def _words(rule: Rule, seen: list[Plan], per_day: float, segments: int) -> list[str]:
+def _words(rule: Rule) -> list[str]:
     about = CATALOG[rule.signal]
     where = [
         f"{name} {pattern}"
@@ -56,32 +109,40 @@ def _words(rule: Rule, seen: list[Plan], per_day: float, segments: int) -> list[
         return [*lines, "  fires on the first trace that shows it: no statistics, no budget"]
     against = "what is learned as normal, then pinned" if rule.bound is None else f"the bound {rule.bound:g}"
     lines.append(f"  fires when it {'falls' if rule.direction == 'down' else 'rises'}, against {against}")
-    needed = threshold(rule, per_day, segments)
-    lines.append(
-        f"  {rule.budget}: at {per_day:,.0f} {about.units} a day"
-        f" in {segments} segment{'' if segments == 1 else 's'} a threshold of {needed:,.0f} units"
-    )
     if rule.min_effect:
         share = rule.least_effect(2.0) != rule.min_effect
         least = f"{rule.min_effect:.0%} of normal" if share else f"{rule.min_effect:g}"
         lines.append(f"  moves of less than {least}, or on fewer than {rule.min_units} units, are not told")
-    lines.append("  sees, mostly sooner than: " + "; ".join([_delay(plan, about.units) for plan in seen]))
-    if rule.owner or rule.runbook:
-        lines.append(f"  owner {rule.owner or 'nobody named'}, runbook {rule.runbook or 'none'}")
     return lines
+
+
+def _assumed(rule: Rule, per_day: float, segments: int) -> list[str]:
+    """Threshold and delays at an assumed volume."""
+    if rule.direction == "changed":
+        return []
+    units = CATALOG[rule.signal].units
+    among = f"{segments} segment{'' if segments == 1 else 's'}"
+    needed = threshold(rule, per_day, segments)
+    seen = "; ".join([_delay(plan, units) for plan in plans(rule, per_day, segments)])
+    return [
+        f"  {rule.budget}: at {per_day:,.0f} {units} a day in {among} a threshold of {needed:,.0f} units",
+        f"  sees, mostly sooner than: {seen}",
+    ]
+
+
+def _owner(rule: Rule) -> list[str]:
+    if not rule.owner and not rule.runbook:
+        return []
+    return [f"  owner {rule.owner or 'nobody named'}, runbook {rule.runbook or 'none'}"]
 
 
 def _delay(plan: Plan, units: str) -> str:
     if plan.units == float("inf"):
         return f"{plan.shift} never"
-    hours = plan.days * 24
-    time = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
-    return (
-        f"{plan.shift} after {plan.units:,.0f} {units} ({f'{plan.days:.1f} days' if hours >= 48 else time})"
-    )
+    return f"{plan.shift} after {plan.units:,.0f} {units} ({days(plan.days)})"
 
 
-def _data(rule: Rule, seen: list[Plan], per_day: float, segments: int) -> dict[str, Any]:
+def _data(rule: Rule) -> dict[str, Any]:
     return {
         "name": rule.name,
         "signal": rule.signal.value,
@@ -95,10 +156,11 @@ def _data(rule: Rule, seen: list[Plan], per_day: float, segments: int) -> dict[s
         "where": {"app": rule.app, "environment": rule.environment, "route": rule.route},
         "owner": rule.owner,
         "runbook": rule.runbook,
+    }
+
+
+def _planned(rule: Rule, per_day: float, segments: int) -> dict[str, Any]:
+    return {
         "threshold": None if rule.direction == "changed" else threshold(rule, per_day, segments),
-        "sees": [
-            {"shift": plan.shift, "units": round(plan.units), "days": round(plan.days, 3)}
-            for plan in seen
-            if plan.units != float("inf")
-        ],
+        "sees": plans_data(plans(rule, per_day, segments)),
     }
