@@ -6,6 +6,7 @@ Foreign text (names of apps, versions) stands in data and titles, never in an ex
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from schemas.catalog import CATALOG, Measure
@@ -20,6 +21,15 @@ MOST_POINTS = 110
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 LONGEST, LONGEST_CHANGE = 60, 40
 """Characters of a title, of a change."""
+TICKS = (
+    (MINUTE_MS, "minutes", (1, 2, 5, 15, 30), "%H:%M", 8),
+    (HOUR_MS, "hours", (1, 3), "%H:%M", 7),
+    (HOUR_MS, "hours", (6, 12), "%-d %b %H:%M", 5),
+    (DAY_MS, "day", (1, 2, 4), "%-d %b", 8),
+    (7 * DAY_MS, "week", (1, 2), "%-d %b", 8),
+    (30 * DAY_MS, "month", (1, 2, 3), "%b %Y", 8),
+)
+"""Size in ms, name, steps of it, how a tick is written, and for how many of them there is room."""
 TOLD = 2
 """Changes told in words, the latest; the others are ticks."""
 LINE = 15
@@ -56,7 +66,7 @@ def spec(chart: SignalChart) -> Json:
         "field": "t",
         "type": "temporal",
         "scale": {"type": "utc", "nice": False, "domain": [first, last]},
-        "axis": {"title": None, "grid": False, "labelOverlap": True, "tickCount": 6},
+        "axis": {"title": None, "grid": False, "labelOverlap": True, **_ticks(first, last)},
     }
     bare = time | {"axis": time["axis"] | {"labels": False}}
     value: Json = {
@@ -92,8 +102,7 @@ def spec(chart: SignalChart) -> Json:
     changes = [change for change in chart.changes if first <= change.time <= last]
     ticks = {"type": "rule", "strokeWidth": 1.5, "strokeDash": [2, 2]}
     layer("change", [{"t": change.time} for change in changes], ticks, {"x": bare})
-    told = changes[-TOLD:]
-    for at, change in enumerate(told):
+    for at, change in enumerate(changes[-TOLD:]):
         # Above the panel, towards the side where there is room.
         side = "right" if change.time - first > (last - first) / 2 else "left"
         words = {"type": "text", "align": side, "baseline": "bottom", "fontSize": 12, "dy": -2 - LINE * at}
@@ -119,7 +128,7 @@ def spec(chart: SignalChart) -> Json:
         },
         "width": WIDTH,
         "height": UNITS_HEIGHT,
-        "title": _panel(f"{about.units} per {_length(width)}"),
+        "title": _panel(f"{about.units} per {_length(width)}, from {_day(first)}"),
     }
     of = {Measure.SCORE: "mean", Measure.RATE: "share"}.get(about.measure, "mean")
     return {
@@ -133,7 +142,7 @@ def spec(chart: SignalChart) -> Json:
             "fontSize": 16,
             "subtitleFontSize": 13,
             "subtitleColor": "#444444",
-            "offset": 8 + LINE * len(told),
+            "offset": 10,
         },
         "vconcat": [{"width": WIDTH, "height": HEIGHT, "layer": layers}, bars] if layers else [bars],
         "spacing": 10,
@@ -189,6 +198,20 @@ def _with_gaps(middles: list[Json], width: int) -> list[Json]:
             found.append({"t": found[-1]["t"] + width, "v": None})
         found.append(point)
     return found
+
+
+def _ticks(first: int, last: int) -> Json:
+    """A few ticks on whole days, hours or minutes, each with what tells it from the others."""
+    for size, name, steps, written, room in TICKS:
+        for step in steps:
+            if (last - first) / (size * step) <= room:
+                return {"tickCount": {"interval": name, "step": step}, "format": written}
+    return {"tickCount": 8, "format": "%b %Y"}
+
+
+def _day(at: int) -> str:
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _panel(text: str) -> Json:

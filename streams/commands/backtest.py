@@ -77,9 +77,8 @@ def backtest(
             other = run(files, policy_with(settings, theirs), score, bar)
     found = find(known, done.alarms, done.incidents, done.windows)
     wrong = false_pages(known, done.incidents)
-    drawn: list[Path] = []
-    if charts is not None:
-        drawn = write_charts(charts, charts_of(done, baselines, known))
+    drawn = charts_of(done, baselines, known) if charts is not None else []
+    written = write_charts(charts, drawn) if charts is not None else []
     if as_json:
         data: dict[str, Any] = {
             "events": done.events,
@@ -93,7 +92,7 @@ def backtest(
             data["false_pages"] = [incident.id for incident in wrong]
             data["false_pages_per_week"] = None if weekly is None else round(weekly, 3)
         if charts is not None:
-            data["charts"] = [str(path) for path in drawn]
+            data["charts"] = [str(path) for path in written]
         if other is not None:
             data["against"] = {"alarms": [alarm_data(alarm, incident) for alarm, incident in other.alarms]}
         typer.echo(json.dumps(data))
@@ -102,7 +101,10 @@ def backtest(
     if labels is not None:
         _print_labels(found, wrong, done)
     if charts is not None:
-        typer.echo(f"{len(drawn)} charts, each as PNG and SVG, in {charts}")
+        typer.echo(f"{len(written)} charts, each as PNG and SVG, in {charts}; of what fired:")
+        for chart, path in zip(drawn, written, strict=True):
+            if chart.alarms:
+                typer.echo(f"  {path}")
     if other is not None:
         _difference(done, other)
 

@@ -77,6 +77,16 @@ def test_every_signal_can_be_drawn(signal: SignalName) -> None:
         assert said in text
 
 
+@pytest.mark.parametrize("hours", [1, 8, 30, 80, 300, 24 * 50, 24 * 200, 24 * 900])
+def test_an_axis_of_any_length_has_a_few_different_ticks(hours: int) -> None:
+    points = [Point(START + at * HOUR_MS, START + (at + 1) * HOUR_MS, 4, 2.0) for at in range(hours)]
+    image = ElementTree.fromstring(svg(SignalChart(*CHART[:5], tuple(points))))
+    axes = [part for part in image.iter() if "X-axis" in (part.get("aria-label") or "")]
+    ticks = [[text for text in axis.itertext() if text.strip()] for axis in axes]
+    assert 2 <= len(ticks[-1]) <= 10
+    assert len(set(ticks[-1])) == len(ticks[-1])
+
+
 @pytest.mark.parametrize("chart", [CHART._replace(points=()), SignalChart(*CHART[:5])])
 def test_little_or_nothing_can_be_drawn(chart: SignalChart) -> None:
     assert ElementTree.fromstring(svg(chart)).tag.endswith("svg")
