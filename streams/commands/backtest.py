@@ -51,7 +51,6 @@ def backtest(
     from streams.backtest import backtest as run
     from streams.backtest_charts import Baselines, write_charts
     from streams.backtest_charts import charts as charts_of
-    from streams.labelled import false_pages, find
 
     # An option takes one value: what follows it is told apart by its name.
     books = [path for path in given or [] if path.suffix in (".yaml", ".yml")]
@@ -75,8 +74,6 @@ def backtest(
     if theirs is not None:
         with progress("replaying the other rules") as bar:
             other = run(files, policy_with(settings, theirs), score, bar)
-    found = find(known, done.alarms, done.incidents, done.windows)
-    wrong = false_pages(known, done.incidents)
     drawn = charts_of(done, baselines, known) if charts is not None else []
     written = write_charts(charts, drawn) if charts is not None else []
     if as_json:
@@ -87,26 +84,28 @@ def backtest(
             "alarms": [alarm_data(alarm, incident) for alarm, incident in done.alarms],
         }
         if labels is not None:
-            weekly = done.a_week(len(wrong))
-            data["labels"] = [one.data() for one in found]
-            data["false_pages"] = [incident.id for incident in wrong]
-            data["false_pages_per_week"] = None if weekly is None else round(weekly, 3)
+            data |= _labelled_data(done, known)
         if charts is not None:
             data["charts"] = [str(path) for path in written]
         if other is not None:
             data["against"] = {"alarms": [alarm_data(alarm, incident) for alarm, incident in other.alarms]}
+            if labels is not None:
+                data["against"] |= _labelled_data(other, known)
         typer.echo(json.dumps(data))
         return
     _print(done)
     if labels is not None:
-        _print_labels(found, wrong, done)
+        _print_labels(done, known)
     if charts is not None:
-        typer.echo(f"{len(written)} charts, each as PNG and SVG, in {charts}; of what fired:")
-        for chart, path in zip(drawn, written, strict=True):
-            if chart.alarms:
-                typer.echo(f"  {path}")
+        fired = [path for chart, path in zip(drawn, written, strict=True) if chart.alarms]
+        typer.echo(f"{len(written)} charts, each as PNG and SVG, in {charts}; {len(fired)} of what fired")
+        for path in fired:
+            typer.echo(f"  {path}")
     if other is not None:
         _difference(done, other)
+        if labels is not None:
+            typer.echo("the other rules:")
+            _print_labels(other, known)
 
 
 def _labels(path: Path) -> list[Label]:
@@ -136,9 +135,23 @@ def _weekly(done: Backtested, incidents: int) -> str:
     return "" if weekly is None else f", {weekly:.1f} a week"
 
 
-def _print_labels(found: list[Found], wrong: list[Incident], done: Backtested) -> None:
-    from streams.labelled import Outcome
+def _labelled_data(done: Backtested, known: list[Label]) -> dict[str, Any]:
+    from streams.labelled import false_pages, find
 
+    wrong = false_pages(known, done.incidents)
+    weekly = done.a_week(len(wrong))
+    return {
+        "labels": [one.data() for one in find(known, done.alarms, done.incidents, done.windows)],
+        "false_pages": [incident.id for incident in wrong],
+        "false_pages_per_week": None if weekly is None else round(weekly, 3),
+    }
+
+
+def _print_labels(done: Backtested, known: list[Label]) -> None:
+    from streams.labelled import Outcome, false_pages, find
+
+    found = find(known, done.alarms, done.incidents, done.windows)
+    wrong = false_pages(known, done.incidents)
     paged = sum(one.outcome is Outcome.PAGED for one in found)
     typer.echo(f"{paged} of {len(found)} labelled incidents paged")
     for one in found:

@@ -178,6 +178,12 @@ def test_the_command_prints_both(events: Path, tmp_path: Path) -> None:
     told = CliRunner().invoke(app, arguments).stdout
     assert "1 of 2 labelled incidents paged" in told
     assert "  quiet: missed" in told
+    deaf = tmp_path / "deaf.yaml"
+    deaf.write_text("rules: [{name: escalation_spike, enabled: false}]")
+    path.write_text(json.dumps(GOOD | {"signal": "escalation_rate"}))
+    data = json.loads(CliRunner().invoke(app, [*arguments, "--against", str(deaf), "--json"]).stdout)
+    outcomes = [data["labels"][0]["outcome"], data["against"]["labels"][0]["outcome"]]
+    assert outcomes == ["paged", "missed"]
     path.write_text("{}")
     assert "line 1: app" in str(CliRunner().invoke(app, arguments).exception)
 
