@@ -105,6 +105,8 @@ def _units(rule: Rule, segment: Segment) -> int:
         return sum(_conversations(segment).values())
     if rule.measure is Measure.SCORE:
         return min(own, sum(_conversations(segment).values()) or own)
+    if rule.signal is SignalName.COST_PER_SUCCESS:
+        return sum(day.n for day in segment.signals.get(SignalName.COST, []))
     # Tokens and latency are kept in no windows: as many requests as were looked at for their cost.
     cost = segment.signals.get(SignalName.COST, [])
     return own or (0 if rule.signal is SignalName.COST else sum(day.n + day.unmeasured for day in cost))
@@ -124,6 +126,8 @@ def _conversations(segment: Segment) -> dict[int, int]:
 
 
 def _usual(rule: Rule, segment: Segment) -> float | None:
+    if rule.signal is SignalName.COST_PER_SUCCESS:
+        return _cost_per_success(segment)
     days = segment.signals.get(rule.signal, [])
     if rule.measure is not Measure.RATE:
         means = [day.total / day.n for day in days if day.n]
@@ -131,3 +135,15 @@ def _usual(rule: Rule, segment: Segment) -> float | None:
     totals = {day.start // DAY_MS: day.total for day in days}
     shares = [totals.get(at, 0.0) / n for at, n in _conversations(segment).items() if n]
     return median(shares) if shares else None
+
+
+def _cost_per_success(segment: Segment) -> float | None:
+    """Costs by successes, day by day; a rule on it keeps both in windows."""
+    costs = {day.start // DAY_MS: day.total for day in segment.signals.get(SignalName.COST, [])}
+    tasks = segment.signals.get(SignalName.TASK_FAILURE, [])
+    days = [
+        costs[at] / (day.n - day.total)
+        for day in tasks
+        if (at := day.start // DAY_MS) in costs and day.n > day.total
+    ]
+    return median(days) if days else None

@@ -16,6 +16,7 @@ from detectors.cost import RANK_VARIANCE
 from detectors.esr import MixtureESR, fraction_bets, rank_bets, rate_bets
 from detectors.rules import Rule
 from schemas.catalog import Measure
+from schemas.signal import SignalName
 
 REFERENCE = 5_000
 """Units of the baseline that a plan assumes: a full one."""
@@ -95,7 +96,9 @@ def plans(rule: Rule, per_day: float, segments: int = 1, normal: float | None = 
             found.append((f"{1 - bad:.2f} → {1 - bad - drop:.2f}", delay))
     else:
         m0 = 0.5 + errors * sqrt(RANK_VARIANCE / 1_000)
-        esr = MixtureESR(m0, RANK_VARIANCE, rank_bets(m0), 2 * needed)
+        # Cost per success is watched on two sides, each at twice the threshold: this is the side of costs.
+        sides = 2 if rule.signal is SignalName.COST_PER_SUCCESS else 1
+        esr = MixtureESR(m0, RANK_VARIANCE, rank_bets(m0), 2 * sides * needed)
         for factor in (1.2, 1.5, 3.0):
             mean = 0.5 * (1 + erf(log(factor) / (2 * SPREAD)))
             found.append((f"×{factor:g}", mean_delay(esr, mean, RANK_VARIANCE)))

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from detectors.baseline import HOUR_MS, Pin
+from detectors.cost_per_success import requests_each
 from detectors.rules import Rule
+from detectors.said import OF_FAILURES
+from schemas.catalog import Measure
 from schemas.incident import Incident
 from schemas.signal import Signal, SignalName
 from sinks.charts.data import Level, Mark, Point, SignalChart, Span
@@ -32,12 +35,28 @@ class Watched(NamedTuple):
     signal: SignalName
 
 
+class InForce(NamedTuple):
+    """A rule's baseline; ``failures`` is that of the other side of cost per success, else None."""
+
+    pin: Pin | None
+    failures: Pin | None
+
+    def mean(self, falls: bool) -> float | None:
+        """What is normal, in the signal's own unit."""
+        if self.pin is None:
+            return None
+        if self.failures is not None:
+            share = min(self.failures.mean, 0.999)
+            return self.pin.mean * requests_each(self.pin, self.failures) / (1.0 - share)
+        return 1.0 - self.pin.mean if falls else self.pin.mean
+
+
 class Baselines:
     """Which baselines were in force from when on: looks at an owner now and then, as ``replay`` lets it."""
 
     def __init__(self) -> None:
         self.rules: dict[Watched, Rule] = {}
-        self.pins: dict[Watched, list[tuple[int, Pin | None]]] = {}
+        self.pins: dict[Watched, list[tuple[int, InForce]]] = {}
 
     def look(self, owner: Owner, now: int) -> None:
         """Note every baseline that has changed since the last look; ``now`` in epoch ms of event time."""
@@ -50,8 +69,10 @@ class Baselines:
                     key = Watched(app.name, environment, route, signal)
                     self.rules[key] = monitor.rule
                     pins = self.pins.setdefault(key, [])
-                    if not pins or pins[-1][1] is not monitor.pin:
-                        pins.append((now, monitor.pin))
+                    other = segment.monitors.monitors.get(f"{signal.value}:{OF_FAILURES}")
+                    now_in_force = InForce(monitor.pin, None if other is None else other.pin)
+                    if not pins or any(a is not b for a, b in zip(pins[-1][1], now_in_force, strict=True)):
+                        pins.append((now, now_in_force))
 
     def levels(self, key: Watched, end: int) -> tuple[list[Level], list[Level]]:
         """The baselines until ``end`` and what is defended, in the signal's own unit."""
@@ -59,11 +80,14 @@ class Baselines:
         defended: list[Level] = []
         rule, pins = self.rules[key], self.pins[key]
         falls = rule.direction == "down"
-        for (start, pin), (until, _) in zip(pins, [*pins[1:], (end, None)], strict=True):
-            if pin is None or until <= start:
+        for (start, in_force), until in zip(pins, [*[start for start, _ in pins[1:]], end], strict=True):
+            pin, mean = in_force.pin, in_force.mean(falls)
+            if pin is None or mean is None or until <= start:
                 continue
-            means.append(Level(start, until, 1.0 - pin.mean if falls else pin.mean))
-            if falls or rule.unit.startswith("share"):
+            if key.signal is SignalName.COST_PER_SUCCESS and in_force.failures is None:
+                continue  # costs are known before anything is known of failures
+            means.append(Level(start, until, mean))
+            if rule.measure in (Measure.SCORE, Measure.RATE):
                 hours = _by_hour(pin, start, until)
                 defended += [h._replace(value=1.0 - h.value) if falls else h for h in hours]
         return means, defended
@@ -87,6 +111,10 @@ def charts(done: Backtested, baselines: Baselines, labels: Sequence[Label]) -> l
     for w in done.windows:
         key = Watched(w.app, w.environment, w.route, w.signal)
         points.setdefault(key, []).append(Point(w.start, w.end, w.n, w.total))
+    for key in baselines.rules:
+        if key.signal is SignalName.COST_PER_SUCCESS:
+            costs = points.get(key._replace(signal=SignalName.COST), [])
+            points[key] = _per_success(costs, points.get(key._replace(signal=SignalName.TASK_FAILURE), []))
     alarms: dict[Watched, list[Signal]] = {}
     for alarm, _ in done.alarms:
         alarms.setdefault(Watched(alarm.app, alarm.environment, alarm.route, alarm.signal), []).append(alarm)
@@ -94,6 +122,12 @@ def charts(done: Backtested, baselines: Baselines, labels: Sequence[Label]) -> l
     keys = [key for key in sorted(baselines.rules) if key in alarms or any(p.n for p in points.get(key, []))]
     keys.sort(key=lambda key: key not in alarms)
     return [_chart(key, baselines, points.get(key, []), alarms.get(key, []), done, labels) for key in keys]
+
+
+def _per_success(costs: Sequence[Point], tasks: Sequence[Point]) -> list[Point]:
+    """Costs over successes: a task's failures are the total of its window."""
+    successes = {(task.start, task.end): round(task.n - task.total) for task in tasks}
+    return [cost._replace(n=successes.get((cost.start, cost.end), 0)) for cost in costs]
 
 
 def _chart(

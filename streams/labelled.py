@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 from schemas.base import rfc3339
 from schemas.incident import Incident
-from schemas.signal import Signal, WindowStat
+from schemas.signal import Signal, SignalName, WindowStat
 from streams.labels import Label
+
+COUNTED = {SignalName.COST_PER_SUCCESS: SignalName.COST}
+"""Whose windows count the units of a signal that has none of its own."""
 
 
 class Outcome(StrEnum):
@@ -112,10 +115,11 @@ def _overlaps(label: Label, incident: Incident) -> bool:
 
 
 def _units(label: Label, alarm: Signal, windows: Sequence[WindowStat]) -> int | None:
+    counted = COUNTED.get(alarm.signal, alarm.signal)
     parts = [
         (window.n, _shared(label.start, alarm.detected_at, window))
         for window in windows
-        if window.signal is alarm.signal and _in_segment(label, window)
+        if window.signal is counted and _in_segment(label, window)
     ]
     return round(sum(n * share for n, share in parts)) if parts else None
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.catalog import CATALOG, Measure
+from schemas.signal import SignalName
 from sinks.charts.bins import DAY_MS, HOUR_MS, MINUTE_MS, bin_width, merge
 from sinks.charts.data import Level, Point, SignalChart, Span
 
@@ -19,8 +20,8 @@ HEIGHT = 200
 UNITS_HEIGHT = 44
 MOST_POINTS = 110
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-LONGEST, LONGEST_CHANGE = 60, 40
-"""Characters of a title, of a change."""
+LONGEST, LONGEST_SUBTITLE, LONGEST_CHANGE = 50, 70, 40
+"""Characters of a title, of what is below it, of a change."""
 TICKS = (
     (MINUTE_MS, "minutes", (1, 2, 5, 15, 30), "%H:%M", 8),
     (HOUR_MS, "hours", (1, 3), "%H:%M", 7),
@@ -59,6 +60,7 @@ Json = dict[str, Any]
 def spec(chart: SignalChart) -> Json:
     """The chart's spec."""
     about = CATALOG[chart.signal]
+    units = "successful tasks" if chart.signal is SignalName.COST_PER_SUCCESS else about.units
     width = bin_width(chart.points, MOST_POINTS) if chart.points else HOUR_MS
     points = merge(chart.points, width)
     first, last = _range(chart, points)
@@ -128,7 +130,7 @@ def spec(chart: SignalChart) -> Json:
         },
         "width": WIDTH,
         "height": UNITS_HEIGHT,
-        "title": _panel(f"{about.units} per {_length(width)}, from {_day(first)}"),
+        "title": _panel(f"{units} per {_length(width)}, from {_day(first)}, UTC"),
     }
     of = {Measure.SCORE: "mean", Measure.RATE: "share"}.get(about.measure, "mean")
     return {
@@ -137,7 +139,7 @@ def spec(chart: SignalChart) -> Json:
         "padding": 12,
         "title": {
             "text": _short(f"{chart.app} · {chart.environment} · {chart.route}", LONGEST),
-            "subtitle": _short(f"{chart.rule}: {about.noun}, {of} per {_length(width)}, UTC", LONGEST),
+            "subtitle": _short(f"{chart.rule}: {about.noun}, {of} per {_length(width)}", LONGEST_SUBTITLE),
             "anchor": "start",
             "fontSize": 16,
             "subtitleFontSize": 13,

@@ -202,4 +202,7 @@ def test_charts_are_drawn_of_what_has_data(events: Path, tmp_path: Path) -> None
     }
     assert set(names[: len(fired)]) == fired
     assert "care.prod.chat.faithfulness_drop.png" in names
+    per_success = (folder / "shop.prod.search.cost_per_success_rise.svg").read_bytes()
+    assert b"successful tasks per" in per_success
+    assert b"baseline" in per_success
     assert b"baseline" in (folder / "shop.prod.search.escalation_spike.svg").read_bytes()

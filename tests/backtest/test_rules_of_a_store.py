@@ -90,7 +90,7 @@ def test_it_is_said_in_a_table(store: Path) -> None:
 
 def test_a_rule_for_no_segment_says_so(store: Path, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
-    rules.write_text("defaults: false\nrules: [{name: cost_spike, where: {app: nobody}}]")
+    rules.write_text("defaults: false\nrules: [{name: escalation_spike, where: {app: nobody}}]")
     assert "covers no segment of the store" in run("check", rules, "--store", store)
 
 

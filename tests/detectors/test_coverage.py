@@ -11,7 +11,8 @@ from schemas.signal import Severity, SignalName
 
 ESCALATION = next(rule for rule in DEFAULT_RULES if rule.signal is SignalName.ESCALATION)
 FAITHFULNESS = next(rule for rule in DEFAULT_RULES if rule.signal is SignalName.FAITHFULNESS)
-COST = next(rule for rule in DEFAULT_RULES if rule.signal is SignalName.COST)
+COST = Rule("cost_spike", SignalName.COST, Severity.P2, min_effect=0.05)
+PER_SUCCESS = next(rule for rule in DEFAULT_RULES if rule.signal is SignalName.COST_PER_SUCCESS)
 
 
 def days(*values: tuple[int, float], unmeasured: int = 0) -> list[DayUnits]:
@@ -51,12 +52,23 @@ def test_a_scores_units_are_no_more_than_conversations() -> None:
 
 
 def test_an_amounts_units_are_requests_that_state_it() -> None:
-    (one,) = coverage(DEFAULT_RULES, [SHOP])["cost_spike"]
+    (one,) = coverage([COST], [SHOP])["cost_spike"]
     assert one.per_day == 900.0
     assert one.usual == pytest.approx(0.002)
     latency = Rule("slow", SignalName.LATENCY, Severity.P3)
     (other,) = coverage([latency], [SHOP])["slow"]
     assert (other.per_day, other.usual) == (1_000.0, None)
+
+
+def test_cost_per_success_is_costs_by_successes_of_its_days() -> None:
+    signals = SHOP.signals | {
+        SignalName.TASK_FAILURE: days((500, 50.0), (500, 300.0), (500, 40.0), (500, 60.0))
+    }
+    (one,) = coverage(DEFAULT_RULES, [SHOP._replace(signals=signals)])["cost_per_success_rise"]
+    assert one.per_day == 900.0
+    assert one.usual == pytest.approx((1.8 / 450 + 1.8 / 440) / 2)
+    alone = plans(COST, 900)
+    assert all(two.units > side.units for two, side in zip(one.plans, alone, strict=True))
 
 
 def test_a_rate_that_nobody_watches_is_taken_over_all_conversations() -> None:
@@ -74,13 +86,13 @@ def test_the_segments_of_an_app_share_a_budget_and_the_first_rule_that_covers_on
     assert [one[:3] for one in found["escalation_spike"]] == [search[:3], other[:3]]
     assert [one.shared_by for one in found["escalation_spike"]] == [2, 1]
     assert found["chat_only"][0].threshold == threshold(only, 500, 2)
-    assert {one.shared_by for one in coverage(DEFAULT_RULES, [SHOP], least=9)["cost_spike"]} == {9}
+    assert {one.shared_by for one in coverage([COST], [SHOP], least=9)["cost_spike"]} == {9}
     assert "served_model_change" not in found
 
 
 def test_without_units_nothing_is_planned() -> None:
     empty = Segment("new", "prod", "chat", {SignalName.COST: days((0, 0.0), unmeasured=7)})
-    for rule in (FAITHFULNESS, ESCALATION, COST):
+    for rule in (FAITHFULNESS, ESCALATION, COST, PER_SUCCESS):
         (one,) = coverage([rule], [empty])[rule.name]
         assert (one.per_day, one.usual, one.plans) == (0.0, None, [])
 
