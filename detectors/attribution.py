@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from typing import NamedTuple
+from math import exp
+from typing import Literal, NamedTuple
 
 from detectors.changes import Change
-from detectors.contrast import worse
+from detectors.hypotheses import LEAST_UNITS, USER, Candidate, Key, candidates, values
 from detectors.unit import Unit
-from schemas.observation import Profile
 from schemas.signal import Cause
 
 ORDER = (
@@ -21,18 +22,15 @@ ORDER = (
     "provider",
 )
 """Of dimensions that changed on the same units, the one to name; an application's own come next, by name."""
-USER = "user_id"
 
-LEAST_UNITS = 5
-"""Units that a slice, and what it is compared with, must have."""
 LEAST_SHARE = 0.5
-"""Part of the move that a cause must account for."""
-SIGNIFICANCE = 0.01
-"""Error of the contrast over all candidates together (Bonferroni)."""
-TAKEN_OVER = 0.9
-"""Part of the units since the onset that a value must have to count as having replaced the others."""
-VETO_UNITS = 8
-"""Earlier units of a new value that must look like the later ones."""
+"""Part of the move that a cause must account for; of a set of users, all of them together."""
+NAMED = 0.5
+"""Posterior probability from which on a cause is named: likelier than everything else together."""
+NAMED_LATER = 0.95
+"""The same for the further alarms of an incident: each of them is another chance to be wrong."""
+ALIKE = 0.9
+"""Overlap from which on two values count as being on the same units."""
 
 
 class Verdict(NamedTuple):
@@ -42,201 +40,149 @@ class Verdict(NamedTuple):
     ruled_out: tuple[str, ...]
 
 
-class _Slice(NamedTuple):
-    dimension: str
-    value: str
-    mask: int
-    """Bit i: unit i after the onset has this value."""
-    share: float
-    grown: bool
-
-
 def attribute(
-    before: list[Unit], after: list[Unit], normal: float, changes: Iterable[Change], onset: int
+    before: list[Unit],
+    after: list[Unit],
+    normal: float,
+    changes: Iterable[Change],
+    onset: int,
+    later: bool = False,
 ) -> Verdict:
     """Explain the rise of ``y`` (badness, or dollars) of the units after ``onset`` over ``normal``.
 
-    A value v of a dimension moved the mean by ``D(v) = sum_after,v (y - normal) / n_after - sum_before,v
-    (y - normal) / n_before``; over all values of one dimension these add up to the whole move, whether the
-    value became worse or more frequent. v is a cause if
+    Where the remembered units are split is asked anew for each explanation, since the onset is off by
+    dozens or hundreds of units: ``detectors.hypotheses`` weighs each value, and each set of up to three
+    users, against "everything got worse alike". The likeliest is named if
 
-    - it accounts for at least half of the move: ``share = D(v) / D``;
-    - its units are worse than the others (rank-sum or Fisher, 1 % over all candidates, Bonferroni): than
-      all others if v is new or at least doubled, than the others since the onset if it is not;
-    - the others since the onset have not moved half as far themselves;
-    - being new, it was not already there, and harmless, before the onset.
+    - its posterior probability is at least 1/2 (19/20 where ``later``, at a further alarm of an incident);
+    - it accounts for half of the move. A value v moved the mean by ``D(v) = p1 (m1 - normal) - p0 (m0 -
+      normal)``, p its share of the units and m its mean before and after; over all values of a dimension
+      these add up to the whole move.
 
-    A value whose arrival was recorded needs no test where it has replaced the others at the onset: it has
-    nine in ten of the units since and none before.
+    ``effect`` is the larger part of D(v) (Kitagawa 1955): *within*, ``(p0 + p1) / 2 (m1 - m0)``, its own
+    units got worse; *mix*, ``(p1 - p0) ((m0 + m1) / 2 - normal)``, there are more of them and they are as
+    bad as ever. A value with fewer than five units before is *within*: nothing is known of what it was.
 
-    A value that covers everything before and after has nobody to be compared with, and explains nothing.
-    Of several that explain as much, the narrowest is named; of several on the same units, the one with
-    the recorded change nearest to the onset, then by ``ORDER``.
+    Of several on the same units the one with the recorded change nearest to the onset is named, then by
+    ``ORDER``. Of a set of users the one who accounts for most is named, with that user's own share.
 
-    Heuristic: it finds what coincides, not what causes. It **misleads** when two things were changed at
-    once, and when the real cause is in no dimension while another change happened at the onset. It is
-    silent when the onset lies further back than the units remembered.
+    It finds what coincides, not what causes. It **misleads** when the real cause is in no dimension and
+    another change happened at the onset, or so near to it that few units lie between. It is **silent**
+    where the few hundred units remembered cannot tell: a version that replaced another while the move is
+    small, above all where the onset lies further back than they reach, about 1,300 units.
+    docs/detectors.md has how often.
     """
     units = before + after
-    dimensions = _values(units, len(before))
-    ruled_out = _unchanged(dimensions, len(units)) if before else ()
-    moved = _mean_excess(after, normal) - (_mean_excess(before, normal) if before else 0.0)
-    if not after or moved <= 0.0:
-        return Verdict(None, ruled_out)
-    everyone = (1 << len(after)) - 1
-    candidates: list[_Slice] = []
-    tested = 0
-    for dimension, values in dimensions.items():
-        for value, (early, late) in values.items():
-            count = late.bit_count()
-            if count < LEAST_UNITS:
-                continue
-            tested += 1
-            excess = _excess(after, late, normal) / len(after)
-            earlier = _excess(before, early, normal) / len(before) if before else 0.0
-            share = (excess - earlier) / moved
-            grown = bool(before) and early.bit_count() / len(before) <= 0.5 * count / len(after)
-            if share >= LEAST_SHARE:
-                candidates.append(_Slice(dimension, value, late, min(share, 1.0), grown))
-    level = SIGNIFICANCE / max(tested, 1)
     changes = tuple(changes)
-    recorded = {(change.dimension, change.current) for change in changes}
-    causes = [
-        candidate
-        for candidate in candidates
-        if (
-            (candidate.dimension, candidate.value) in recorded
-            and _took_over(candidate, dimensions, before, after, normal)
-        )
-        or _stands_out(candidate, dimensions, before, after, everyone, normal, level)
+    ruled_out = _unchanged(units) if before else ()
+    found = [
+        one
+        for one in candidates(units, normal, changes, onset)
+        if share_of(units, one.places, one.start, normal) >= LEAST_SHARE
     ]
-    return Verdict(_choose(causes, dimensions, before, changes, onset), ruled_out)
+    if not found:
+        return Verdict(None, ruled_out)
+    alike = [one for one in found if _alike(one, found[0])]
+    everything = 1.0 + sum([exp(min(one.log_odds, 600.0)) for one in found])
+    probability = sum([exp(min(one.log_odds, 600.0)) for one in alike]) / everything
+    if probability < (NAMED_LATER if later else NAMED):
+        return Verdict(None, ruled_out)
+    return Verdict(_cause(units, alike, normal, changes, onset), ruled_out)
 
 
-def _took_over(
-    candidate: _Slice,
-    dimensions: dict[str, dict[str, tuple[int, int]]],
-    before: list[Unit],
-    after: list[Unit],
-    normal: float,
-) -> bool:
-    """Whether a value whose arrival was recorded has replaced the others just where the move begins.
-
-    It has (nearly) all units since the onset and none before, and those before were not bad yet. That the
-    units since are worse than normal is what the detector has just shown, on far more units than are
-    remembered; a second test against the few remembered ones would only lose power.
-    """
-    early, late = dimensions[candidate.dimension][candidate.value]
-    if early or late.bit_count() < TAKEN_OVER * len(after) or len(before) < LEAST_UNITS:
-        return False
-    return _mean_excess(before, normal) <= 0.5 * _mean_excess(after, normal)
+def share_of(units: list[Unit], places: tuple[int, ...], start: int, normal: float) -> float:
+    """The part of the move since unit ``start`` that the units at ``places`` account for; below 0 or above 1
+    where others moved too."""
+    moved = _level(units, range(start, len(units)), len(units) - start, normal)
+    moved -= _level(units, range(start), start, normal)
+    if moved <= 0.0:
+        return 0.0
+    early = bisect_left(places, start)
+    ours = _level(units, places[early:], len(units) - start, normal)
+    return (ours - _level(units, places[:early], start, normal)) / moved
 
 
-def _stands_out(
-    candidate: _Slice,
-    dimensions: dict[str, dict[str, tuple[int, int]]],
-    before: list[Unit],
-    after: list[Unit],
-    everyone: int,
-    normal: float,
-    level: float,
-) -> bool:
-    early, late = dimensions[candidate.dimension][candidate.value]
-    ours = _of(after, late)
-    others = _of(after, everyone & ~late)
-    rise = sum(ours) / len(ours) - normal
-    if len(others) >= LEAST_UNITS and sum(others) / len(others) - normal > 0.5 * rise:
-        return False
-    if candidate.grown:
-        ours_before = _of(before, early)
-        if len(ours_before) >= VETO_UNITS and worse(ours, ours_before) < SIGNIFICANCE:
-            return False
-        others = others + _of(before, ((1 << len(before)) - 1) & ~early)
-    return len(others) >= LEAST_UNITS and worse(ours, others) < level
+def effect_of(
+    units: list[Unit], places: tuple[int, ...], start: int, normal: float
+) -> Literal["within", "mix"]:
+    """Whether more of the contribution is the value's own move or its larger share of the units."""
+    early = bisect_left(places, start)
+    was, now = places[:early], places[early:]
+    if len(was) < LEAST_UNITS or not now:
+        return "within"
+    p0, p1 = len(was) / start, len(now) / (len(units) - start)
+    m0, m1 = (sum([units[at][1] for at in one]) / len(one) for one in (was, now))
+    within, mix = (p0 + p1) / 2.0 * (m1 - m0), (p1 - p0) * ((m0 + m1) / 2.0 - normal)
+    return "mix" if mix > within else "within"
 
 
-def _choose(
-    causes: list[_Slice],
-    dimensions: dict[str, dict[str, tuple[int, int]]],
-    before: list[Unit],
-    changes: tuple[Change, ...],
-    onset: int,
-) -> Cause | None:
-    if not causes:
-        return None
-    best = max(cause.share for cause in causes)
-    strong = [cause for cause in causes if cause.share >= best - 0.1]
-    narrow = min(strong, key=lambda cause: cause.mask.bit_count()).mask
-    same = [c for c in strong if (c.mask & narrow).bit_count() >= 0.9 * (c.mask | narrow).bit_count()]
+def _level(units: list[Unit], places: Iterable[int], n: int, normal: float) -> float:
+    return sum([units[at][1] - normal for at in places]) / n if n else 0.0
 
-    def recorded(cause: _Slice) -> Change | None:
-        matching = [c for c in changes if c.dimension == cause.dimension and c.current == cause.value]
-        return min(matching, key=lambda c: abs(c.time - onset)) if matching else None
 
-    def preference(cause: _Slice) -> tuple[float, int, str, str]:
-        change = recorded(cause)
+def _alike(one: Candidate, best: Candidate) -> bool:
+    """The same value, another on the same units, or a set with a user in common."""
+    if one.key.dimension == USER == best.key.dimension:
+        return not set(one.key.values).isdisjoint(best.key.values)
+    ours, theirs = set(one.places), set(best.places)
+    return len(ours & theirs) >= ALIKE * len(ours | theirs)
+
+
+def _cause(
+    units: list[Unit], alike: list[Candidate], normal: float, changes: tuple[Change, ...], onset: int
+) -> Cause:
+    def recorded(key: Key) -> Change | None:
+        matching = [c for c in changes if c.dimension == key.dimension and (c.current,) == key.values]
+        return min(matching, key=lambda change: abs(change.time - onset)) if matching else None
+
+    def preference(one: Candidate) -> tuple[float, int, str, tuple[str, ...]]:
+        change = recorded(one.key)
         distance = abs(change.time - onset) if change is not None else float("inf")
-        return distance, _place(cause.dimension), cause.dimension, cause.value
+        return distance, _place(one.key.dimension), one.key.dimension, one.key.values
 
-    chosen = min(same, key=preference)
-    previous = None
-    if chosen.grown and chosen.dimension != USER:
-        change = recorded(chosen)
-        previous = change.previous if change is not None else None
-        if previous is None:
-            early = {value: masks[0].bit_count() for value, masks in dimensions[chosen.dimension].items()}
-            usual = max(early, key=early.__getitem__)
-            previous = usual if early[usual] and usual != chosen.value else None
+    best = alike[0]
+    places, value, start = best.places, best.key.values[0], best.start
+    if best.key.dimension == USER:
+        by_user = {user: [at for at in places if units[at][4] == user] for user in best.key.values}
+        value = max(by_user, key=lambda user: share_of(units, tuple(by_user[user]), start, normal))
+        places = tuple(by_user[value])
+        key = Key(USER, (value,))
+    else:
+        chosen = min(alike, key=preference)
+        key, places, value, start = chosen.key, chosen.places, chosen.key.values[0], chosen.start
+    previous = _previous(units, key, places, start, recorded(key))
     return Cause(
-        dimension=chosen.dimension, previous=previous, current=chosen.value, share=round(chosen.share, 3)
+        dimension=key.dimension,
+        previous=previous,
+        current=value,
+        share=round(min(max(share_of(units, places, start, normal), 0.0), 1.0), 3),
+        effect=effect_of(units, places, start, normal),
     )
 
 
+def _previous(
+    units: list[Unit], key: Key, places: tuple[int, ...], start: int, change: Change | None
+) -> str | None:
+    """What a value that is new or has at least doubled gave way to; None for users, and for others."""
+    early = bisect_left(places, start)
+    grown = early * (len(units) - start) <= 0.5 * (len(places) - early) * start
+    if not grown or key.dimension == USER:
+        return None
+    if change is not None and change.previous is not None:
+        return change.previous
+    earlier = {one: len(at) for one, at in values(units[:start]).items() if one.dimension == key.dimension}
+    usual = max(earlier, key=earlier.__getitem__, default=key)
+    return None if usual == key else usual.values[0]
+
+
 def _place(dimension: str) -> int:
-    if dimension == USER:
-        return len(ORDER) + 1
-    return ORDER.index(dimension) if dimension in ORDER else len(ORDER)
+    return ORDER.index(dimension) if dimension in ORDER else len(ORDER) + (dimension == USER)
 
 
-def _values(units: list[Unit], split: int) -> dict[str, dict[str, tuple[int, int]]]:
-    """Dimension to value to (mask over the units before the split, mask over those after)."""
-    named: dict[Profile, dict[str, str]] = {}
-    masks: dict[str, dict[str, list[int]]] = {}
-    for at, (_, _, _, profile, user) in enumerate(units):
-        dimensions = named.get(profile)
-        if dimensions is None:
-            dimensions = named[profile] = profile.dimensions()
-        side, bit = (0, 1 << at) if at < split else (1, 1 << (at - split))
-        for dimension, value in dimensions.items():
-            masks.setdefault(dimension, {}).setdefault(value, [0, 0])[side] |= bit
-        if user is not None:
-            masks.setdefault(USER, {}).setdefault(user, [0, 0])[side] |= bit
-    return {
-        dimension: {value: (early, late) for value, (early, late) in values.items()}
-        for dimension, values in masks.items()
-    }
-
-
-def _unchanged(dimensions: dict[str, dict[str, tuple[int, int]]], n: int) -> tuple[str, ...]:
+def _unchanged(units: list[Unit]) -> tuple[str, ...]:
     """The dimensions that every unit named, with one and the same value."""
-    constant = [
-        dimension
-        for dimension, values in dimensions.items()
-        if dimension != USER
-        and len(values) == 1
-        and all(early.bit_count() + late.bit_count() == n for early, late in values.values())
-    ]
+    constant = {
+        key.dimension for key, at in values(units).items() if len(at) == len(units) and key.dimension != USER
+    }
     names = sorted(constant, key=lambda dimension: (_place(dimension), dimension))
     return (", ".join(names) + " unchanged",) if names else ()
-
-
-def _of(units: list[Unit], mask: int) -> list[float]:
-    return [unit[1] for at, unit in enumerate(units) if mask >> at & 1]
-
-
-def _excess(units: list[Unit], mask: int, normal: float) -> float:
-    return sum([y - normal for y in _of(units, mask)])
-
-
-def _mean_excess(units: list[Unit], normal: float) -> float:
-    return sum([unit[1] - normal for unit in units]) / len(units) if units else 0.0

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from math import log10
 from typing import Any, NamedTuple, Protocol
 
-from detectors.attribution import LEAST_UNITS, Verdict, attribute
+from detectors.attribution import Verdict, attribute
 from detectors.baseline import Pin
 from detectors.changes import Change
 from detectors.contrast import worse
+from detectors.hypotheses import LEAST_UNITS
 from detectors.memory import EXAMPLES, Read, UnitMemory
+from detectors.onset import onset_range
 from detectors.recovery import DEFAULT as RECOVERY
 from detectors.recovery import RecoveryWatch, Return
 from detectors.rules import Rule
@@ -85,6 +87,8 @@ class Alarm(NamedTuple):
     examples: tuple[str, ...]
     after: list[Unit]
     before: list[Unit]
+    between: tuple[int, int] | None = None
+    """Event times between which it began; None where that is not known, and for further alarms of one."""
 
 
 def as_it_is(value: float) -> float:
@@ -226,6 +230,7 @@ class Monitor:
             window = _from_a_change(track, window, changes, pin.mean)
         alarm = None
         if window.value - pin.mean >= rule.least_effect(pin.mean) or rule.min_effect == 0.0:
+            healthy, since = track.around(window.onset)
             alarm = Alarm(
                 onset=window.onset,
                 n=window.n,
@@ -235,10 +240,11 @@ class Monitor:
                 value=window.value,
                 evidence=detector.evidence(),
                 threshold=log10(pin.threshold),
-                verdict=attribute(window.before, window.after, pin.mean, changes, window.onset),
+                verdict=attribute(healthy, since, pin.mean, changes, window.onset, self.open),
                 examples=_worst(window.after, pin.mean),
                 after=window.after,
                 before=window.before,
+                between=None if self.open else onset_range(healthy + since, pin.mean, window.onset),
             )
             self._expect(window.after)
             if not self.open:

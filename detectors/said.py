@@ -67,6 +67,8 @@ def _of(where: Where, rule: Rule, alarm: Alarm) -> dict[str, Any]:
         "pages": rule.pages,
         "direction": rule.direction,
         "onset": alarm.onset,
+        "onset_from": alarm.between and alarm.between[0],
+        "onset_to": alarm.between and alarm.between[1],
         "baseline_n": alarm.baseline_n,
         "baseline_note": alarm.baseline_note,
         "n": alarm.n,

@@ -115,6 +115,14 @@ class Track:
         total = sum([u[1] for u in after]) + STRIDE * sum([u[1] for u in old])
         return Window((old + after)[0][0], n, total / n, before, old + after)
 
+    def around(self, onset: int) -> tuple[list[Unit], list[Unit]]:
+        """All that is remembered from before an onset and since: of an open incident, its first onset."""
+        good = self._good
+        if good is None:
+            window = self.window_since(onset)
+            return window.before, window.after
+        return self.memory.named(good), self.window_since(good[-1][0] + 1 if good else 0).after
+
     def _before(self, ring: list[Unit], onset: int | None = None) -> list[Unit]:
         if self._good is not None:
             return self.memory.named(self._good)

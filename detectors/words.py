@@ -9,7 +9,7 @@ from detectors.cost_per_success import Dollars
 from detectors.monitor import Alarm
 from detectors.recovery import Return
 from schemas.catalog import CATALOG, Measure
-from schemas.signal import SignalName
+from schemas.signal import Cause, SignalName
 
 FRACTIONS = ((1, 2), (2, 3), (3, 4), (4, 5), (9, 10))
 
@@ -123,12 +123,25 @@ def returned(signal: SignalName, back: Return) -> str:
     return text + "; no further alarm for thousands of units" if back.quiet else text
 
 
+def mixed(cause: Cause | None) -> str:
+    """Where nothing got worse, and there is only more of what always was.
+
+    >>> mixed(Cause(dimension="tier", previous=None, current="hard", share=0.8, effect="mix"))
+    '; nothing got worse in itself: there is more tier hard'
+    """
+    if cause is None or cause.effect != "mix":
+        return ""
+    return f"; nothing got worse in itself: there is more {cause.dimension} {cause.current}"
+
+
 def reason(signal: SignalName, alarm: Alarm) -> str:
     """Why an alarm fired, in words."""
     about = CATALOG[signal]
     if about.measure is Measure.SCORE:
-        return faithfulness(alarm)
-    return rate(alarm, about.says) if about.measure is Measure.RATE else amount(alarm, about.measure)
+        text = faithfulness(alarm)
+    else:
+        text = rate(alarm, about.says) if about.measure is Measure.RATE else amount(alarm, about.measure)
+    return text + mixed(alarm.verdict.cause)
 
 
 AMOUNTS: dict[Measure, tuple[str, Callable[[float], str]]] = {

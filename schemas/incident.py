@@ -30,6 +30,8 @@ class Member(Record):
     detected_at: int
     signal_id: str
     route: str = ""
+    onset_from: int | None = None
+    onset_to: int | None = None
     alarms: int = 1
     last_at: int = 0
     direction: str = ""
@@ -93,6 +95,8 @@ class Incident(Record):
     severity: Severity
     state: IncidentState
     onset: int
+    onset_from: int | None = None
+    onset_to: int | None = None
     detected_at: int
     baseline: float | None = None
     baseline_n: int = 0

@@ -62,6 +62,9 @@ class Cause(Record):
     current: str | None = Field(default=None, alias="to")
     share: float | None = None
     """Part of the move that this value accounts for, 0 to 1; None for a deterministic cause."""
+    effect: Literal["within", "mix"] | None = None
+    """``within``: this value's own traffic got worse, or it is new. ``mix``: there is more of it, as bad as
+    it always was. None for a deterministic cause, and in records from before this was told."""
 
 
 class Signal(Record):
@@ -86,6 +89,9 @@ class Signal(Record):
     pages: bool
     direction: Literal["up", "down", "changed"]
     onset: int
+    onset_from: int | None = None
+    """The change is likely (90 %) between these two times; None where that is not known."""
+    onset_to: int | None = None
     detected_at: int
     baseline: float | None = None
     baseline_n: int = 0

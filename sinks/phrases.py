@@ -30,6 +30,13 @@ def likely(cause: Cause | None, room: int) -> str:
     return f"{how} {dimension(cause)} {clean(cause.current or 'gone', room)}"
 
 
+def how(cause: Cause) -> str:
+    """In which way a value explains a move, where the signal said it."""
+    if cause.effect == "mix":
+        return ": there is more of it, as bad as it was before"
+    return ": its own traffic is worse" if cause.effect == "within" else ""
+
+
 def move(cause: Cause, room: int = 80) -> str:
     new = clean(cause.current or "none", room)
     return new if cause.previous is None else f"{clean(cause.previous, room)} → {new}"

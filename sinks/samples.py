@@ -34,8 +34,9 @@ def _member(signal: SignalName, rule: str, severity: Severity, **rest: Any) -> M
 
 FAITHFULNESS = _member(
     SignalName.FAITHFULNESS, "faithfulness_drop", Severity.P2,
-    onset=ONSET, detected_at=ONSET + 18 * MINUTE, direction="down", baseline=0.92, baseline_n=5_000,
-    value=0.80, peak=0.80, n=188, cause=MODEL.model_copy(update={"share": 0.82}),
+    onset=ONSET, onset_from=ONSET - 6 * MINUTE, onset_to=ONSET + 4 * MINUTE,
+    detected_at=ONSET + 18 * MINUTE, direction="down", baseline=0.92, baseline_n=5_000,
+    value=0.80, peak=0.80, n=188, cause=MODEL.model_copy(update={"share": 0.82, "effect": "within"}),
     ruled_out=("prompt_version", "index_version"),
     examples=("tr-71f3", "tr-7204", "tr-7219"),
     reason=(
@@ -103,7 +104,8 @@ def _incident(*members: Member, **rest: Any) -> Incident:
         **(
             first.model_dump(
                 include={
-                    "route", "signal", "rule", "severity", "onset", "detected_at", "baseline", "baseline_n",
+                    "route", "signal", "rule", "severity", "onset", "onset_from", "onset_to", "detected_at",
+                    "baseline", "baseline_n",
                     "baseline_note", "value", "peak", "n", "unit", "direction", "budget", "ruled_out",
                     "reason", "examples",
                 }

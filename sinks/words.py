@@ -15,7 +15,7 @@ from schemas.signal import Cause, SignalName
 from sinks.base import Message
 from sinks.clean import clean, cut
 from sinks.numbers import clock, duration, one_in, percent, significant, value
-from sinks.phrases import ORDINARY, SIGNALS, UNITS, VERBS, capital, dimension, likely, move, numbers
+from sinks.phrases import ORDINARY, SIGNALS, UNITS, VERBS, capital, dimension, how, likely, move, numbers
 
 LOCK_SCREEN = 150
 """Characters of the line that a locked phone shows."""
@@ -114,6 +114,9 @@ def facts(incident: Incident) -> list[Fact]:
             normal += f" ({clean(incident.baseline_note, 120)})"
         found.append(Fact("Baseline", normal))
     found.append(Fact("Since", clock(incident.onset), incident.onset))
+    if incident.onset_from is not None and incident.onset_to is not None:
+        first, last = incident.onset_from, incident.onset_to
+        found.append(Fact("Began", f"between {clock(first, last)} and {clock(last, first)} (90% sure)"))
     later = duration(incident.detected_at - incident.onset)
     alarms = max((one.alarms for one in incident.members if _is_own(one, incident)), default=1)
     again = f"; {alarms} alarms so far" if alarms > 1 else ""
@@ -133,7 +136,7 @@ def why(incident: Incident) -> list[str]:
     if cause is None:
         lines.append("Nothing that Gleaner compares explains it.")
     elif cause.share is not None:
-        part = f"explains {percent(cause.share)} of the move"
+        part = f"explains {percent(cause.share)} of the move{how(cause)}"
         lines.append(f"{capital(dimension(cause))} {move(cause)} {part}{_when(mine, incident)}.")
     else:
         lines.append(f"Consistent with {dimension(cause)} {move(cause)}{_when(mine, incident)}.")

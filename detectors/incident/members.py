@@ -16,6 +16,8 @@ def member_of(alarm: Signal) -> Member:
         rule=alarm.rule,
         severity=alarm.severity,
         onset=alarm.onset,
+        onset_from=alarm.onset_from,
+        onset_to=alarm.onset_to,
         detected_at=alarm.detected_at,
         signal_id=alarm.id,
         route=alarm.route,

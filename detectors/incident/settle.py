@@ -28,6 +28,8 @@ def settle(incident: Incident, policy: Policy) -> Incident:
             "rule": gravest.rule,
             "severity": min((member.severity for member in members), key=lambda severity: severity.rank),
             "onset": gravest.onset,
+            "onset_from": gravest.onset_from,
+            "onset_to": gravest.onset_to,
             "detected_at": gravest.detected_at,
             "baseline": gravest.baseline,
             "baseline_n": gravest.baseline_n,

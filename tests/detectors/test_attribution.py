@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
 
-from detectors.attribution import Verdict, attribute
+from detectors.attribution import Verdict, attribute, share_of
 from detectors.changes import Change
 from detectors.contrast import fisher, rank_sum, worse
 from detectors.segment import SegmentMonitors
@@ -31,7 +32,9 @@ def explain(before: list[Unit], after: list[Unit], *changes: Change, normal: flo
 def test_a_full_switch() -> None:
     random = Random(1)
     verdict = explain(units(random, 200, 0.12), units(random, 40, 0.35, 200, NEW))
-    assert verdict.cause == Cause(dimension="prompt_version", previous="v6", current="v7", share=1.0)
+    assert verdict.cause == Cause(
+        dimension="prompt_version", previous="v6", current="v7", share=1.0, effect="within"
+    )
     assert verdict.ruled_out == ("served_model, index_version, model unchanged",)
 
 
@@ -186,3 +189,82 @@ def test_a_slow_alarm_is_traced_back_to_the_recorded_change() -> None:
     assert abs(signals[0].onset - changed) <= 60 * 60_000
     assert signals[0].cause is not None
     assert (signals[0].cause.dimension, signals[0].cause.current) == ("served_model", "b")
+
+
+def test_a_slice_that_got_worse_within_itself_and_one_that_grew_as_bad_as_ever() -> None:
+    random = Random(11)
+    bad = HEALTHY._replace(index_version="i2")
+
+    def mix(n: int, start: int, part: float, mean: float) -> list[Unit]:
+        made: list[Unit] = []
+        for at in range(n):
+            profile = bad if random.random() < part else HEALTHY
+            y = badness(random, mean if profile is bad else 0.1)
+            made.append((start + at, y, f"t{at}", profile, None))
+        return made
+
+    worse_inside = explain(mix(250, 0, 0.2, 0.1), mix(120, 300, 0.2, 0.45), normal=0.1).cause
+    grown = explain(mix(250, 0, 0.2, 0.45), mix(120, 300, 0.7, 0.45), normal=0.17).cause
+    assert worse_inside is not None
+    assert grown is not None
+    assert (worse_inside.current, worse_inside.previous, worse_inside.effect) == ("i2", None, "within")
+    assert (grown.current, grown.previous, grown.effect) == ("i2", "i1", "mix")
+
+
+def test_of_a_few_users_together_the_one_who_accounts_for_most_is_named_with_his_own_share() -> None:
+    random = Random(12)
+
+    def requests(n: int, start: int, heavy: float) -> list[Unit]:
+        made: list[Unit] = []
+        for at in range(n):
+            drawn = random.random()
+            user = "a" if drawn < heavy else "b" if drawn < 2 * heavy else f"u{random.randrange(30)}"
+            cost = dollars(random, {"a": 12.0, "b": 5.0}.get(user, 1.0) if heavy else 1.0)
+            made.append((start + at, cost, f"t{at}", HEALTHY, user))
+        return made
+
+    cause = explain(requests(250, 0, 0.0), requests(120, 300, 0.12), normal=0.0051).cause
+    assert cause is not None
+    assert (cause.dimension, cause.current, cause.effect) == ("user_id", "a", "within")
+    assert cause.share is not None
+    assert 0.3 < cause.share < 0.8
+
+
+def test_the_parts_of_a_contribution_by_hand() -> None:
+    """Before: 1 of 4 units is a's, at 0.4; after: 2 of 4, at 0.8 and 0.6. D = 0.35 - 0.1, all of the move."""
+    other = HEALTHY._replace(release="b")
+    ours, theirs = [0.4, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0]
+    ys = [(y, HEALTHY if y else other) for y in ours + theirs]
+    made: list[Unit] = [(at, y, "", profile, None) for at, (y, profile) in enumerate(ys)]
+    assert share_of(made, (0, 4, 5), 4, 0.0) == pytest.approx(1.0)
+    assert share_of(made, (1, 2, 3, 6, 7), 4, 0.0) == pytest.approx(0.0)
+
+
+def test_a_further_alarm_needs_more_evidence() -> None:
+    """The same units: likelier than not is enough for the page, and not for a second look."""
+    named = [0, 0]
+    for seed in range(30):
+        random = Random(seed)
+        before, after = units(random, 250, 0.12), units(random, 14, 0.22, 250, NEW)
+        change = (Change(250, "prompt_version", "v6", "v7", "t"),)
+        for later in (False, True):
+            named[later] += attribute(before, after, 0.12, change, 250, later).cause is not None
+    assert named == [24, 12]
+
+
+@pytest.mark.parametrize("kind", [badness, rate])
+def test_null_incidents_blame_nobody(kind: Callable[[Random, float], float]) -> None:
+    """Everything worse, 40 users, 24 values of six dimensions: at most one of 40 is named by mistake."""
+    blamed = 0
+    for seed in range(40):
+        random = Random(seed)
+        tenants = [
+            HEALTHY._replace(versions=tuple((f"d{d}", f"{(t * (d + 3)) % 4}") for d in range(6)))
+            for t in range(11)
+        ]
+        made: list[Unit] = []
+        for at in range(340):
+            y = kind(random, 0.08 if at < 240 else 0.3)
+            made.append((at, y, f"t{at}", random.choice(tenants), f"u{random.randrange(40)}"))
+        blamed += explain(made[:240], made[240:], normal=0.08).cause is not None
+    assert blamed <= 1

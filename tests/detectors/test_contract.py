@@ -84,7 +84,8 @@ def _monitor(monitor: Monitor, at: int, random: Random) -> Any:
     # What is written down names only the traces that examples are taken from.
     if not isinstance(alarm, Alarm):
         return alarm
-    return [*alarm[:-2], *[[unit[:2] for unit in units] for units in (alarm.after, alarm.before)]]
+    units = [[unit[:2] for unit in units] for units in (alarm.after, alarm.before)]
+    return [*alarm._replace(after=[], before=[]), *units]
 
 
 def _windows(windows: Windows, at: int, random: Random) -> Any:

@@ -75,7 +75,10 @@ def test_a_cause_is_claimed_only_as_surely_as_it_is_known() -> None:
     known, near, none = (
         " ".join(words.why(SAMPLES[kind])) for kind in ("faithfulness", "cost", "escalation")
     )
-    assert "explains 82% of the move; first seen 2 min before the estimated onset" in known
+    assert (
+        "explains 82% of the move: its own traffic is worse; first seen 2 min before the estimated onset"
+        in known
+    )
     assert "Consistent with served model lumen-2-2026-01 → lumen-2-2026-02" in near
     assert none == "Nothing that Gleaner compares explains it. Ruled out: served model, prompt version."
 
