@@ -40,7 +40,7 @@ bench: setup ## what the numbers in docs/ were measured with
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: accept-detect
-accept-detect: setup ## run lengths and delays of the detectors, at length: about a quarter of an hour
+accept-detect: setup ## run lengths, delays and attribution of the detectors, at length: about a quarter of an hour
 	$(BIN)/python -m benchmarks.detectors $(DETECT_ARGS)
 
 .PHONY: kafka

@@ -90,7 +90,7 @@ def success(failures: bool, alarm: Alarm, dollars_each: Dollars) -> str:
     """What a successful task costs, and which side of it has moved."""
     side = rate(alarm, "unsuccessful") if failures else amount(alarm, Measure.DOLLARS)
     now, normal = dollars(dollars_each.now), dollars(dollars_each.normal)
-    return f"a successful task costs about {now}, normally {normal}: {side}"
+    return f"a successful task costs about {now}, normally {normal}: {side}{mixed(alarm.verdict.cause)}"
 
 
 def served_model(model: str, previous: str, current: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from benchmarks.detectors.attribution import report
 from benchmarks.detectors.fleet import fleet
 from benchmarks.detectors.protocol import (
     GUARANTEED,
@@ -23,17 +24,25 @@ from benchmarks.machine import machine
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors", description=__doc__)
-    parser.add_argument("--streams", type=int, default=200, help="streams a figure (200); cost: half of it")
+    parser.add_argument(
+        "--streams",
+        type=int,
+        default=200,
+        help="streams a figure (200); cost: half of it; a twentieth of incidents",
+    )
     parser.add_argument("--seed", type=int, default=5_000_000, help="first seed (5000000)")
-    parser.add_argument("--only", choices=["faithfulness", "rate", "cost", "fleet"])
+    parser.add_argument("--only", choices=["faithfulness", "rate", "cost", "fleet", "attribution"])
     parser.add_argument("--segments", type=int, default=1_000, help="segments of the fleet (1000)")
     given = parser.parse_args()
     print(f"{machine()}; seeds from {given.seed}, {given.streams} streams (cost: half)\n", flush=True)
     sound = True
-    if given.only != "fleet":
+    if given.only not in ("fleet", "attribution"):
         sound = _families(given.streams, given.seed, given.only) and sound
     if given.only in (None, "fleet"):
         sound = _fleet(given.segments, given.seed) and sound
+    if given.only in (None, "attribution"):
+        print()
+        sound = report(max(given.streams // 20, 1), given.seed) and sound
     return 0 if sound else 1
 
 
