@@ -15,7 +15,9 @@ module                 decides
 ``changes``            which versions are new; a served model that changed by itself
 ``scorers``            whose scores count
 ``price_source``       whose prices count
-``windows``            event-time windows and their revisions
+``windows``            event-time windows, published in parts that add up; of ``sums``
+``rate_windows``       the same for all rates of conversations
+``log_histogram``      how amounts are distributed: exact merging, quantiles within 0.8 %
 ``harvest``            which traces are failing cases, and why
 ``words``              the reason of an alarm, for people
 ``incident``           alarms of one cause, from the first page to the end

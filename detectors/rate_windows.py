@@ -16,7 +16,8 @@ class RateWindows:
     Conversations are decided in the order of their first traces, so a window that the watermark has passed
     is complete: it is published once and forgotten. Exact counts under any order, split and restore. Bits
     are kept as they come (few combinations occur), and each rate counts its own at the end. A rate that is
-    not ``watched`` is published only where it is above 0: its n is that of the others.
+    not ``watched`` is published only where it is above 0: its n is that of the others, and the escalation
+    rate is always published, so that there is one.
 
     >>> windows = RateWindows("app", "prod", "chat", 1000, {SignalName.ESCALATION})
     >>> windows.extend([(200, 0), (900, 1 << 20), (1100, 1)])
@@ -58,7 +59,7 @@ class RateWindows:
         stats = []
         for signal, mask in RATES.items():
             total = sum([count for bits, count in window.items() if bits & mask])
-            if total or signal in self.watched:
+            if total or signal in self.watched or signal is SignalName.ESCALATION:
                 stats.append(
                     WindowStat(
                         app=app,

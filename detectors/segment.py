@@ -219,7 +219,7 @@ class SegmentMonitors:
         segments: int,
         verdict: TraceVerdict,
     ) -> None:
-        """Tokens and latency: a trace that does not state them is no unit. Their outliers make no case."""
+        """Tokens and times: a trace that does not state them is no unit. Their outliers make no case."""
         read_all = [(at, amount) for at in part if (amount := read(rows[at])) is not None]
         units: list[Unit] = [
             (rows[at][0], amount, rows[at][1], profiles[at], rows[at][8]) for at, amount in read_all
@@ -375,5 +375,13 @@ def _latency(row: TraceRow) -> float | None:
     return row[14]
 
 
-AMOUNTS: dict[SignalName, Amount] = {SignalName.TOKENS: _tokens, SignalName.LATENCY: _latency}
+def _first_token(row: TraceRow) -> float | None:
+    return row[16]
+
+
+AMOUNTS: dict[SignalName, Amount] = {
+    SignalName.TOKENS: _tokens,
+    SignalName.LATENCY: _latency,
+    SignalName.TIME_TO_FIRST_TOKEN: _first_token,
+}
 """Signals of single requests beside their cost, and how a trace states them."""

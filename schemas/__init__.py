@@ -9,6 +9,7 @@ module                 value
 ``score``              :class:`~schemas.score.Score` or :class:`~schemas.score.Unscored`, ``ScoreRequest``
 ``observation``        the packed small numbers that ingest sends to an app's owner
 ``signal``             what a detector concluded: ``Signal``; what a window measured: ``WindowStat``
+``histogram``          the buckets of a log histogram, and how its counts travel
 ``incident``           :class:`~schemas.incident.Incident`: the signals of one cause
 ``command``            :class:`~schemas.command.Command`: what a person asked to be done with an incident
 ``effect``             :class:`~schemas.effect.Effect`: the post, edit or reply that a change asks for

@@ -193,6 +193,13 @@ CATALOG: dict[SignalName, About] = {
         frozenset(),
         "Look at the provider's latency and at the length of what is generated.",
     ),
+    SignalName.TIME_TO_FIRST_TOKEN: About(
+        "time to first token",
+        Measure.MILLISECONDS,
+        "requests",
+        frozenset(),
+        "Look at the provider's queue, at the length of the prompt, and at what runs before the first token.",
+    ),
 }
 """Every signal. Sources: the field's own lists of what to log for LLM applications; see docs/detectors.md."""
 

@@ -140,6 +140,7 @@ class TraceRow(NamedTuple):
     output_tokens: int | None
     latency_ms: float | None
     faithfulness: float | None
+    time_to_first_token_ms: float | None = None
 
 
 class FeedbackRow(NamedTuple):

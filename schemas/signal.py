@@ -32,6 +32,7 @@ class SignalName(StrEnum):
     UNPRICED = "unpriced_rate"
     TOKENS = "tokens_per_request"
     LATENCY = "latency_ms"
+    TIME_TO_FIRST_TOKEN = "time_to_first_token_ms"  # noqa: S105
 
 
 class Severity(StrEnum):
@@ -142,11 +143,16 @@ class Recovery(Record):
 
 
 class WindowStat(Record):
-    """One signal of one segment over one closed event-time window: ``[start, end)`` in epoch ms.
+    """One part of one signal of one segment in an event-time window: ``[start, end)`` in epoch ms.
 
-    ``total`` is the sum over ``n`` units, so windows merge by addition. ``unmeasured`` counts the
-    units that had no value (an unscored answer, an unpriced request): they are in no mean.
-    ``late`` counts the units of ``n`` that came after the watermark and so reached no detector.
+    The parts of a window add up: 0 is what was there when it closed, 1, 2, … what came later. Of the same
+    part the last one in the log stands; where it says less than one before it, a later part says the rest.
+
+    ``total`` is the sum over ``n`` units, in the signal's unit, so windows merge by addition, too.
+    ``unmeasured`` counts the units that had no value (an unscored answer, an unpriced request): they are in
+    no mean. ``late`` counts the units of ``n`` that came after the watermark and so reached no detector.
+    ``low`` counts the scores of ``n`` that their scorer calls low: 1 - low / n is the grounded-answer rate.
+    ``histogram`` is that of an amount's ``n`` values (``schemas.histogram``); other signals have none.
     """
 
     type: Literal["window"] = "window"
@@ -161,8 +167,9 @@ class WindowStat(Record):
     total: float
     unmeasured: int = 0
     late: int = 0
-    revision: int = 0
-    """Rises when late units are added after the window was first published; the highest stands."""
+    low: int = 0
+    part: int = 0
+    histogram: tuple[int, ...] = ()
 
 
 class RollingReport(Record):

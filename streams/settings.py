@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         ge=10,
         description="The rolling state is committed this often, and at every alarm",
     )
-    window_ms: int = Field(3_600_000, ge=60_000, description="Length of the published event-time windows")
+    window_ms: int = Field(300_000, ge=60_000, description="Length of the published event-time windows")
     rules: Path | None = Field(None, description="The rules file (YAML); without it the default rules run")
     segments: int = Field(1, ge=1, description="Segments that share a rule's false-page budget, at least")
 

@@ -8,6 +8,7 @@ from typing import Any
 from schemas.case import EvalCase
 from schemas.codec import encode
 from schemas.dead_letter import DeadLetter
+from schemas.histogram import unpack
 from schemas.incident import Incident
 from schemas.signal import Recovery, RollingReport, Signal, WindowStat
 from schemas.topics import CHANGES, FEEDBACK, TOPICS, TRACES
@@ -142,6 +143,7 @@ def _window(window: WindowStat, now: int) -> list[Row]:
     total = number(window.total)
     if total is None:
         raise ValueError("total: is no finite number")
+    counts = unpack(window.histogram)
     row = WindowRow(
         app=window.app,
         environment=window.environment,
@@ -149,11 +151,14 @@ def _window(window: WindowStat, now: int) -> list[Row]:
         signal=window.signal.value,
         start_ms=window.start,
         end_ms=window.end,
+        part=window.part,
         n=window.n,
         total=total,
         unmeasured=window.unmeasured,
         late=window.late,
-        revision=window.revision,
+        low=window.low,
+        buckets=list(counts) or None,
+        counts=list(counts.values()) or None,
     )
     return [row]
 

@@ -121,7 +121,7 @@ class StoreOwner:
             done["case_events"],
             done["signals"],
             done["recoveries"],
-            done["signal_windows"],
+            done["window_parts"],
             done["reports"],
             done["incident_revisions"],
             done["dead_letters"],

@@ -140,7 +140,7 @@ def totals(con: DuckDBPyConnection) -> Totals:
     row = con.execute(
         """SELECT (SELECT count(*) FROM cases), (SELECT count(DISTINCT cluster_id) FROM case_list),
             (SELECT count(*) FROM cases WHERE NOT replayable), (SELECT count(*) FROM case_events),
-            (SELECT count(*) FROM signals), (SELECT count(*) FROM signal_windows),
+            (SELECT count(*) FROM signals), (SELECT count(*) FROM windows),
             (SELECT count(*) FROM incidents), (SELECT count(*) FROM dead_letters WHERE NOT own),
             (SELECT count(*) FROM dead_letters WHERE own)"""
     ).fetchone()

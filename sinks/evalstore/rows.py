@@ -98,11 +98,14 @@ class WindowRow(NamedTuple):
     signal: str
     start_ms: int
     end_ms: int
+    part: int
     n: int
     total: float
     unmeasured: int
     late: int
-    revision: int
+    low: int
+    buckets: list[int] | None
+    counts: list[int] | None
 
 
 class ReportRow(NamedTuple):

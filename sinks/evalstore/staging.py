@@ -1,4 +1,4 @@
-"""Rows into a temporary table, then into their own: each at most once, the newest revision standing.
+"""Rows into a temporary table, then into their own: each at most once, the newest or the last one standing.
 
 Two ways in, one per DuckDB generation, both without a further dependency: 2.x has an appender, 1.5
 takes the batch as one JSON parameter. Both raise on a value of the wrong type.
@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from duckdb import DuckDBPyConnection
@@ -28,7 +29,8 @@ from sinks.evalstore.rows import (
 
 
 class Table(NamedTuple):
-    """``key`` and ``newest``: only a row with a higher ``newest`` replaces one of the same key."""
+    """``key`` and ``newest``: only a row with a higher ``newest`` replaces one of the same key. ``key``
+    alone: each row replaces what was written before it."""
 
     name: str
     row: type[Row]
@@ -36,12 +38,13 @@ class Table(NamedTuple):
     newest: str | None = None
 
 
+WINDOW_PART = ("app", "environment", "route", "signal", "start_ms", "end_ms", "part")
 TABLES: tuple[Table, ...] = (
     Table("cases", CaseRow),
     Table("case_events", CaseEventRow),
     Table("signals", SignalRow),
     Table("recoveries", RecoveryRow),
-    Table("signal_windows", WindowRow, ("app", "environment", "route", "signal", "start_ms"), "revision"),
+    Table("window_parts", WindowRow, WINDOW_PART),
     Table("reports", ReportRow, ("observations_partition",), "position"),
     Table("incident_revisions", IncidentRow),
     Table("dead_letters", DeadLetterRow),
@@ -65,6 +68,10 @@ def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> int:
     staged = f"staged_{table.name}"
     con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged} AS FROM {table.name} LIMIT 0")
     con.execute(f"TRUNCATE {staged}")
+    if table.key and table.newest is None:
+        # The last of each key: an upsert refuses to touch a row twice.
+        key = attrgetter(*table.key)
+        rows = list({key(row): row for row in rows}.values())
     _stage(con, staged, table, rows)
     done = con.execute(_statement(table, staged)).fetchone()
     con.execute(f"TRUNCATE {staged}")
@@ -92,10 +99,15 @@ def _text(value: Any) -> str:
 
 @lru_cache
 def _statement(table: Table, staged: str) -> str:
-    if table.newest is None:
+    if not table.key:
         return f"INSERT INTO {table.name} FROM {staged} ON CONFLICT DO NOTHING"
     key = ", ".join(table.key)
     changes = ", ".join(f"{name} = excluded.{name}" for name in table.row._fields if name not in table.key)
+    if table.newest is None:
+        others = [name for name in table.row._fields if name not in table.key]
+        differs = " OR ".join(f"excluded.{name} IS DISTINCT FROM {table.name}.{name}" for name in others)
+        return f"""INSERT INTO {table.name} FROM {staged}
+            ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {differs}"""
     # One row per key, because an upsert refuses to touch a row twice.
     return f"""INSERT INTO {table.name} FROM {staged}
         QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {table.newest} DESC) = 1

@@ -56,8 +56,8 @@ class Report:
     def _signal(self, incident: Incident) -> None:
         """The hours of an incident's signal, on its route."""
         rows = self.store.execute(
-            """SELECT start_ms, n, total FROM signal_windows
-            WHERE app = ? AND environment = ? AND route = ? AND signal = ? ORDER BY start_ms""",
+            """SELECT start_ms - start_ms % 3600000 AS hour, sum(n)::BIGINT, sum(total) FROM windows
+            WHERE app = ? AND environment = ? AND route = ? AND signal = ? GROUP BY hour ORDER BY hour""",
             [incident.app, incident.environment, incident.route, incident.signal.value],
         ).fetchall()
         if not rows or incident.baseline is None:

@@ -41,7 +41,8 @@ class StateStore(Protocol):
         """Send the outputs and write the changes (None deletes) with ``position``.
 
         After it returns all of it survives a crash. A crash within leaves either all of it, or the
-        outputs alone, which the next run repeats with the same ids. Raises ``Fenced``.
+        outputs alone, which the next run repeats with the same ids, and windows with the same parts or
+        smaller ones (see ``detectors.windows``). Raises ``Fenced``.
         """
         ...
 

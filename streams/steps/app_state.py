@@ -17,6 +17,7 @@ from streams.steps.conversations import Conversations
 from streams.steps.inflight import Pending
 from streams.steps.score_queue import ScoreQueue
 from streams.steps.segment_state import Flushed, SegmentState
+from streams.steps.segment_windows import Horizons
 from streams.steps.waiting import WaitingFeedback
 
 
@@ -31,9 +32,11 @@ class AppState:
         decided_ms: int,
         least: int,
         rules: tuple[Rule, ...] = DEFAULT_RULES,
+        watermark: int | None = None,
     ) -> None:
         self.name, self._window_ms, self._decided_ms, self._least = name, window_ms, decided_ms, least
         self._rules = rules
+        self._horizons = Horizons.at(watermark, decided_ms)
         self.marks: dict[Source, int] = {}
         self.counters: dict[str, int] = {}
         self.conversations = Conversations(name, chunks)
@@ -58,11 +61,14 @@ class AppState:
         segment = self.segments.get((environment, route))
         if segment is None:
             self.flush()
-            segment = SegmentState(self.name, environment, route, self._window_ms, self._rules)
+            segment = self._new(environment, route)
             segment.since = time
             self._add(segment, environment, route)
         segment.touched = True
         return segment
+
+    def _new(self, environment: str, route: str) -> SegmentState:
+        return SegmentState(self.name, environment, route, self._horizons, self._window_ms, self._rules)
 
     def _add(self, segment: SegmentState, environment: str, route: str) -> None:
         self.segments[environment, route] = segment
@@ -90,14 +96,21 @@ class AppState:
                 segment.on_change(row)
                 segment.touched = True
 
-    def close_windows(self, upto: int) -> list[WindowStat]:
+    def close_windows(self, watermark: int) -> list[WindowStat]:
+        """The windows that close when the watermark is here."""
         closed: list[WindowStat] = []
         for segment in self.segments.values():
-            stats = segment.close_windows(upto)
+            stats = segment.close_windows(watermark, self._decided_ms)
             if stats:
                 segment.touched = True
                 closed += stats
+        self._horizons.move(watermark, self._decided_ms)
         return closed
+
+    def collect_windows(self) -> list[WindowStat]:
+        """What has come for closed windows since the last commit; only a touched segment has any."""
+        segments = self.segments.values()
+        return [stat for segment in segments if segment.touched for stat in segment.windows.collect()]
 
     # -- conversations and feedback ------------------------------------------------------------------
 
@@ -146,6 +159,6 @@ class AppState:
         self.waiting.restore(waiting, state["waited"])
 
     def restore_segment(self, environment: str, route: str, parts: dict[str, bytes]) -> None:
-        segment = SegmentState(self.name, environment, route, self._window_ms, self._rules)
+        segment = self._new(environment, route)
         segment.load(parts)
         self._add(segment, environment, route)

@@ -52,6 +52,7 @@ _TRACE = itemgetter(
     "input_tokens",
     "output_tokens",
     "latency_ms",
+    "time_to_first_token_ms",
 )
 _CHECKED = itemgetter("schema_valid", "answer", "tool_calls", "contexts", "finish_reason", "success")
 _SELDOM = itemgetter(
@@ -98,8 +99,8 @@ def observe_trace(
 ) -> Observed:
     """A trace as a row, priced and checked, and its request to the judge."""
     fields = event.__dict__
-    timestamp, app, trace_id, scores, answer, contexts, question, conversation, user, *numbers = _TRACE(
-        fields
+    timestamp, app, trace_id, scores, answer, contexts, question, conversation, user, *numbers, first = (
+        _TRACE(fields)
     )
     time, flags = event_time(timestamp, broker_time)
     cost, price = prices.of(event, time)
@@ -132,7 +133,23 @@ def observe_trace(
     pairs = tuple(sorted(versions.items())) if versions else ()
     profile = _profile((environment or DEFAULT, route or DEFAULT, *dimensions, pairs))
     row = _trace_row(
-        (time, trace_id, 1, 0, at[3], at[4], 0, conversation, user, flags, cost, int(price), *numbers, own)
+        (
+            time,
+            trace_id,
+            1,
+            0,
+            at[3],
+            at[4],
+            0,
+            conversation,
+            user,
+            flags,
+            cost,
+            int(price),
+            *numbers,
+            own,
+            first,
+        )
     )
     return _observed((app or DEFAULT, profile, row, request))
 

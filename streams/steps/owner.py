@@ -41,7 +41,7 @@ class OwnerPolicy(NamedTuple):
     conversation_ms: int = 600_000
     score_wait_ms: int = 600_000
     join_horizon_ms: int = 14 * 86_400_000
-    window_ms: int = 3_600_000
+    window_ms: int = 300_000
     segments: int = 1
     rules: tuple[Rule, ...] = DEFAULT_RULES
 
@@ -301,7 +301,7 @@ class Owner:
         else:
             # Its turn in the queue is over: it counts in the window, and in no detector.
             app.count("late_scores")
-            app.segment(known.environment, known.route, known.time).late_score(known.time, result)
+            app.segment(known.environment, known.route, known.time).windows.late_score(known.time, result)
 
     def _settle(self) -> None:
         """Scores before windows: a window that closes holds all that has been decided of it."""
@@ -310,7 +310,7 @@ class Owner:
             self._drain(app)
             app.scores.settle(self.chunks)
             if now is not None:
-                self.outputs.signals.extend(app.close_windows(now - self.policy.conversation_ms))
+                self.outputs.signals.extend(app.close_windows(now))
 
     def _drain(self, app: AppState) -> None:
         """Hand scores to the detectors in the order of their traces, waiting for those still out."""
@@ -330,7 +330,7 @@ class Owner:
         """Late events count in windows and cases, and in no detector."""
         if type(row) is TraceRow:
             assert profile is not None
-            app.segment(profile.environment, profile.route, row.time).late_trace(row)
+            app.segment(profile.environment, profile.route, row.time).windows.late_trace(row)
             reasons = trace_reasons(row.flags)
             if reasons:
                 self.outputs.cases.append(trace_case(app.name, row, profile, at, reasons))
@@ -366,6 +366,10 @@ class Owner:
         )
 
     def take_outputs(self) -> Outputs:
+        """What has come of it since the last call. Once a commit, and before ``changes``: closed windows get
+        one more part each of what has come late."""
+        for app in self.apps.values():
+            self.outputs.signals.extend(app.collect_windows())
         outputs, self.outputs = self.outputs, Outputs([], [])
         return outputs
 
@@ -379,6 +383,12 @@ class Owner:
         if app is None:
             policy = self.policy
             app = self.apps[name] = AppState(
-                name, self.chunks, policy.window_ms, policy.conversation_ms, policy.segments, policy.rules
+                name,
+                self.chunks,
+                policy.window_ms,
+                policy.conversation_ms,
+                policy.segments,
+                policy.rules,
+                self.watermark.value,
             )
         return app

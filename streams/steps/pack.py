@@ -156,11 +156,15 @@ def rows_of(rows: list[list[Any]]) -> list[Row]:
 
 _trace_row = partial(tuple.__new__, TraceRow)
 _ONLY_TRACES = {(Kind.TRACE.value, len(TraceRow._fields))}
+_BEFORE_FIRST_TOKENS = 16
+"""Fields of a trace's row as it was written before there was a time to first token: still in the log."""
 _WIDTHS = tuple(len(kind._fields) for kind in ROW_TYPES)
 
 
 def row_of(fields: list[Any]) -> Row:
     kind = fields[2]
+    if kind == Kind.TRACE and len(fields) == _BEFORE_FIRST_TOKENS:
+        fields = [*fields, None]
     if len(fields) != _WIDTHS[kind]:
         raise TypeError(f"a row of kind {kind} has {_WIDTHS[kind]} fields, not {len(fields)}")
     # As its constructor would, which is a function in Python: for the many.

@@ -9,17 +9,15 @@ import orjson
 
 from detectors.baseline import Pin
 from detectors.harvest import FAILING, trace_reasons
-from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.segment import Decided, SegmentMonitors
 from detectors.unit import Unit
-from detectors.windows import Windows
 from schemas.case import CaseReason
 from schemas.catalog import RATES
 from schemas.observation import ChangeRow, Profile, TraceRow
-from schemas.signal import Recovery, Signal, SignalName, WindowStat
+from schemas.signal import Recovery, Signal, WindowStat
 from streams.steps.inflight import Pending, Result
-from streams.steps.ledger import scorable
+from streams.steps.segment_windows import Horizons, SegmentWindows
 
 MEMORY = "recent:"
 APART = "apart:"
@@ -45,20 +43,19 @@ class SegmentState:
     """
 
     def __init__(
-        self, app: str, environment: str, route: str, window_ms: int, rules: tuple[Rule, ...] = DEFAULT_RULES
+        self,
+        app: str,
+        environment: str,
+        route: str,
+        horizons: Horizons,
+        window_ms: int,
+        rules: tuple[Rule, ...] = DEFAULT_RULES,
     ) -> None:
         self.monitors = SegmentMonitors(app, environment, route, rules)
-        self._windows = {
-            signal: Windows(app, environment, route, signal, window_ms)
-            for signal in (SignalName.FAITHFULNESS, SignalName.COST)
-        }
-        self._faithfulness, self._cost = self._windows.values()
         watched = [signal for signal in RATES if self.monitors.watches(signal)]
-        self._rates = RateWindows(app, environment, route, window_ms, watched)
+        self.windows = SegmentWindows((app, environment, route), horizons, window_ms, watched)
         self.since = 0
         """Time of its first event, ms."""
-        self.too_late = 0
-        """Units whose window is no longer kept."""
         self.touched = False
         """Whether it has changed since it was last written down."""
         self._written: tuple[Pin | None, ...] | None = None
@@ -76,7 +73,7 @@ class SegmentState:
         if self.traces:
             self._flush_traces(segments, flushed)
         if self.measured:
-            self.too_late += self._faithfulness.extend([(row[0], row[15]) for row in self.measured])
+            self.windows.measured(self.measured)
             self.measured = []
         if self.units:
             units: list[Unit] = [
@@ -87,7 +84,7 @@ class SegmentState:
             flushed.signals.extend([((signal.detected_at, 0), signal) for signal in signals])
             self.units = []
         if self.decided:
-            self._rates.extend([conversation[:2] for conversation in self.decided])
+            self.windows.rates.extend([conversation[:2] for conversation in self.decided])
             signals = self.monitors.on_conversations(self.decided, decided_ms, segments)
             flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
             self.decided = []
@@ -98,7 +95,7 @@ class SegmentState:
         items, self.traces = self.traces, []
         rows: list[TraceRow] = [item[5] for item in items]  # type: ignore[misc]
         profiles: list[Profile] = [item[6] for item in items]  # type: ignore[misc]
-        self.too_late += self._cost.extend([(row[0], row[10]) for row in rows])
+        self.windows.traces(rows)
         signals, outliers = self.monitors.on_traces(rows, profiles, segments)
         flushed.signals.extend([((rows[at][0], 0), signal) for at, signal in signals])
         failing = {at for at, row in enumerate(rows) if row[9] & FAILING}
@@ -110,40 +107,32 @@ class SegmentState:
         self, row: TraceRow, profile: Profile, unit: bool, result: Result | None, segments: int
     ) -> list[Signal | Recovery]:
         """A score in its trace's turn; only the conversation's scored turn, a ``unit``, is the detector's."""
-        value = None if result is None else result.value
-        if not self._faithfulness.add(row[0], value):
-            self.too_late += 1
-        if result is None or value is None or not unit:
+        self.windows.score(row, result)
+        if result is None or result.value is None or not unit:
             return []
-        return self.monitors.on_scores([(row[0], value, row[1], profile, row[8])], result.scorer, segments)
-
-    def late_trace(self, row: TraceRow) -> None:
-        self._add(self._cost, row.time, row.cost)
-        if row.faithfulness is not None or not scorable(row):
-            self._add(self._faithfulness, row.time, row.faithfulness)
-
-    def late_score(self, time: int, result: Result) -> None:
-        self._add(self._faithfulness, time, result.value)
-
-    def _add(self, windows: Windows, time: int, value: float | None) -> None:
-        if not windows.add(time, value, late=True):
-            self.too_late += 1
+        units: list[Unit] = [(row[0], result.value, row[1], profile, row[8])]
+        return self.monitors.on_scores(units, result.scorer, segments)
 
     def on_change(self, row: ChangeRow) -> None:
         self.monitors.on_change(row.time, row.dimension, row.previous, row.current)
 
-    def close_windows(self, watermark: int) -> list[WindowStat]:
-        stats = [stat for windows in self._windows.values() for stat in windows.close(watermark)]
-        return stats + self._rates.close(watermark)
+    def close_windows(self, watermark: int, decided_ms: int) -> list[WindowStat]:
+        return self.windows.close(watermark, decided_ms)
 
     def changes(self) -> dict[str, bytes | None]:
         """What is to be written down, once all has been flushed; None deletes a part.
 
-        ``hot`` changes with every unit; ``base`` when a baseline is pinned; ``recent`` units come in chunks,
-        each written once when it is full; ``apart`` is what changes now and then.
+        ``hot`` changes with every unit, and so do the open ``windows``; ``parts`` when something came for a
+        closed one; ``base`` when a baseline is pinned; ``recent`` units come in chunks, each written once
+        when it is full; ``apart`` is what changes now and then.
         """
         self.touched = False
-        entries: dict[str, bytes | None] = {"hot": packed(self._hot())}
+        entries: dict[str, bytes | None] = {
+            "hot": packed({"monitors": self.monitors.snapshot(), "since": self.since}),
+            "windows": packed(self.windows.snapshot()),
+        }
+        if (parts := self.windows.parts()) is not None:
+            entries["parts"] = packed(parts)
         for part, data in self.monitors.monitors.remembered().items():
             entries[MEMORY + part] = packed(data)
         for part, (version, data_of) in self.monitors.monitors.apart().items():
@@ -157,15 +146,6 @@ class SegmentState:
             entries["base"] = packed(self.monitors.baselines())
         return entries
 
-    def _hot(self) -> dict[str, Any]:
-        return {
-            "monitors": self.monitors.snapshot(),
-            "windows": {str(signal): w.snapshot() for signal, w in self._windows.items()},
-            "rates": self._rates.snapshot(),
-            "too_late": self.too_late,
-            "since": self.since,
-        }
-
     def load(self, entries: dict[str, bytes]) -> None:
         state = unpacked(entries["hot"])
         remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
@@ -173,10 +153,9 @@ class SegmentState:
         self.monitors.restore(unpacked(entries["base"]), state["monitors"], remembered, apart)
         self._written = self.monitors.monitors.pins
         self._apart = {part: version for part, (version, _) in self.monitors.monitors.apart().items()}
-        for signal, windows in state["windows"].items():
-            self._windows[SignalName(signal)].restore(windows)
-        self._rates.restore(state["rates"])
-        self.too_late = state["too_late"]
+        self.windows.restore(
+            unpacked(entries["windows"]), unpacked(entries["parts"]) if "parts" in entries else None
+        )
         self.since = state["since"]
 
 

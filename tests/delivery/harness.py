@@ -19,13 +19,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from schemas.case import EvalCase
 from schemas.dead_letter import DeadLetter
-from schemas.signal import SIGNAL_RECORD, RollingReport, Signal, SignalRecord, WindowStat
+from schemas.signal import SIGNAL_RECORD, RollingReport, Signal, SignalRecord
 from schemas.topics import CASES, DEAD_LETTERS, ROLLING_STATE, SIGNALS, Topic
 from streams.lag import lag
 from streams.replay import replay
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.delivery.events import Event, write
+from tests.steps.logs import WindowKey, WindowSums, added_up
 
 PROGRAM = Path(__file__).with_name("program.py")
 SESSION_MS = 2_000
@@ -65,12 +66,12 @@ class Worker:
 class Outcome(NamedTuple):
     """All that a run has concluded, in a form that is equal for equal conclusions.
 
-    ``windows`` holds the last word on each window (its sums, not how often it was published);
+    ``windows`` holds what the parts of each window add up to, not how many there were;
     ``cases`` counts the distinct events of each case, so that a repetition changes nothing.
     """
 
     alarms: dict[str, Signal]
-    windows: dict[tuple[str, str, str, str, int], tuple[int, float, int, int]]
+    windows: dict[WindowKey, WindowSums]
     cases: dict[tuple[str, str], Counter[tuple[str, ...]]]
     counters: dict[str, dict[str, int]]
 
@@ -209,7 +210,7 @@ class Deployment:
             cases.setdefault((case.app, case.trace_id), {})[case.event_id] = tuple(map(str, case.reasons))
         return Outcome(
             alarms,
-            last_word(r for r in records if isinstance(r, WindowStat)),
+            windows_of(records),
             {place: Counter(events.values()) for place, events in cases.items()},
             counted(records),
         )
@@ -267,23 +268,17 @@ def expected(events: Sequence[Event], directory: Path) -> Outcome:
         cases.setdefault((request.app, request.trace_id), {})[request.event_id] = reasons
     return Outcome(
         {signal.id: signal for signal in done.alarms()},
-        last_word(s for s in done.signals if isinstance(s, WindowStat)),
+        windows_of(done.signals),
         {place: Counter(events.values()) for place, events in cases.items()},
         done.counters,
     )
 
 
-def last_word(
-    stats: Iterable[WindowStat],
-) -> dict[tuple[str, str, str, str, int], tuple[int, float, int, int]]:
-    latest: dict[tuple[str, str, str, str, int], WindowStat] = {}
-    for stat in stats:
-        key = (stat.app, stat.environment, stat.route, str(stat.signal), stat.start)
-        known = latest.get(key)
-        assert known is None or known.revision != stat.revision or known == stat, "one revision, two windows"
-        if known is None or stat.revision > known.revision:
-            latest[key] = stat
-    return {key: (s.n, s.total, s.unmeasured, s.late) for key, s in latest.items()}
+def windows_of(records: Iterable[object]) -> dict[WindowKey, WindowSums]:
+    """What the parts of each window add up to, totals to nine digits: a score that came in another part is
+    added to other numbers first."""
+    windows = added_up(records)
+    return {key: sums._replace(total=float(f"{sums.total:.9g}")) for key, sums in windows.items()}
 
 
 def counted(records: Iterable[object]) -> dict[str, dict[str, int]]:

@@ -20,12 +20,13 @@ from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
 from detectors.cost_reference import CostReference, log_cost
 from detectors.esr import MixtureESR, rate_bets
+from detectors.log_histogram import LogHistogram
 from detectors.monitor import Alarm, Detector, Monitor
 from detectors.price_source import PriceSource
 from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
-from detectors.windows import Windows
+from detectors.windows import Closed, Windows
 from schemas.observation import PriceStatus, Profile, TraceRow
 from schemas.signal import Recovery, Signal, SignalName
 from tests.detectors.streams import ESCALATED, badness, dollars, on_conversation, on_score, on_trace, rate
@@ -89,8 +90,22 @@ def _monitor(monitor: Monitor, at: int, random: Random) -> Any:
 
 
 def _windows(windows: Windows, at: int, random: Random) -> Any:
-    kept = windows.add(at * 1_000 - random.randrange(60_000), random.random(), late=at % 5 == 0)
-    return kept, windows.close(at * 1_000 - 20_000) if at % 10 == 0 else None
+    time, signal = at * 1_000 - random.randrange(60_000), random.choice((SignalName.COST, SignalName.TOKENS))
+    kept = windows.add(time, signal, random.random(), late=at % 5 == 0, low=at % 3 == 0)
+    # Its owner moves the mark; a segment that nothing has touched is not written down for that.
+    stats = windows.close(at * 1_000 - 20_000) if at % 10 == 0 else None
+    windows.closed.at = at // 10 * 10_000 - 20_000
+    return kept, stats, windows.collect() if at % 7 == 0 else None
+
+
+def _histogram(histogram: LogHistogram, at: int, random: Random) -> Any:
+    histogram.extend([dollars(random) for _ in range(at % 3)])
+    return histogram.n, histogram.n and histogram.quantile(0.95)
+
+
+def _make_windows(closed: Closed) -> Windows:
+    signals = {SignalName.COST: True, SignalName.TOKENS: False}
+    return Windows(("a", "prod", "r"), signals, closed, 10_000, 40_000)
 
 
 def _watch(watch: VersionWatch, at: int, random: Random) -> Any:
@@ -132,7 +147,8 @@ SUBJECTS = {
         PriceSource, lambda s, at, r: s.admit(2 if r.random() < at / 300 else 0, at > 50)
     ),
     "version watch": Subject(VersionWatch, _watch),
-    "windows": Subject(lambda: Windows("a", "prod", "r", SignalName.COST, 10_000, 40_000), _windows),
+    "windows": Subject(lambda: _make_windows(Closed()), _windows),
+    "log histogram": Subject(lambda: LogHistogram(40), _histogram),
     "monitor": Subject(lambda: Remembering(BoundedDetector(rate_bets, 1.0, QUICK)), _monitor),
     "segment": Subject(lambda: SegmentMonitors("app", "prod", "chat", policy=QUICK), _segment),
 }
@@ -155,6 +171,10 @@ def written(subject: Any) -> list[Any]:
         return [subject.baseline(), subject.snapshot(), subject.learned()]
     if isinstance(subject, CostReference):
         return [subject.snapshot(), subject.sample()]
+    if isinstance(subject, Windows):
+        return [subject.snapshot(), subject.parts()]
+    if isinstance(subject, LogHistogram):
+        return [subject.state()]
     if isinstance(subject, Baseline):
         return [subject.pin and subject.pin[:], subject.snapshot()]
     return [subject.snapshot()]
@@ -212,7 +232,9 @@ def test_restored_at_any_moment_it_goes_on_alike(name: str, seed: int, stops: se
     for at in range(STEPS):
         if at in stops:
             stored = [orjson.dumps(part) for part in written(pieces)]
-            pieces = make()
+            before, pieces = pieces, make()
+            if isinstance(before, Windows):
+                pieces.closed.at = before.closed.at
             pieces.restore(*[orjson.loads(part) for part in stored])
             assert [orjson.dumps(part) for part in written(pieces)] == stored
         assert step(whole, at, one) == step(pieces, at, other), at

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
+from detectors.log_histogram import LogHistogram
 from schemas.case import CaseReason, EvalCase
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.identity import Coordinates, case_id, derive
 from schemas.incident import Incident, IncidentState
 from schemas.signal import Recovery, RollingReport, Severity, Signal, SignalName, WindowStat
 
+WIDTH_MS = 300_000
 MARCH = 1_772_323_200_000
 """2026-03-01T00:00:00Z"""
 
@@ -66,18 +69,29 @@ def make_signal(number: int) -> Signal:
     )
 
 
-def make_window(revision: int, total: float, app: str = "shop") -> WindowStat:
-    return WindowStat(
-        app=app,
-        environment="production",
-        route="chat",
-        signal=SignalName.COST,
-        start=MARCH,
-        end=MARCH + 3_600_000,
-        n=4,
-        total=total,
-        revision=revision,
-    )
+def make_window(part: int, total: float, **changes: Any) -> WindowStat:
+    """A part of the first window of March: four requests, one of them without a price."""
+    values: dict[str, Any] = {
+        "app": "shop",
+        "environment": "production",
+        "route": "chat",
+        "signal": SignalName.COST,
+        "start": MARCH,
+        "end": MARCH + WIDTH_MS,
+        "n": 4,
+        "total": total,
+        "unmeasured": 1,
+        "part": part,
+        "histogram": amounts([total / 4] * 4),
+    }
+    return WindowStat(**(values | changes))
+
+
+def amounts(values: Sequence[float]) -> tuple[int, ...]:
+    """The packed histogram of some amounts."""
+    histogram = LogHistogram()
+    histogram.extend(values)
+    return tuple(histogram.state())
 
 
 def make_report(partition: int, position: int, traces: int) -> RollingReport:

@@ -98,11 +98,19 @@ def test_equal_content_is_one_cluster_but_lost_traces_are_not(owner: StoreOwner)
     assert find_case(owner._con, "trace-4")["trace"] is None
 
 
-def test_the_highest_revision_stands_whatever_comes_last(owner: StoreOwner) -> None:
-    owner.write(windows=[make_window(1, 5.0), make_window(2, 7.0), make_window(0, 1.0)], now=NOW)
-    owner.write(windows=[make_window(1, 5.0)], now=NOW)
-    assert rows(owner, "SELECT revision, total, mean FROM windows") == [(2, 7.0, 1.75)]
+def test_the_parts_of_a_window_add_up_and_of_each_the_last_stands(owner: StoreOwner) -> None:
+    """A commit that is repeated says a part again, with less: the rest is in the next one."""
+    owner.write(windows=[make_window(0, 4.0), make_window(1, 9.0), make_window(1, 5.0)], now=NOW)
+    query = "SELECT parts, n, total, mean, unmeasured FROM windows"
+    assert rows(owner, query) == [(2, 8, 9.0, 1.125, 2)]
+    written = owner.write(windows=[make_window(1, 2.0), make_window(2, 3.0)], now=NOW)
+    assert written.windows == 2
+    assert rows(owner, query) == [(3, 12, 9.0, 0.75, 3)]
+    owner.write(windows=[make_window(0, 4.0), make_window(1, 2.0), make_window(2, 3.0)], now=NOW)
+    assert rows(owner, query) == [(3, 12, 9.0, 0.75, 3)]
 
+
+def test_the_highest_revision_stands_whatever_comes_last(owner: StoreOwner) -> None:
     owner.write(reports=[make_report(0, 9, 30), make_report(1, 2, 5), make_report(0, 3, 7)], now=NOW)
     assert event_counters(owner._con) == {"desk": {"traces": 2}, "shop": {"late": 2, "traces": 35}}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from schemas.case import CaseRequest
+from schemas.histogram import merged
 from schemas.observation import (
     ChangeRow,
     FeedbackRow,
@@ -18,7 +19,7 @@ from schemas.observation import (
     SourceProgress,
     TraceRow,
 )
-from schemas.signal import Signal, SignalRecord, WindowStat
+from schemas.signal import Signal, SignalName, SignalRecord, WindowStat
 from streams.steps.ledger import Ledger, MemoryLedger
 from streams.steps.owner import Owner, OwnerPolicy
 
@@ -42,6 +43,9 @@ def trace(
     flags: int = 0,
     cost: float | None = None,
     faithfulness: float | None = None,
+    tokens: int | None = None,
+    latency: float | None = None,
+    first_token: float | None = None,
     profile: int = 0,
     offset: int = 0,
     source: int = 0,
@@ -60,10 +64,11 @@ def trace(
         flags,
         cost,
         0 if cost is not None else 3,
-        None,
-        None,
-        None,
+        tokens,
+        tokens,
+        latency,
         faithfulness,
+        first_token,
     )
 
 
@@ -156,6 +161,19 @@ class Log:
         return self.progress(at_end=True, at=at)
 
 
+class WindowSums(NamedTuple):
+    n: int
+    total: float
+    unmeasured: int
+    late: int
+    low: int
+    histogram: tuple[int, ...]
+
+
+WindowKey = tuple[str, str, str, SignalName, int]
+"""App, environment, route, signal, start."""
+
+
 class Concluded(NamedTuple):
     """Everything that an owner has put out, in order, and its counters."""
 
@@ -164,14 +182,11 @@ class Concluded(NamedTuple):
     counters: dict[str, dict[str, int]]
 
     def windows(self) -> dict[tuple[str, str, int], tuple[int, float, int, int]]:
-        """(app, signal, minutes since T0) to (n, total, unmeasured, late), by the last revision."""
-        latest: dict[tuple[str, str, int], WindowStat] = {}
-        for stat in self.signals:
-            if isinstance(stat, WindowStat):
-                key = (stat.app, str(stat.signal), (stat.start - T0) // MINUTE)
-                if key not in latest or latest[key].revision < stat.revision:
-                    latest[key] = stat
-        return {key: (s.n, s.total, s.unmeasured, s.late) for key, s in latest.items()}
+        """(app, signal, minutes since T0) to (n, total, unmeasured, late)."""
+        return {
+            (app, str(signal), (start - T0) // MINUTE): (s.n, s.total, s.unmeasured, s.late)
+            for (app, _, _, signal, start), s in added_up(self.signals).items()
+        }
 
     def alarms(self) -> list[Signal]:
         return [signal for signal in self.signals if isinstance(signal, Signal)]
@@ -179,6 +194,33 @@ class Concluded(NamedTuple):
     def reasons(self) -> set[tuple[str, str, str]]:
         """(app, trace_id, reason) of every case request."""
         return {(case.app, case.trace_id, str(reason)) for case in self.cases for reason in case.reasons}
+
+
+def added_up(records: Iterable[object]) -> dict[WindowKey, WindowSums]:
+    """Each window as a reader of all these records has it: the last of each part, added up.
+
+    The numbers of parts leave no gap: 0, 1, 2, …, or 1, 2, … where nothing had come when it closed.
+    """
+    parts: dict[WindowKey, dict[int, WindowStat]] = {}
+    for stat in records:
+        if isinstance(stat, WindowStat):
+            key = (stat.app, stat.environment, stat.route, stat.signal, stat.start)
+            parts.setdefault(key, {})[stat.part] = stat
+    windows = {}
+    for key, by_number in parts.items():
+        numbers = sorted(by_number)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert numbers[0] <= 1
+        every = [by_number[number] for number in numbers]
+        windows[key] = WindowSums(
+            sum(part.n for part in every),
+            sum(part.total for part in every),
+            sum(part.unmeasured for part in every),
+            sum(part.late for part in every),
+            sum(part.low for part in every),
+            tuple(merged(part.histogram for part in every)),
+        )
+    return windows
 
 
 def fresh(policy: OwnerPolicy = POLICY) -> Owner:

@@ -40,6 +40,7 @@ from tests.steps.logs import (
     Log,
     Message,
     absorbed,
+    added_up,
     change,
     feedback,
     score,
@@ -72,6 +73,9 @@ def wild(seed: int, length: int) -> list[Message]:
                         ),
                         cost=rng.choice((None, 0.25, 1.5)),
                         faithfulness=rng.choice((None, None, 0.5)),
+                        tokens=rng.choice((None, 0, 400)),
+                        latency=rng.choice((None, 812.5, 3_000.0)),
+                        first_token=rng.choice((None, 93.75)),
                     )
                     for n in range(rng.randrange(1, 4))
                 ]
@@ -81,10 +85,10 @@ def wild(seed: int, length: int) -> list[Message]:
                 kind, value = rng.choice(FEEDBACK)
                 log.rows(feedback(time, name, kind, value), partition=partition, app=app)
             case "score":
-                given_score = rng.choice((None, 0.2, 0.9))
+                given_score = rng.choice((None, 0.25, 0.875))
                 scorer = rng.choice(("judge", "offline"))
                 log.rows(
-                    score(name, given_score, scorer=scorer, low=given_score == 0.2),
+                    score(name, given_score, scorer=scorer, low=given_score == 0.25),
                     partition=partition,
                     app=app,
                 )
@@ -128,6 +132,13 @@ class Machine:
         if flush:
             self.owner.ledger.flush(self.position)
 
+    def send(self) -> None:
+        """The first half of a commit that is not one transaction: what it sends is out, and the state is
+        not written. Only a crash may follow."""
+        outputs = self.owner.take_outputs()
+        self.done.signals.extend(outputs.signals)
+        self.done.cases.extend(outputs.cases)
+
     def crash(self, *, new_machine: bool = False) -> None:
         if new_machine:
             self.store = MemoryLedger()
@@ -164,12 +175,14 @@ def interrupted(messages: Sequence[Message], seed: int, policy: OwnerPolicy = PO
 
 
 def by_segment(done: Concluded) -> object:
-    """Everything, in its order within each segment; the order of segments means nothing."""
+    """Everything, in its order within each segment; the order of segments means nothing. How many parts
+    a window has depends on the commits: what they add up to does not."""
     segments: dict[tuple[str, str, str], list[SignalRecord]] = {}
     for signal in done.signals:
         assert isinstance(signal, Signal | WindowStat)
-        segments.setdefault((signal.app, signal.environment, signal.route), []).append(signal)
-    return segments, done.cases, done.counters
+        if not isinstance(signal, WindowStat) or not signal.part:
+            segments.setdefault((signal.app, signal.environment, signal.route), []).append(signal)
+    return segments, added_up(done.signals), done.cases, done.counters
 
 
 @settings(max_examples=300, deadline=None)
@@ -178,6 +191,54 @@ def test_crashes_change_nothing(seed: int, length: int, crashes: int) -> None:
     messages = wild(seed, length)
     policy = POLICY._replace(score_wait_ms=5 * MINUTE, join_horizon_ms=30 * MINUTE)
     assert by_segment(interrupted(messages, crashes, policy)) == by_segment(absorbed(messages, policy))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 70), st.integers(0, 2**32))
+def test_what_was_sent_by_a_commit_that_was_not_written_is_said_again_not_added(
+    seed: int, length: int, crashes: int
+) -> None:
+    """The embedded way: outputs are sent, the process dies, the state is that of the commit before."""
+    messages, rng, left = wild(seed, length), Random(crashes), 30
+    machine = Machine(POLICY, messages)
+    while machine.position < len(messages):
+        machine.absorb()
+        fate = rng.random()
+        if fate < 0.3:
+            machine.commit()
+        elif fate < 0.6 and left:
+            left -= 1
+            machine.send()
+            machine.crash(new_machine=rng.random() < 0.3)
+    done, whole = machine.finish(), absorbed(messages)
+    assert added_up(done.signals) == added_up(whole.signals)
+    assert {alarm.id: alarm for alarm in done.alarms()} == {alarm.id: alarm for alarm in whole.alarms()}
+    assert {case.event_id: case for case in done.cases} == {case.event_id: case for case in whole.cases}
+    assert done.counters == whole.counters
+
+
+def test_a_commit_that_is_repeated_in_smaller_ones_says_every_part_anew() -> None:
+    """What was sent for a closed window is replaced by less, and the rest comes in the next part."""
+    log = Log().rows(trace(0, "a", cost=1.0), trace(24 * 60 * MINUTE - 1, "z")).ended()
+    log.rows(trace(1, "late 1", cost=2.0)).rows(trace(2, "late 2", cost=4.0))
+    machine = Machine(POLICY, log.messages)
+    for _ in range(2):
+        machine.absorb()
+    machine.commit()
+    for _ in range(2):
+        machine.absorb()
+    machine.send()
+    machine.crash()
+    for _ in range(2):
+        machine.absorb()
+        machine.commit()
+    parts = [
+        (stat.part, stat.n, stat.total)
+        for stat in machine.done.signals
+        if isinstance(stat, WindowStat) and stat.signal == "cost_per_request" and stat.start == T0
+    ]
+    assert parts == [(0, 1, 1.0), (1, 2, 6.0), (1, 1, 2.0), (2, 1, 4.0)]
+    assert machine.finish().windows()["app", "cost_per_request", 0] == (3, 7.0, 0, 2)
 
 
 @settings(max_examples=150, deadline=None)
@@ -229,6 +290,9 @@ def rows_by_source(seed: int, length: int) -> dict[tuple[str, int], list[tuple[s
             flags=rng.choice((0, 0, Flag.ERROR.value, Flag.SUCCEEDED.value, Flag.FAILED.value)),
             cost=rng.choice((None, 0.25, 1.5)),
             faithfulness=rng.choice((None, 0.5, 0.75)),
+            tokens=rng.choice((None, 300)),
+            latency=rng.choice((None, 0.5, 2_000.0)),
+            first_token=rng.choice((None, None, 62.5)),
         )
         sources.setdefault(("traces", rng.randrange(2)), []).append((app, row))
         for kind, value in rng.sample(FEEDBACK, rng.randrange(3)):
@@ -308,16 +372,22 @@ def oracle(
     width, decide = POLICY.window_ms, POLICY.conversation_ms
     units: dict[tuple[str, str, int], list[float | None]] = {}
 
-    def unit(app: str, signal: str, time: int, value: float | None) -> None:
+    def unit(app: str, signal: str, time: int, value: float | None, wait: int = decide) -> None:
         start = time - time % width
-        if start + width <= newest - decide:
+        if start + width <= newest - wait:
             units.setdefault((app, signal, (start - T0) // MINUTE), []).append(value)
 
     traces = sorted((row.time, row.trace_id, app, row) for app, row in rows if isinstance(row, TraceRow))
     firsts: dict[tuple[str, str], int] = {}
     turns: dict[tuple[str, str], list[TraceRow]] = {}
     for time, trace_id, app, row in traces:
-        unit(app, "cost_per_request", time, row.cost)
+        unit(app, "cost_per_request", time, row.cost, 0)
+        if row.latency_ms is not None:
+            unit(app, "latency_ms", time, row.latency_ms, 0)
+        if row.time_to_first_token_ms is not None:
+            unit(app, "time_to_first_token_ms", time, row.time_to_first_token_ms, 0)
+        if row.input_tokens is not None and row.output_tokens is not None:
+            unit(app, "tokens_per_request", time, row.input_tokens + row.output_tokens, 0)
         unit(app, "faithfulness", time, row.faithfulness)
         key = (app, row.conversation_id or f"alone {trace_id}")
         firsts.setdefault(key, time)

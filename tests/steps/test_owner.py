@@ -264,7 +264,7 @@ def test_a_window_that_closes_holds_the_scores_of_the_same_advance() -> None:
     log = Log().rows(trace(0, "a", faithfulness=0.9, cost=1.0), trace(END, "z", faithfulness=0.5))
     done = absorbed(log.ended().messages)
     published = [s for s in done.signals if isinstance(s, WindowStat) and s.signal is SignalName.FAITHFULNESS]
-    assert [(stat.start - T0, stat.n, stat.total, stat.revision) for stat in published] == [(0, 1, 0.9, 0)]
+    assert [(stat.start - T0, stat.n, stat.total, stat.part) for stat in published] == [(0, 1, 0.9, 0)]
 
 
 def test_what_came_late_is_published_without_another_event() -> None:
