@@ -7,7 +7,19 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from streams.commands import backtest, cases, incidents, roles, rules, run, score, simulate, status, topics
+from streams.commands import (
+    backtest,
+    cases,
+    incidents,
+    roles,
+    rules,
+    run,
+    score,
+    signals,
+    simulate,
+    status,
+    topics,
+)
 from streams.commands.fail import Failed
 from streams.rules_file import RulesError
 
@@ -28,6 +40,7 @@ for command in (
     *score.COMMANDS,
     *incidents.COMMANDS,
     *cases.COMMANDS,
+    *signals.COMMANDS,
     *backtest.COMMANDS,
 ):
     app.command()(command)

@@ -14,6 +14,7 @@ module           idea
 ``access``       from a ``--store`` path to a reader's connection
 ``reading``      cases and totals, as plain values
 ``volumes``      how much each segment brings a day
+``rolling``      rolling figures of segments, as plain values
 ``query``        somebody's own SQL: one SELECT, in bounded time, a bounded number of rows
 ``errors``       what can go wrong, and what its reader is to do
 ===============  ================================================================================
@@ -45,6 +46,7 @@ from sinks.evalstore.reading import (
     list_cases,
     totals,
 )
+from sinks.evalstore.rolling import RollingFigure, SegmentFilter, rolling
 from sinks.evalstore.snapshots import snapshots_of
 
 __all__ = [
@@ -55,6 +57,8 @@ __all__ = [
     "Connection",
     "NoStore",
     "NoSuchCase",
+    "RollingFigure",
+    "SegmentFilter",
     "StoreBusy",
     "StoreError",
     "StoreMismatch",
@@ -66,6 +70,7 @@ __all__ = [
     "find_case",
     "list_cases",
     "open_for_reading",
+    "rolling",
     "run_query",
     "snapshots_of",
     "totals",

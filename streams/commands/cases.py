@@ -88,7 +88,7 @@ def show(
     console().print(case_view(found))
 
 
-def parse_since(text: str, now: int) -> int:
+def parse_since(text: str, now: int, option: str = "--since") -> int:
     """An age such as ``7d``, a date or a time, as epoch ms; a date begins at midnight UTC.
 
     >>> parse_since("2h", 7_200_005), parse_since("1970-01-02", 0), parse_since("1970-01-01T00:00:01Z", 0)
@@ -104,7 +104,7 @@ def parse_since(text: str, now: int) -> int:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise Failed(f"--since {printable(text)}: {error}; or an age such as 7d, or a date") from error
+        raise Failed(f"{option} {printable(text)}: {error}; or an age such as 7d, or a date") from error
 
 
 def _filter(app_name: str | None, reason: str | None, since: str | None, text: str | None) -> CaseFilter:

@@ -70,11 +70,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_replay_cases_and_sql(folder: Path) -> None:
     lines = [line for line in shell_lines() if "replay.duckdb" in line]
-    assert len(lines) == 3
+    assert len(lines) == 4
     results = [run(line, folder, {}) for line in lines]
     for line, done in zip(lines, results, strict=True):
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert "support-bot" in results[-1].stdout
+    assert "no window in these seven days" in results[2].stdout, "the one window of two events is still open"
 
 
 def test_rules_and_backtest(folder: Path) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from schemas.case import CaseReason
+from schemas.signal import SignalName
 from sinks.evalstore import StoreOwner
+from sinks.evalstore.migrations import migrate, migrations
+from sinks.evalstore.snapshots import publish
 from streams.cli import app
 from streams.commands.cases import parse_since
 from streams.commands.fail import Failed
 from streams.commands.printable import json_line, printable
-from tests.evalstore.samples import MARCH, make_case
+from tests.evalstore.samples import MARCH, WIDTH_MS, amounts, make_case, make_window
 
 ROOT = Path(__file__).parents[2]
 EVIL = "red \x1b[31m \x9b2J \x07 \u202e [bold]not markup[/bold]"
@@ -157,3 +162,69 @@ def test_since() -> None:
     assert parse_since("2026-03-01", 0) == MARCH == parse_since("2026-03-01T01:00:00+01:00", 0)
     with pytest.raises(Failed, match="--since"):
         parse_since("2026-03-01T00:00:00", 0)
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("windows") / "store.duckdb"
+    scores = {"signal": SignalName.FAITHFULNESS, "histogram": ()}
+    latencies = {"n": 2, "unmeasured": 0, "histogram": amounts([200.0, 1_000.0])}
+    early = {"start": MARCH - 12 * WIDTH_MS, "end": MARCH - 11 * WIDTH_MS}
+    with StoreOwner.open(path) as owner:
+        owner.write(
+            windows=[
+                make_window(0, 0.04),
+                make_window(0, 0.08, **early),
+                make_window(0, 3.5, **scores, low=1, unmeasured=1),
+                make_window(0, 1_200.0, **latencies, signal=SignalName.LATENCY),
+                make_window(0, 0.4, app="desk", route=EVIL),
+            ],
+            now=MARCH,
+        )
+    return str(path)
+
+
+def test_signals_are_the_rolling_figures_of_each_segment(windows: str) -> None:
+    shown = run("signals", "--store", windows, "--app", "shop").splitlines()
+    assert shown[0] == "shop · production · chat   until 2026-03-01 00:05 UTC"
+    cells = [re.split(r"\s{2,}(?!n )", line.strip()) for line in shown[3:]]
+    table: dict[str, list[str]] = {}
+    for name, *spans in cells:
+        table.setdefault(name, spans)  # the first p95 is that of costs
+    assert table["requests"] == ["5", "5", "10", "10"]
+    assert table["faithfulness"] == ["0.88  n 4"] * 4
+    assert table["grounded answers"] == ["75%"] * 4
+    assert table["unscored"] == table["unpriced"] == ["20%"] * 4
+    assert table["cost per request"] == ["$0.010  n 4", "$0.010  n 4", "$0.015  n 8", "$0.015  n 8"]
+    assert table["spend"] == ["$0.040", "$0.040", "$0.12", "$0.12"]
+    assert table["per hour"] == ["$0.48", "$0.040", "$0.0050", "$0.00071"]
+    assert table["p95"] == ["$0.0099", "$0.0099", "$0.020", "$0.020"]
+    assert table["latency"] == ["600 ms  n 2"] * 4
+    assert cells[-3:] == [["p50", *["201 ms"] * 4], ["p95", *["1.0 s"] * 4], ["p99", *["1.0 s"] * 4]]
+
+
+def test_signals_as_json_at_a_time(windows: str) -> None:
+    found = run("signals", "--store", windows, "--app", "shop", "--at", "2026-02-28T23:07:00Z", "--json")
+    figures = [json.loads(line) for line in found.splitlines()]
+    assert [(f["signal"], f["rolling"], f["n"], f["rolling_end"]) for f in figures] == [
+        ("cost_per_request", span, 4, "2026-02-28T23:05:00Z") for span in ("5m", "1h", "24h", "7d")
+    ]
+    assert figures[0].keys() >= {"app", "environment", "route", "mean", "p95", "per_hour", "unmeasured_share"}
+
+
+def test_signals_of_foreign_names_and_of_nobody(windows: str) -> None:
+    shown = run("signals", "--store", windows)
+    assert "desk" in shown
+    assert not set(shown) & {"\x1b", "\x9b", "\x07", "\u202e"}
+    assert "no window of other" in run("signals", "--store", windows, "--app", "other")
+    wrong = refused("signals", "--store", windows, "--at", "noon")
+    assert "--at noon" in str(wrong)
+
+
+def test_signals_of_a_snapshot_of_the_version_before_say_what_to_do(tmp_path: Path) -> None:
+    con = duckdb.connect(str(tmp_path / "old.duckdb"))
+    migrate(con, migrations()[:2])
+    con.close()
+    publish(tmp_path / "old.duckdb", tmp_path / "snapshots", MARCH)
+    wrong = refused("signals", "--store", str(tmp_path / "snapshots"))
+    assert (wrong.status, "gleaner store" in str(wrong)) == (2, True)

@@ -119,6 +119,7 @@ def test_rolling_figures_at_a_given_time(owner: StoreOwner) -> None:
     at = MARCH + 30 * HOUR_MS
     query = f"SELECT * FROM {ROLLING_AT}"
     rows = ask(owner, query, at)
+    assert rows == ask(owner, query, at + WIDTH_MS - 1), "up to the last end of a window"
     assert len(rows) == 4
     for row in rows:
         span = SPANS[row["rolling"]]

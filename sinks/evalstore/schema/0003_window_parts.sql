@@ -65,14 +65,18 @@ SELECT app, environment, route, signal, make_timestamptz(start_ms * 1000) AS win
     parts, start_ms, end_ms
 FROM summed;
 
--- Each signal of each segment over the last 5 minutes, hour, 24 hours, 7 days before a time; NULL: before
--- the end of the newest window of that signal in that app, whose windows all close together.
+-- Each signal of each segment over the last 5 minutes, hour, 24 hours, 7 days before the last end of a
+-- window at a time; NULL: before the end of the newest window of that signal in that app, whose windows all
+-- close together.
 CREATE MACRO signals_rolling_at(until) AS TABLE
 WITH spans(rolling, span_ms) AS (
     VALUES ('5m', 300000::BIGINT), ('1h', 3600000::BIGINT), ('24h', 86400000::BIGINT), ('7d', 604800000::BIGINT)
 ), ends AS (
-    SELECT app, signal, coalesce(epoch_ms(until::TIMESTAMPTZ), newest) AS until_ms
-    FROM (SELECT app, signal, max(end_ms) AS newest FROM parts_of_windows GROUP BY app, signal)
+    SELECT app, signal, coalesce(wanted - wanted % width, newest) AS until_ms
+    FROM (
+        SELECT app, signal, max(end_ms) AS newest, arg_max(end_ms - start_ms, end_ms) AS width
+        FROM parts_of_windows GROUP BY app, signal
+    ) CROSS JOIN (SELECT epoch_ms(until::TIMESTAMPTZ) AS wanted)
 ), recent AS (
     SELECT p.*, until_ms FROM parts_of_windows p JOIN ends USING (app, signal)
     WHERE start_ms >= until_ms - 604800000 AND end_ms <= until_ms
