@@ -83,6 +83,13 @@ def test_the_checks(fields: dict[str, Any], flags: int) -> None:
     assert Flag(trace(**fields).flags) == Flag(flags)
 
 
+def test_what_a_trace_states_of_its_times_and_tokens() -> None:
+    row = trace(input_tokens=7, output_tokens=3, latency_ms=810.5, time_to_first_token_ms=120)
+    assert (row.input_tokens, row.output_tokens) == (7, 3)
+    assert (row.latency_ms, row.time_to_first_token_ms) == (810.5, 120)
+    assert trace().time_to_first_token_ms is None
+
+
 @pytest.mark.parametrize("own", [-0.1, 1.1, 85])
 def test_a_score_on_another_scale_is_no_faithfulness(own: float) -> None:
     row = trace(scores={"faithfulness": own})

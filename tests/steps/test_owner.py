@@ -9,7 +9,19 @@ from schemas.signal import SignalName, WindowStat
 from streams.steps.owner import OwnerPolicy
 from streams.steps.segment_state import SegmentState
 from streams.steps.waiting import MAX_WAITING
-from tests.steps.logs import MINUTE, POLICY, T0, Log, absorbed, change, feedback, fresh, score, trace
+from tests.steps.logs import (
+    MINUTE,
+    POLICY,
+    T0,
+    Log,
+    absorbed,
+    added_up,
+    change,
+    feedback,
+    fresh,
+    score,
+    trace,
+)
 
 ASKED = Flag.SCORE_REQUESTED.value
 END = 60 * MINUTE
@@ -307,3 +319,49 @@ def test_a_report_counts_each_app_once_and_only_when_something_has_changed() -> 
     assert report.counters == {"app": {"traces": 1}, "other": {"traces": 1}}
     assert report.position == 3
     assert owner.report(4) is None
+
+
+# -- amounts and low scores ------------------------------------------------------------------------------
+
+
+def test_amounts_are_kept_of_the_traces_that_state_them() -> None:
+    log = Log().rows(
+        trace(0, "a", cost=1.0, tokens=100, latency=500.0, first_token=90.0),
+        trace(1, "b", cost=2.0, latency=700.0),
+        trace(2, "c"),
+        trace(END, "z"),
+    )
+    done = absorbed(log.ended().messages).windows()
+    assert done["app", "cost_per_request", 0] == (2, 3.0, 1, 0)
+    assert done["app", "tokens_per_request", 0] == (1, 200.0, 0, 0)
+    assert done["app", "latency_ms", 0] == (2, 1_200.0, 0, 0)
+    assert done["app", "time_to_first_token_ms", 0] == (1, 90.0, 0, 0)
+
+
+def test_amounts_close_with_the_watermark_and_scores_when_conversations_are_decided() -> None:
+    width, decided = POLICY.window_ms, POLICY.conversation_ms
+    log = Log().rows(trace(0, "a", cost=1.0, faithfulness=0.5), trace(width, "b")).ended()
+    assert {signal for _, signal, _ in absorbed(log.messages).windows()} == {"cost_per_request"}
+    log.rows(trace(width + decided, "c")).ended()
+    signals = {signal for _, signal, start in absorbed(log.messages).windows() if start == 0}
+    assert signals >= {"cost_per_request", "faithfulness", "escalation_rate"}
+
+
+def test_low_scores_are_counted_by_their_scorers_own_verdict() -> None:
+    low = Flag.LOW_SCORE.value
+    asked = Flag.SCORE_REQUESTED.value
+    log = Log().rows(
+        trace(0, "own", faithfulness=0.7, flags=low),
+        trace(1, "own good", faithfulness=0.8),
+        trace(2, "judged", flags=asked),
+        trace(3, "judged good", flags=asked),
+        trace(4, "behind", faithfulness=0.1, flags=low),
+        trace(5, "timed out", flags=asked),
+    )
+    log.rows(score("judged", 0.8, low=True), score("judged good", 0.6), score("timed out", None))
+    log.rows(trace(END, "z")).ended()
+    log.rows(trace(6, "late", faithfulness=0.2, flags=low), score("own good", 0.3, low=True)).ended()
+    sums = added_up(absorbed(log.messages).signals)
+    (faithfulness,) = [s for key, s in sums.items() if key[3] == "faithfulness" and key[4] == T0]
+    assert (faithfulness.n, faithfulness.low, faithfulness.unmeasured) == (7, 5, 1)
+    assert faithfulness.late == 2

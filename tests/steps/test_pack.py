@@ -86,6 +86,22 @@ def test_progress_round_trip() -> None:
     assert decode(encode_progress(progress)) == progress
 
 
+def test_rows_from_before_there_was_a_time_to_first_token_are_read() -> None:
+    """They may still be in the log when a new version takes over."""
+    packer = Packer()
+    packer.add("a", SOURCES[0], Profile(), trace(0, "old", latency=5.0, first_token=2.0))
+    packer.add("a", SOURCES[0], Profile(), trace(1, "new", latency=5.0, first_token=2.0))
+    ((_, message),) = packer.messages()
+    written = orjson.loads(message)
+    written["rows"][0].pop()
+    batch = decode(orjson.dumps(written))
+    assert isinstance(batch, ObservationBatch)
+    assert [row for row in batch.rows if isinstance(row, TraceRow)] == [
+        trace(0, "old", latency=5.0),
+        trace(1, "new", latency=5.0, first_token=2.0),
+    ]
+
+
 @pytest.mark.parametrize(
     "data",
     [
