@@ -4,22 +4,44 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from schemas.base import WIRE_VERSION, Record
+from pydantic import Field
+
+from schemas.base import WIRE_VERSION, Name, Record
+
+NOTE_LENGTH = 500
+"""Characters of the reason that a command may carry."""
 
 
 class Verb(StrEnum):
     ACK = "ack"
+    UNACK = "unack"
+    SNOOZE = "snooze"
+    """Until ``until``, or until the next deploy with ``until_deploy``: no message but edits."""
+    ASSIGN = "assign"
+    """To ``assignee``."""
+    RESOLVE = "resolve"
+    NOT_A_PROBLEM = "not_a_problem"
+    """Resolves it as a false positive, and keeps that as a label; also of one that is resolved already."""
+    MUTE = "mute"
+    """A snooze without an end."""
+    UNMUTE = "unmute"
 
 
 class Command(Record):
     """``verb`` on an incident by ``actor`` at ``time`` (epoch ms).
 
-    ``id`` is the asking's own: a click that is delivered twice, as Slack's are, does its work once.
+    ``id`` is the asking's own: a click that is delivered twice, as Slack's are, does its work once. ``until``
+    is in epoch ms.
     """
 
     v: int = WIRE_VERSION
     id: str
     incident_id: str
     verb: Verb
-    actor: str
+    actor: Name
     time: int
+    until: int | None = None
+    until_deploy: bool = False
+    assignee: Name | None = None
+    note: str = Field(default="", max_length=NOTE_LENGTH)
+    """Why, in the actor's words."""

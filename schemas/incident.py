@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from schemas.base import WIRE_VERSION, Record, rfc3339
+from schemas.lifecycle import (
+    Entry,
+    Explained,
+    IncidentState,
+    Inhibition,
+    Label,
+    Resolution,
+    Snooze,
+    Stale,
+)
 from schemas.signal import Cause, Severity, SignalName
 
-
-class IncidentState(StrEnum):
-    FIRING = "firing"
-    ACKED = "acked"
-    RESOLVED = "resolved"
+__all__ = ["CasePreview", "Incident", "IncidentState", "Member", "Note"]
 
 
 class Member(Record):
     """One rule's alarm on one route within an incident; ``alarms`` counts how often it has fired since.
 
     ``onset``, ``detected_at`` and ``signal_id`` are those of its first alarm; ``value`` and ``n`` those
-    of its latest (at ``last_at``); ``peak`` is the value farthest from the baseline. The rest is what
-    the signal said, so that any member can speak for the incident.
+    of its latest (at ``last_at``); ``peak`` is the worst value seen, by ``direction``. The rest is what
+    the signal said, so that any member can speak for the incident. The ``recovered_`` fields are those of
+    the latest recovery, which an alarm after it undoes.
     """
 
     signal: SignalName
@@ -47,6 +53,17 @@ class Member(Record):
     ruled_out: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     reason: str = ""
+    recovered_at: int | None = None
+    """Event time at which the latest recovery was shown."""
+    recovered_since: int | None = None
+    """Its estimated time of the return."""
+    recovered_value: float | None = None
+    recovered_n: int = 0
+
+    @property
+    def recovered(self) -> bool:
+        """Whether its rule has shown that the signal is back, and has not fired since."""
+        return self.recovered_at is not None and self.recovered_at >= self.last_at
 
 
 class Note(Record):
@@ -82,7 +99,10 @@ class CasePreview(Record):
 class Incident(Record):
     """One incident; its own signal, rule and numbers are those of its gravest member.
 
-    ``revision`` rises with every change, and (id, revision) is what the store upserts by.
+    ``revision`` rises with every change, and (id, revision) is what the store upserts by. Times are event
+    time in epoch ms, except ``pending_until``, ``unattended_since``, ``acked_at`` and those of a person's
+    doing, which are of the clock of whoever runs the reducer: the wall clock in production, event time in a
+    replay.
     """
 
     v: int = WIRE_VERSION
@@ -119,7 +139,35 @@ class Incident(Record):
     cases: tuple[CasePreview, ...] = ()
     updated_at: int = 0
     acked_by: str | None = None
+    acked_at: int | None = None
     revision: int = 1
+    fingerprint: str = ""
+    """The same for every incident of this app, environment, rule and signal: no values, no versions."""
+    recurs: int = 0
+    """Earlier incidents of this fingerprint within the time that the policy looks back."""
+    recurred_at: int | None = None
+    """Detection of the latest of them."""
+    pending_until: int | None = None
+    posted: bool = True
+    """Whether its first message is owed or sent. Incidents of older files were always posted."""
+    unattended_since: int | None = None
+    """Since when it has been told and is nobody's: escalation counts from here."""
+    resolved_at: int | None = None
+    resolution: Resolution | None = None
+    resolved_by: str | None = None
+    reopened_at: tuple[int, ...] = ()
+    """Event times of its latest reopenings, as far back as flapping is counted."""
+    flapping: bool = False
+    snooze: Snooze | None = None
+    muted_by: str | None = None
+    assignee: str | None = None
+    escalation_level: int = 0
+    inhibited: Inhibition | None = None
+    explains: tuple[Explained, ...] = ()
+    stale: Stale | None = None
+    label: Label | None = None
+    history: tuple[Entry, ...] = ()
+    """The newest entries last; older ones are in earlier revisions on the topic ``incidents``."""
 
     def summary(self) -> dict[str, Any]:
         """The INCIDENT object of the command-line contract, times as RFC 3339."""

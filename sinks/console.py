@@ -14,6 +14,8 @@ from schemas.signal import Severity
 from sinks import words
 from sinks.actions import first_action
 from sinks.base import Blind, Delivered, Found, Message, Outcome, Ref
+from sinks.news import reply
+from sinks.standing import standing
 
 COLOURS = {Severity.P1: "red", Severity.P2: "yellow", Severity.P3: "cyan", Severity.INFO: "blue"}
 
@@ -46,7 +48,7 @@ class ConsoleSink:
 
     async def reply(self, message: Message, root: Ref) -> Outcome:
         line = Text("↳ ", style="bold")
-        line.append(words.reply(message), style="bold")
+        line.append(reply(message), style="bold")
         line.append(f" (incident {message.incident.id})", style="dim")
         self.console.print(line)
         return Delivered(root)
@@ -86,7 +88,7 @@ def card(incident: Incident) -> Panel:
     parts += [Text(""), action, Text(""), Text(words.footer(incident), style="dim")]
     return Panel(
         Group(*parts),
-        title=Text(f"{words.standing(incident)} · {words.title(incident)}"),
+        title=Text(f"{standing(incident)} · {words.title(incident)}"),
         title_align="left",
         border_style=colour,
         width=100,

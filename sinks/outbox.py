@@ -8,16 +8,20 @@ its ids and owes nothing new. Rows have derived ids, so that owing a thing twice
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from schemas.base import Record
 from schemas.codec import encode
+from schemas.command import Command
 from schemas.effect import Effect, EffectKind
 from schemas.identity import derive
-from schemas.incident import CasePreview, Incident, Note
+from schemas.incident import CasePreview, Incident, IncidentState, Note
+from schemas.lifecycle import LabelRecord
+from schemas.signal import SignalName
 from sinks.outbox_rows import Rows
 from sinks.outbox_schema import connect
 
@@ -27,23 +31,42 @@ KEEP_ABSORBED_MS = 30 * 86_400_000
 
 @dataclass(frozen=True)
 class Timing:
-    """In milliseconds: how long the first post may wait for cases, and the pause between refreshing edits."""
+    """In milliseconds: the pause between refreshing edits."""
 
-    group_wait_ms: int = 5_000
     refresh_ms: int = 60_000
-    cases: int = 3
-    """With this many cases the first post has nothing to wait for."""
+
+
+Units = tuple[str, str, str, SignalName]
+"""App, environment, route and signal."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command and what became of it."""
+
+    command: Command
+    verdict: str
+    done: bool
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a batch of events changed: incidents in their last revision, ids of the absorbed events."""
+    """What a batch of events changed: incidents in their last revision, ids of the absorbed events.
+
+    ``due`` has the next timers (by the clock of people, by event time; epoch ms) of every incident that was
+    looked at, changed or not; ``data`` up to when units are known; ``clocks`` the watermark of apps.
+    """
 
     incidents: Sequence[Incident] = ()
     effects: Sequence[Effect] = ()
     notes: Sequence[Note] = ()
     previews: Sequence[CasePreview] = ()
     absorbed: Sequence[str] = ()
+    due: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    data: Mapping[Units, int] = field(default_factory=dict)
+    clocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    commands: Sequence[Asked] = ()
+    labels: Sequence[LabelRecord] = ()
 
 
 class Outbox:
@@ -83,13 +106,60 @@ class Outbox:
         return Incident.model_validate_json(row["body"]) if row else None
 
     def open_incidents(self, app: str, environment: str, since: int) -> list[Incident]:
-        """The incidents with an alarm at or after ``since`` (event time, epoch ms)."""
+        """What is not resolved, and what had an alarm or its end at or after ``since`` (event time, ms)."""
         rows = self.db.execute(
-            "select body from incidents where app = ? and environment = ? and last_at >= ?"
+            "select body from incidents where app = ? and environment = ? and (resolved = 0 or last_at >= ?)"
             " order by last_at, id",
             (app, environment, since),
         )
         return [Incident.model_validate_json(row["body"]) for row in rows]
+
+    def alike(self, app: str, environment: str, since: int) -> list[tuple[str, str, int]]:
+        """(id, fingerprint, event time of detection) of every incident detected at or after ``since``."""
+        rows = self.db.execute(
+            "select id, fingerprint, detected_at from incidents"
+            " where app = ? and environment = ? and detected_at >= ?",
+            (app, environment, since),
+        )
+        return [(row["id"], row["fingerprint"], row["detected_at"]) for row in rows]
+
+    def data(self, app: str, environment: str) -> dict[tuple[str, SignalName], int]:
+        """Route and signal to the event time up to which units are known."""
+        rows = self.db.execute(
+            "select route, signal, until from data where app = ? and environment = ?", (app, environment)
+        )
+        return {(row["route"], SignalName(row["signal"])): row["until"] for row in rows}
+
+    def clocks(self) -> dict[str, tuple[int, int]]:
+        """App to its watermark and the wall time at which it was seen; epoch ms."""
+        return {
+            row["app"]: (row["watermark"], row["wall"]) for row in self.db.execute("select * from clocks")
+        }
+
+    def due(self, now: int, watermarks: Mapping[str, int]) -> set[tuple[str, str]]:
+        """Apps and environments with an incident whose timer is due by either clock."""
+        rows = self.db.execute("select distinct app, environment from incidents where due_now <= ?", (now,))
+        found = {(row["app"], row["environment"]) for row in rows}
+        for app, watermark in watermarks.items():
+            rows = self.db.execute(
+                "select distinct environment from incidents where app = ? and due_watermark <= ?",
+                (app, watermark),
+            )
+            found |= {(app, row["environment"]) for row in rows}
+        return found
+
+    def unresolved(self) -> set[tuple[str, str]]:
+        """Apps and environments with an open incident."""
+        rows = self.db.execute("select distinct app, environment from incidents where resolved = 0")
+        return {(row["app"], row["environment"]) for row in rows}
+
+    def without_data(self) -> set[tuple[str, str]]:
+        """Apps and environments with an open incident that says "no data"."""
+        rows = self.db.execute(
+            "select distinct app, environment from incidents"
+            " where resolved = 0 and json_extract(body, '$.stale.kind') = 'no_data'"
+        )
+        return {(row["app"], row["environment"]) for row in rows}
 
     def notes(self, app: str, environment: str, since: int) -> list[Note]:
         rows = self.db.execute(
@@ -131,11 +201,14 @@ class Outbox:
                 self._keep(preview)
             for incident in batch.incidents:
                 self._upsert(incident)
+            for incident_id, (by_people, by_event) in batch.due.items():
+                self.db.execute(
+                    "update incidents set due_now = ?, due_watermark = ? where id = ?",
+                    (by_people, by_event, incident_id),
+                )
             for effect in batch.effects:
                 self._owe(effect, now)
-            for incident in batch.incidents:
-                if len(incident.cases) >= self.timing.cases:
-                    self.rows.hasten(incident.id, now)
+            self._remember(batch, now)
 
     def forget(self, now: int) -> None:
         """Drop what no event can need any more; at every start."""
@@ -157,21 +230,56 @@ class Outbox:
                 [(incident.revision, incident.id) for incident in incidents],
             )
 
+    def _remember(self, batch: Batch, now: int) -> None:
+        self.db.executemany(
+            "insert into data (app, environment, route, signal, until) values (?, ?, ?, ?, ?)"
+            " on conflict do update set until = max(until, excluded.until)",
+            [(*units, until) for units, until in batch.data.items()],
+        )
+        self.db.executemany(
+            "insert or replace into clocks (app, watermark, wall) values (?, ?, ?)",
+            [(app, *clock) for app, clock in batch.clocks.items()],
+        )
+        self.db.executemany(
+            "insert or ignore into commands (id, incident_id, verdict, done, stored_at, body)"
+            " values (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    asked.command.id,
+                    asked.command.incident_id,
+                    asked.verdict,
+                    asked.done,
+                    now,
+                    _text(asked.command),
+                )
+                for asked in batch.commands
+            ],
+        )
+        self.db.executemany(
+            "insert or replace into labels (incident_id, rule, route, time, body) values (?, ?, ?, ?, ?)",
+            [(one.incident_id, one.rule, one.route, one.time, _text(one)) for one in batch.labels],
+        )
+
     def _upsert(self, incident: Incident) -> None:
-        last_at = max(member.last_at for member in incident.members)
+        alarm = max(member.last_at for member in incident.members)
         self.db.execute(
             """
-            insert into incidents (id, app, environment, last_at, revision, body) values (?, ?, ?, ?, ?, ?)
+            insert into incidents (id, app, environment, last_at, revision, body, resolved, detected_at,
+              fingerprint) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (id) do update set last_at = excluded.last_at, revision = excluded.revision,
-              body = excluded.body where excluded.revision > revision
+              body = excluded.body, resolved = excluded.resolved, detected_at = excluded.detected_at,
+              fingerprint = excluded.fingerprint where excluded.revision > revision
             """,
             (
                 incident.id,
                 incident.app,
                 incident.environment,
-                last_at,
+                max(alarm, incident.resolved_at or 0),
                 incident.revision,
                 _text(incident),
+                incident.state is IncidentState.RESOLVED,
+                incident.detected_at,
+                incident.fingerprint,
             ),
         )
 
@@ -195,7 +303,7 @@ class Outbox:
         outbox_id = derive("outbox", effect.incident_id, effect.kind.value, effect.revision)
         match effect.kind:
             case EffectKind.POST:
-                self.rows.insert(outbox_id, effect, now, now + self.timing.group_wait_ms)
+                self.rows.insert(outbox_id, effect, now, now)
             case EffectKind.EDIT | EffectKind.REPLY if root is None or root.waiting:
                 # The first message isn't out yet, and will be rendered from the incident as it then is.
                 pass
@@ -205,5 +313,5 @@ class Outbox:
                 self.rows.insert(outbox_id, effect, now, now)
 
 
-def _text(value: Incident | Note | CasePreview) -> str:
+def _text(value: Record) -> str:
     return encode(value).decode()

@@ -94,30 +94,18 @@ class Rows:
             self.db.execute("delete from outbox where id = ?", (old["id"],))
         self.insert(row_id, effect, now, due, attempts)
 
-    def hasten(self, incident_id: str, now: int) -> None:
-        """The first message has all it waited for."""
-        self.db.execute(
-            "update outbox set not_before = min(not_before, ?) where incident_id = ? and kind = 'post'"
-            " and state = 'pending' and first_sent_at is null and error = ''",
-            (now, incident_id),
-        )
-
-    def hasten_all(self, now: int) -> None:
-        """No first message waits for cases any longer: the process is about to stop."""
-        self.db.execute(
-            "update outbox set not_before = min(not_before, ?) where kind = 'post'"
-            " and state = 'pending' and first_sent_at is null and error = ''",
-            (now,),
-        )
-
     def due(self, now: int) -> list[Row]:
-        """What may be done now, first messages first. Edits and replies wait for their first message."""
+        """What may be done now, first messages first. Edits and replies wait for their first message, and a
+        reply for the earlier ones: news are told in their order."""
         found = self.db.execute(
             """
             select * from outbox as o where state in ('pending', 'sending') and not_before <= ?
               and (kind = 'post' or not exists (
                 select 1 from outbox as r where r.incident_id = o.incident_id and r.kind = 'post'
                   and r.state in ('pending', 'sending')))
+              and (kind != 'reply' or not exists (
+                select 1 from outbox as e where e.incident_id = o.incident_id and e.kind = 'reply'
+                  and e.rowid < o.rowid and e.state in ('pending', 'sending')))
             order by kind != 'post', created_at, revision, rowid
             """,
             (now,),

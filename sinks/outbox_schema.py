@@ -7,19 +7,29 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-VERSION = 1
+VERSION = 2
 
 DDL = """
 create table if not exists incidents (
   id text primary key,
   app text not null,
   environment text not null,
-  last_at integer not null,       -- event time of the latest alarm: until when it may be extended
+  last_at integer not null,       -- event time of the latest alarm or of the end: who may still concern it
   revision integer not null,
   published integer not null default 0,  -- the revision that the topic `incidents` has for certain
-  body text not null
+  body text not null,
+  resolved integer not null default 0,
+  detected_at integer not null default 0,
+  fingerprint text not null default '',
+  due_now integer,                -- the earliest timer by the clock of people; follows from the body
+  due_watermark integer           -- the earliest timer by event time
 );
 create index if not exists incidents_open on incidents (app, environment, last_at);
+create index if not exists incidents_unresolved on incidents (app, environment) where resolved = 0;
+create index if not exists incidents_alike on incidents (app, environment, detected_at);
+create index if not exists incidents_due_now on incidents (due_now) where due_now is not null;
+create index if not exists incidents_due_watermark on incidents (app, due_watermark)
+  where due_watermark is not null;
 create index if not exists incidents_unpublished on incidents (id) where published < revision;
 
 create table if not exists absorbed (
@@ -67,6 +77,40 @@ create table if not exists outbox (
 create index if not exists outbox_due on outbox (not_before) where state in ('pending', 'sending');
 create index if not exists outbox_incident on outbox (incident_id, kind);
 
+create table if not exists data (      -- up to when units of a signal are known; event time
+  app text not null,
+  environment text not null,
+  route text not null,
+  signal text not null,
+  until integer not null,
+  primary key (app, environment, route, signal)
+) without rowid;
+
+create table if not exists clocks (    -- how far event time had come at which wall time
+  app text primary key,
+  watermark integer not null,
+  wall integer not null
+) without rowid;
+
+create table if not exists commands (  -- what people asked for, and what became of it
+  id text primary key,
+  incident_id text not null,
+  verdict text not null,
+  done integer not null,
+  stored_at integer not null,
+  body text not null
+);
+create index if not exists commands_incident on commands (incident_id, stored_at);
+
+create table if not exists labels (    -- alarms that a person has called false positives, one row a member
+  incident_id text not null,
+  rule text not null,
+  route text not null,
+  time integer not null,
+  body text not null,
+  primary key (incident_id, rule, route)
+) without rowid;
+
 create table if not exists messages (  -- the notification log: where an incident's first message stands
   incident_id text primary key,
   receiver text not null,
@@ -78,6 +122,18 @@ create table if not exists messages (  -- the notification log: where an inciden
   edited_at integer not null
 );
 """
+
+FROM_1 = """
+alter table incidents add column resolved integer not null default 0;
+alter table incidents add column detected_at integer not null default 0;
+alter table incidents add column fingerprint text not null default '';
+alter table incidents add column due_now integer;
+alter table incidents add column due_watermark integer;
+-- Due at once: the first look finds what time has brought them.
+update incidents set detected_at = json_extract(body, '$.detected_at'), due_watermark = 0;
+"""
+MIGRATIONS = {1: FROM_1}
+"""By the version that they start from; each ends at the next one."""
 
 
 class InUse(RuntimeError):
@@ -118,6 +174,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("pragma user_version").fetchone()[0]
     if found > VERSION:
         raise RuntimeError(f"{path} has version {found}, this Gleaner writes {VERSION}: upgrade it")
+    for version in range(found or VERSION, VERSION):
+        # One transaction with its version: a crash in the middle leaves the file as it was.
+        script = f"begin immediate; {MIGRATIONS[version]} pragma user_version = {version + 1}; commit;"
+        connection.executescript(script)
     connection.executescript(DDL)
     connection.execute(f"pragma user_version = {VERSION}")
 

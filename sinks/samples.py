@@ -7,11 +7,13 @@ from typing import Any
 from schemas.base import parse_time
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Member, Note
+from schemas.lifecycle import Resolution
 from schemas.signal import Cause, Severity, SignalName
 
 APP, ENVIRONMENT, ROUTE = "billing-assistant", "production", "/chat"
 ONSET = parse_time("2026-03-01T09:05:00Z")
 MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
 MODEL = Cause(dimension="served_model", previous="lumen-2-2026-01", current="lumen-2-2026-02")
 BUDGET = "at most 1 false page per 4 weeks"
 
@@ -92,16 +94,30 @@ CASES = tuple(
 )  # fmt: skip
 
 
+RECOVERED = tuple(
+    member.model_copy(
+        update={
+            "recovered_at": ONSET + later * MINUTE,
+            "recovered_since": ONSET + 42 * MINUTE,
+            "recovered_value": back,
+            "recovered_n": 160,
+            "peak": worst,
+        }
+    )
+    for member, later, back, worst in ((FAITHFULNESS, 64, 0.91, 0.74), (ESCALATION, 70, 0.041, 0.1))
+)
+
+
 def _incident(*members: Member, **rest: Any) -> Incident:
     first = members[0]
     return Incident(
         id=derive("incident", APP, ENVIRONMENT, first.rule, first.signal_id),
         app=APP,
         environment=ENVIRONMENT,
-        state=IncidentState.FIRING,
         members=members,
         updated_at=first.detected_at,
-        **(
+        **{"state": IncidentState.FIRING}
+        | (
             first.model_dump(
                 include={
                     "route", "signal", "rule", "severity", "onset", "onset_from", "onset_to", "detected_at",
@@ -122,5 +138,10 @@ SAMPLES: dict[str, Incident] = {
     ),
     "escalation": _incident(ESCALATION),
     "cost": _incident(COST, cause=MODEL, evidence=(NOTE,), notes=(NOTE.reason,)),
-}
+    "recovered": _incident(
+        *RECOVERED, cases=CASES, evidence=(NOTE,), notes=(NOTE.reason,), revision=9,
+        state=IncidentState.RESOLVED, resolution=Resolution.RECOVERED, resolved_at=ONSET + 70 * MINUTE,
+        assignee="dana", recurs=2, recurred_at=ONSET - 3 * DAY,
+    ),
+}  # fmt: skip
 """By what the preview calls them."""

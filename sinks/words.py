@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.catalog import CATALOG, Measure
-from schemas.effect import NotifyReason
-from schemas.incident import CasePreview, Incident, IncidentState, Member, Note
+from schemas.incident import CasePreview, Incident, IncidentState, Note
 from schemas.signal import Cause, SignalName
-from sinks.base import Message
 from sinks.clean import clean, cut
 from sinks.numbers import clock, duration, one_in, percent, significant, value
 from sinks.phrases import ORDINARY, SIGNALS, UNITS, VERBS, capital, dimension, how, likely, move, numbers
+from sinks.standing import ended, held_back, is_own, recovery
 
 LOCK_SCREEN = 150
 """Characters of the line that a locked phone shows."""
@@ -44,7 +43,8 @@ def headline(incident: Incident) -> str:
 
 
 def _headline(incident: Incident, room: int) -> str:
-    state = "" if incident.state is IncidentState.FIRING else f" {incident.state.value}"
+    quiet = (IncidentState.FIRING, IncidentState.PENDING)
+    state = "" if incident.state in quiet else f" {incident.state.value}"
     where = clean(incident.app, room)
     if incident.environment not in ORDINARY:
         where += f" ({clean(incident.environment, room)})"
@@ -56,6 +56,10 @@ def _headline(incident: Incident, room: int) -> str:
         moved = VERBS.get(incident.direction, "moved")
     else:
         moved = numbers(incident)
+    until = ended(incident)
+    if until is not None:
+        back = clock(until, incident.onset)
+        return f"{start} {moved}, from {since} to {back}, {likely(incident.cause, room)}."
     return f"{start} {moved} since {since}, {likely(incident.cause, room)}."
 
 
@@ -64,12 +68,6 @@ def title(incident: Incident) -> str:
     verb = VERBS.get(incident.direction, "moved")
     name = SIGNALS[incident.signal]
     return f"{name[0].upper()}{name[1:]} {verb} on {clean(incident.app, 60)}"
-
-
-def standing(incident: Incident) -> str:
-    """Severity and state: ``P2 · FIRING``."""
-    state = f"{incident.severity.value} · {incident.state.value.upper()}"
-    return f"{state} by {clean(incident.acked_by, 40)}" if incident.acked_by else state
 
 
 def sentence(incident: Incident) -> str:
@@ -117,8 +115,10 @@ def facts(incident: Incident) -> list[Fact]:
     if incident.onset_from is not None and incident.onset_to is not None:
         first, last = incident.onset_from, incident.onset_to
         found.append(Fact("Began", f"between {clock(first, last)} and {clock(last, first)} (90% sure)"))
+    if (back := recovery(incident)) is not None:
+        found.append(Fact("Recovered", back))
     later = duration(incident.detected_at - incident.onset)
-    alarms = max((one.alarms for one in incident.members if _is_own(one, incident)), default=1)
+    alarms = max((one.alarms for one in incident.members if is_own(one, incident)), default=1)
     again = f"; {alarms} alarms so far" if alarms > 1 else ""
     found.append(Fact("Detected", f"{later} after it began{again}"))
     where = [clean(incident.app, 80), clean(incident.environment, 40)]
@@ -174,20 +174,16 @@ def also(incident: Incident) -> list[str]:
     """The other members: what moved with it."""
     lines = []
     for member in incident.members:
-        if _is_own(member, incident):
+        if is_own(member, incident):
             continue
         moved = numbers(member) if member.value is not None and member.baseline is not None else "changed"
         route = f" on route {clean(member.route, 40)}" if member.route != incident.route else ""
+        back = "; recovered" if member.recovered else ""
         lines.append(
             f"{capital(SIGNALS[member.signal])}{route} {moved} since {clock(member.onset)}"
-            f" ({member.severity.value}, rule {clean(member.rule, 60)})"
+            f" ({member.severity.value}, rule {clean(member.rule, 60)}{back})"
         )
-    return lines
-
-
-def _is_own(member: Member, incident: Incident) -> bool:
-    """Whether the incident's own numbers are this member's."""
-    return member.rule == incident.rule and member.route == incident.route
+    return lines + held_back(incident)
 
 
 def case_line(case: CasePreview) -> str:
@@ -216,25 +212,10 @@ def no_cases(incident: Incident) -> str:
 
 
 def footer(incident: Incident) -> str:
-    """Provenance: what to quote, and how often this rule may be wrong."""
+    """Provenance: what to quote, how often its like has been, how often this rule may be wrong."""
     parts = [f"incident {incident.id}", f"rule {clean(incident.rule, 80)}"]
+    if incident.recurs and incident.recurred_at is not None:
+        parts.append(f"{incident.recurs} like it before, the last on {clock(incident.recurred_at)}")
     if incident.budget:
         parts.append(f"budget: {clean(incident.budget, 120)}")
     return " · ".join(parts)
-
-
-def reply(message: Message) -> str:
-    """What is new since the first message, in a sentence that a locked phone can show by itself."""
-    incident = message.incident
-    start = {
-        NotifyReason.WORSENED: f"Worse, now {incident.severity.value}",
-        NotifyReason.GREW: "It grew",
-    }.get(message.reason, message.reason.value.replace("_", " "))
-    member = next((one for one in incident.members if one.signal_id == message.member), None)
-    if member is None or member.value is None or member.baseline is None:
-        return f"{start}: {headline(incident)}"
-    where = clean(incident.app, 48)
-    if member.route not in (incident.route, *ORDINARY):
-        where += f" {clean(member.route, 32)}"
-    since = clock(member.onset, member.detected_at)
-    return f"{start}: {SIGNALS[member.signal]} on {where} {numbers(member)} since {since}, too."

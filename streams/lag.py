@@ -29,7 +29,7 @@ READS: dict[str, tuple[Topic, ...]] = {
     "rolling": (OBSERVATIONS,),
     "judge": (SCORE_REQUESTS,),
     "store": (CASES, SIGNALS, INCIDENTS, DEAD_LETTERS),
-    "notify": (SIGNALS, COMMANDS, CASE_PREVIEWS),
+    "notify": (SIGNALS, COMMANDS, CASE_PREVIEWS, CHANGES),
 }
 """The consumer group of each role, and what it reads."""
 

@@ -1,8 +1,9 @@
 """The notify role: sole owner of incidents and of their delivery.
 
-Signals, case previews and commands go through the pure reducer; incidents, the ids of what made them
-and the messages they owe become true in one SQLite transaction; then the topic ``incidents`` is told,
-then the offsets are committed. Delivery runs beside it and drains what is owed.
+Signals, case previews, announced changes and commands go through the pure reducer, and so does the passing
+of time; incidents, the ids of what made them and the messages they owe become true in one SQLite
+transaction; then the topic ``incidents`` is told, then the offsets are committed. Delivery runs beside it
+and drains what is owed.
 """
 
 from __future__ import annotations
@@ -11,32 +12,35 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from detectors.incident import Board, Policy
+from detectors.incident import DONE, Board, Deploy, Event, Policy, Step, Verdict
 from schemas.codec import encode
 from schemas.command import Command
-from schemas.effect import Effect
-from schemas.incident import CasePreview, Incident, Note
-from schemas.signal import SIGNAL_RECORD, Signal
-from schemas.topics import CASE_PREVIEWS, COMMANDS, INCIDENTS, SIGNALS
+from schemas.incident import CasePreview, Incident
+from schemas.signal import RollingReport, Signal, WindowStat
+from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS
 from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
-from sinks.outbox import Batch, Outbox, Timing
+from sinks.outbox import Asked, Batch, Outbox
 from sinks.slack.client import SlackSink
 from streams.batches import BatchLoop, consumer, producer
+from streams.event_clock import EventClock
+from streams.notify_boards import batch_of, board_of, units
+from streams.notify_events import Undecodable, decode, order
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 5.0
-Event = Signal | CasePreview | Command
 Publish = Callable[[Sequence[Incident]], Awaitable[None]]
 Segment = tuple[str, str]
+"""App and environment."""
 
 
 class Notify:
@@ -45,13 +49,32 @@ class Notify:
     def __init__(self, settings: Settings, outbox: Outbox, publish: Publish) -> None:
         self.settings, self.outbox, self.publish = settings, outbox, publish
         self.policy = policy_of(settings)
+        self.clock = EventClock(outbox.clocks())
         self.counts: Counter[str] = Counter()
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        events = [event for record in records if (event := self._decode(record)) is not None]
-        if events:
-            self.outbox.commit(self._reduce(events), now_ms())
+        now = now_ms()
+        events = [event for record in records for event in self._decode(record, now)]
+        clocks = self.clock.unstored()
+        if events or clocks:
+            self.outbox.commit(self._reduce(events, now, clocks), now)
         await self.publish_owed()
+
+    async def tick(self) -> None:
+        """Does what time alone has brought: ends of waits, snoozes and silences, escalations."""
+        now = now_ms()
+        segments = self.outbox.due(now, self.clock.all(now))
+        if segments:
+            boards = {one: board_of(self.outbox, self.policy, one, now) for one in sorted(segments)}
+            self._commit_steps(boards, [self._due(board, one, now) for one, board in boards.items()], now)
+        await self.publish_owed()
+
+    def release(self) -> None:
+        """Before a stop: what only waits for its fellows is told now."""
+        now = now_ms()
+        segments = sorted(self.outbox.unresolved())
+        boards = {one: board_of(self.outbox, self.policy, one, now) for one in segments}
+        self._commit_steps(boards, [board.release(now) for board in boards.values()], now)
 
     async def publish_owed(self) -> None:
         """Tells the topic every revision that it may not have: this batch's, and those a crash left over."""
@@ -59,102 +82,103 @@ class Notify:
             await self.publish(owed)
             self.outbox.published(owed)
 
-    def _decode(self, record: ConsumerRecord) -> Event | None:
+    def _decode(self, record: ConsumerRecord, now: int) -> list[Event]:
         name = record.topic.removeprefix(self.settings.topic_prefix)
+        found: list[Event] = []
         try:
-            value = record.value or b""
-            if name == SIGNALS.name:
-                signal = SIGNAL_RECORD.validate_json(value)
-                if isinstance(signal, Signal):
-                    return signal
-                self.counts["not_an_alarm"] += 1
-                return None
-            return (CasePreview if name == CASE_PREVIEWS.name else Command).model_validate_json(value)
-        except ValueError as error:
+            for event in decode(record, name, self.settings.max_event_bytes):
+                if isinstance(event, RollingReport):
+                    self.clock.report(event, now)
+                else:
+                    found.append(event)
+        except Undecodable as error:
             # Only Gleaner writes these topics: a bug or a stranger, and no page may wait behind it.
             self.counts["undecodable"] += 1
             where = (record.topic, record.partition, record.offset)
-            log.error("notify: %s can't be read (%s); skipped", where, type(error).__name__)
-            return None
+            log.error("notify: %s can't be read (%s); skipped", where, error)
+        return found
 
-    def _reduce(self, events: Sequence[Event]) -> Batch:
+    def _reduce(
+        self, events: Sequence[Event], now: int, clocks: Mapping[str, tuple[int, int]] | None = None
+    ) -> Batch:
         """What the events change. Boards are read from the file each time: it alone is true."""
-        incidents: dict[str, Incident] = {}
-        effects: list[Effect] = []
-        boards = self._boards(events)
-        for event in sorted(events, key=order):
-            segment = self._segment(event)
+        placed = list(self._placed(events))
+        boards = self._boards(placed, now)
+        steps = [self._due(board, segment, now) for segment, board in boards.items()]
+        asked: list[Asked] = []
+        for event, segment in sorted(placed, key=lambda one: order(one[0])):
             board = boards.get(segment) if segment else None
             if board is None:
-                self.counts["unknown_incident"] += 1
+                if isinstance(event, Command):
+                    self.counts[Verdict.UNKNOWN_INCIDENT.value] += 1
+                    asked.append(Asked(event, Verdict.UNKNOWN_INCIDENT.value, False))
                 continue
-            step = board.absorb(event)
+            step = board.absorb(event, now)
             self.counts[step.verdict.value] += 1
-            incidents |= {incident.id: incident for incident in step.incidents}
-            effects += step.effects
-            if step.effects:
+            steps.append(step)
+            if isinstance(event, Command) and step.verdict is not Verdict.DUPLICATE:
+                log.info("notify: %s of %s: %s", event.verb.value, event.incident_id, step.verdict.value)
+                asked.append(Asked(event, step.verdict.value, step.verdict in DONE))
+            elif step.effects:
                 log.info("notify: %s: incident %s", step.verdict.value, step.effects[0].incident_id)
-        signals = [event for event in events if isinstance(event, Signal)]
         kept = {note.signal_id: note for board in boards.values() for note in board.notes.values()}
-        notes: list[Note] = [kept[signal.id] for signal in signals if signal.id in kept]
-        return Batch(
-            incidents=list(incidents.values()),
-            effects=effects,
-            notes=notes,
-            previews=[event for event in events if isinstance(event, CasePreview)],
-            absorbed=[event.id for event in events if not isinstance(event, CasePreview)],
+        return replace(
+            batch_of(boards, steps),
+            notes=[kept[one.id] for one in events if isinstance(one, Signal) and one.id in kept],
+            previews=[one for one in events if isinstance(one, CasePreview)],
+            absorbed=[one.id for one in events if not isinstance(one, CasePreview | WindowStat)],
+            data=units(one for one in events if isinstance(one, WindowStat)),
+            clocks=clocks or {},
+            commands=asked,
         )
 
-    def _boards(self, events: Iterable[Event]) -> dict[Segment, Board]:
-        """The board of every app and environment that the events name, as far back as they can reach."""
-        earliest: dict[Segment, int] = {}
-        named: dict[Segment, list[Incident]] = {}
-        ids = []
+    def _due(self, board: Board, segment: Segment, now: int) -> Step:
+        return board.due(now, self.clock.at(segment[0], now))
+
+    def _commit_steps(self, boards: Mapping[Segment, Board], steps: Sequence[Step], now: int) -> None:
+        for step in steps:
+            for effect in step.effects:
+                log.info("notify: %s: incident %s", effect.reason.value, effect.incident_id)
+        self.outbox.commit(batch_of(boards, steps), now)
+
+    def _placed(self, events: Iterable[Event]) -> Iterator[tuple[Event, Segment | None]]:
+        """Each event with the board that it belongs to; a window only where somebody waits for data."""
+        waiting = self.outbox.without_data()
         for event in events:
-            segment = self._segment(event)
-            if segment is None:
-                continue
-            at = event.detected_at if isinstance(event, Signal) else event.time
-            earliest[segment] = min(at, earliest.get(segment, at))
-            if not isinstance(event, CasePreview):
-                ids.append(event.id)
-            if isinstance(event, Command) and (incident := self.outbox.incident(event.incident_id)):
-                named.setdefault(segment, []).append(incident)
-        seen = self.outbox.seen(ids)
+            if isinstance(event, Command):
+                incident = self.outbox.incident(event.incident_id)
+                yield event, (incident.app, incident.environment) if incident else None
+            elif isinstance(event, WindowStat):
+                if (event.app, event.environment) in waiting:
+                    yield event, (event.app, event.environment)
+            elif isinstance(event, Deploy):
+                for app, environment in sorted(self.outbox.unresolved()):
+                    if app == event.app and event.environment in (None, environment):
+                        yield event, (app, environment)
+            else:
+                yield event, (event.app, event.environment)
+
+    def _boards(self, placed: Iterable[tuple[Event, Segment | None]], now: int) -> dict[Segment, Board]:
+        """The board of every app and environment that the events name, as far back as they can reach."""
+        found: dict[Segment, list[Event]] = {}
+        for event, segment in placed:
+            if segment is not None:
+                found.setdefault(segment, []).append(event)
         return {
-            segment: Board(
-                self.policy,
-                [*self.outbox.open_incidents(*segment, at - self.policy.quiet_ms), *named.get(segment, ())],
-                self.outbox.notes(*segment, at - self.policy.note_ms),
-                self.outbox.previews(*segment),
-                seen,
-            )
-            for segment, at in earliest.items()
+            segment: board_of(self.outbox, self.policy, segment, now, events)
+            for segment, events in found.items()
         }
-
-    def _segment(self, event: Event) -> Segment | None:
-        if isinstance(event, Command):
-            incident = self.outbox.incident(event.incident_id)
-            return (incident.app, incident.environment) if incident else None
-        return event.app, event.environment
-
-
-def order(event: Event) -> tuple[int, int, int, str]:
-    """Signals in the order of detection, notes before alarms; previews after them; commands last."""
-    match event:
-        case Signal():
-            return (0, event.detected_at, int(event.pages), event.id)
-        case CasePreview():
-            return (1, event.time, 0, event.case_id)
-        case Command():
-            return (2, event.time, 0, event.id)
 
 
 def policy_of(settings: Settings) -> Policy:
-    """The grouping policy of these settings; replay and backtest take the same."""
+    """The incidents' policy of these settings."""
     return Policy(
         window_ms=round(settings.incident_window_minutes * 60_000),
         quiet_ms=round(settings.incident_quiet_hours * 3_600_000),
+        reopen_ms=round(settings.incident_reopen_hours * 3_600_000),
+        group_wait_ms=round(settings.group_wait_seconds * 1000),
+        # A window tells of its units when it has closed, and of the next ones a window later.
+        stale_ms=max(Policy.stale_ms, 2 * settings.window_ms + settings.conversation_ms),
     )
 
 
@@ -175,8 +199,7 @@ def now_ms() -> int:
 async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink | None = None) -> None:
     """Own the incidents until ``stop``; raises ``InUse`` where another process owns them."""
     stop = stop or asyncio.Event()
-    timing = Timing(group_wait_ms=round(settings.group_wait_seconds * 1000))
-    outbox = Outbox.open(settings.state_dir / "notify.sqlite", timing)
+    outbox = Outbox.open(settings.state_dir / "notify.sqlite")
     sink = sink or sink_of(settings)
     delivery = Delivery(outbox, sink, ConsoleSink())
     sender = producer(settings)
@@ -185,8 +208,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         notify = Notify(settings, outbox, _publisher(settings, sender))
         outbox.forget(now_ms())
         await notify.publish_owed()
-        reader = consumer(settings, "notify", SIGNALS, CASE_PREVIEWS, COMMANDS)
-        loop = BatchLoop("notify", settings, reader, notify.handle)
+        reader = consumer(settings, "notify", SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES)
+        loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
         delivery.recover(now_ms())
         delivering = asyncio.create_task(_deliver(delivery, stop))
         stopping = asyncio.create_task(_stop(stop, loop))
@@ -198,6 +221,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
             # A call that is cut short here leaves its row "sending": the next start looks for it first.
             await asyncio.wait([delivering], timeout=STOP_SECONDS)
             delivering.cancel()
+        notify.release()
+        await notify.publish_owed()
         await _drain(delivery)
     finally:
         await sender.stop()
@@ -229,7 +254,6 @@ async def _deliver(delivery: Delivery, stop: asyncio.Event) -> None:
 
 async def _drain(delivery: Delivery) -> None:
     """What is owed goes out before the end, as far as it can in some seconds; the rest stays in the file."""
-    delivery.outbox.rows.hasten_all(now_ms())
     try:
         async with asyncio.timeout(STOP_SECONDS):
             while delivery.outbox.rows.due(now_ms()):

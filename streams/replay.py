@@ -17,7 +17,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.identity import Coordinates
 from schemas.incident import Incident
 from schemas.observation import ChangeRow, ObservationBatch, Row, TraceRow
-from schemas.signal import Signal, SignalRecord
+from schemas.signal import Recovery, Signal, SignalRecord, WindowStat
 from streams.file_rows import FileRows, Item, Seen, read_rows
 from streams.steps.harvest import element_at, harvest
 from streams.steps.ingest import IngestPolicy
@@ -49,7 +49,8 @@ class Replayed(NamedTuple):
         return [signal for signal in self.signals if isinstance(signal, Signal)]
 
     def incidents(self) -> list[Incident]:
-        return group(self.alarms())
+        """What the signals would have paged; windows tell only whether there was data."""
+        return group(one for one in self.signals if isinstance(one, Signal | Recovery | WindowStat))
 
 
 def replay(

@@ -89,7 +89,12 @@ class Settings(BaseSettings):
     incident_quiet_hours: float = Field(
         24, gt=0, description="After this long without an alarm a new one opens anew"
     )
-    group_wait_seconds: float = Field(5, ge=0, description="The first post waits this long for three cases")
+    incident_reopen_hours: float = Field(
+        2, ge=0, description="An alarm this soon after an incident's end reopens it, in the same thread"
+    )
+    group_wait_seconds: float = Field(
+        5, ge=0, description="A new incident waits this long for further members and for cases"
+    )
 
     @classmethod
     def settings_customise_sources(

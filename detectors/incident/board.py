@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
+from detectors.incident import ticks
 from detectors.incident.cases import choose, relevant
-from detectors.incident.members import member_of, refired
-from detectors.incident.placement import Fit, is_open, last_alarm, place
+from detectors.incident.commands import obey
+from detectors.incident.deploys import Deploy, ends, noted
+from detectors.incident.hold import hold, lift
+from detectors.incident.members import member_of, recovered, refired, same_rule
+from detectors.incident.placement import is_open, last_alarm, member_for, place
 from detectors.incident.policy import Policy
 from detectors.incident.settle import keep, near, settle
-from detectors.incident.told import effect, told
-from schemas.command import Command
-from schemas.effect import Effect, EffectKind, NotifyReason
-from schemas.identity import derive
+from detectors.incident.states import flaps, logged, opened, reopened, resolved, unacked
+from detectors.incident.timers import Due, due, last_data, quieted
+from detectors.incident.turn import Step, Turn
+from detectors.incident.verdict import JOINED, Verdict
+from schemas.command import Command, Verb
+from schemas.effect import NotifyReason
 from schemas.incident import CasePreview, Incident, IncidentState, Note
-from schemas.signal import Signal
+from schemas.lifecycle import Happening, Resolution, StaleKind
+from schemas.signal import Recovery, Signal, SignalName, WindowStat
+
+Event = Signal | Recovery | WindowStat | CasePreview | Command | Deploy
 
 
-class Verdict(StrEnum):
-    """What became of an event."""
+class Past(NamedTuple):
+    """An incident that is remembered for its recurrence only."""
 
-    OPENED = "opened"
-    REFIRED = "refired"
-    JOINED_BY_CAUSE = "joined_by_cause"
-    JOINED_BY_ONSET = "joined_by_onset"
-    JOINED_BY_ROUTE = "joined_by_route"
-    NOTED = "noted"
-    NOTE_KEPT = "note_kept"
-    CASE_SHOWN = "case_shown"
-    CASE_KEPT = "case_kept"
-    ACKED = "acked"
-    DUPLICATE = "duplicate"
-    UNKNOWN_INCIDENT = "unknown_incident"
-    NOTHING_TO_DO = "nothing_to_do"
-
-
-JOINED = {
-    Fit.SAME_RULE: Verdict.REFIRED,
-    Fit.SAME_CAUSE: Verdict.JOINED_BY_CAUSE,
-    Fit.SAME_ONSET: Verdict.JOINED_BY_ONSET,
-    Fit.SAME_ROUTE: Verdict.JOINED_BY_ROUTE,
-}
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one event changed: the incidents in their new revision, and what is owed to the outside."""
-
-    verdict: Verdict
-    incidents: tuple[Incident, ...] = ()
-    effects: tuple[Effect, ...] = ()
+    id: str
+    fingerprint: str
+    detected_at: int
 
 
 class Board:
@@ -61,7 +42,8 @@ class Board:
     same incidents, and an event whose id is in ``seen`` changes nothing. Alarms belong in the order of
     the log, which for one app is the order of detection: grouping looks at what is already open, so
     alarms handed over in another order may be grouped otherwise (:func:`~detectors.incident.group.group`
-    sorts, and so does notify within a batch).
+    sorts, and so does notify within a batch). ``now`` is the clock of people (epoch ms), by default the
+    event's own time, as in a replay; ``due`` does what time alone brings.
     """
 
     def __init__(
@@ -71,75 +53,214 @@ class Board:
         notes: Iterable[Note] = (),
         previews: Iterable[CasePreview] = (),
         seen: Iterable[str] = (),
+        data: Mapping[tuple[str, SignalName], int] | None = None,
+        past: Iterable[Past] = (),
     ) -> None:
         self.policy = policy or Policy()
         self.incidents = {incident.id: incident for incident in incidents}
         self.notes = {note.signal_id: note for note in notes}
         self.previews = {preview.case_id: preview for preview in previews}
         self.seen = set(seen)
+        self.data = dict(data or {})
+        """Route and signal to the event time up to which units are known."""
+        self.past = {one.id: one for one in past}
 
-    def absorb(self, event: Signal | CasePreview | Command) -> Step:
+    def absorb(self, event: Event, now: int | None = None) -> Step:
+        turn = Turn(self.incidents, self.policy, time_of(event) if now is None else now)
         if isinstance(event, CasePreview):
-            return self._preview(event)
+            return turn.step(self._preview(event, turn))
+        if isinstance(event, WindowStat):
+            return turn.step(self._data(event, turn))
         if event.id in self.seen:
             return Step(Verdict.DUPLICATE)
         self.seen.add(event.id)
         if isinstance(event, Command):
-            return self._command(event)
-        return self._alarm(event) if event.pages else self._note(event)
+            return turn.step(self._command(event, turn))
+        if isinstance(event, Recovery):
+            return turn.step(self._recovery(event, turn))
+        if isinstance(event, Deploy):
+            return turn.step(self._deploy(event, turn))
+        return turn.step(self._alarm(event, turn) if event.pages else self._note(event, turn))
+
+    def due(self, now: int, watermark: int | None = None) -> Step:
+        """What has become due up to ``now`` and up to event time ``watermark`` (epoch ms; None: not known).
+
+        In the order of the due times, each at its own: looking more often changes nothing but the delay.
+        Escalation counts from the moment of telling, which is ``now``.
+        """
+        turn = Turn(self.incidents, self.policy, now)
+        ticks.run(turn, self.data, watermark)
+        return turn.step(Verdict.DUE)
+
+    def release(self, now: int) -> Step:
+        """Ends every group wait: the process is about to stop, or the file has come to its end."""
+        turn = Turn(self.incidents, self.policy, now)
+        for incident in list(self.incidents.values()):
+            if incident.state is IncidentState.PENDING:
+                ticks.grouped(turn, incident, min(incident.pending_until or now, now))
+        return turn.step(Verdict.DUE)
+
+    def next_due(self, incident_id: str) -> Due:
+        """When an incident has to be looked at again."""
+        return due(self.incidents[incident_id], self.data, self.policy)
 
     def retire(self, at: int) -> list[Incident]:
-        """Forget what nothing detected ``at`` or later can touch; the incidents among it are the answer."""
-        ended = [one for one in self.incidents.values() if last_alarm(one) + self.policy.quiet_ms < at]
+        """Forget what nothing detected ``at`` or later can touch; the incidents among it are the answer.
+
+        Only resolved incidents are forgotten: one that has been quiet for long waits for its recovery.
+        """
+        ended = [
+            one
+            for one in self.incidents.values()
+            if one.state is IncidentState.RESOLVED and over(one) + self.policy.reach_ms < at
+        ]
         for incident in ended:
             del self.incidents[incident.id]
+            self.past[incident.id] = Past(incident.id, incident.fingerprint, incident.detected_at)
         old = at - self.policy.note_ms
         self.notes = {key: note for key, note in self.notes.items() if note.detected_at >= old}
         return ended
 
-    def _alarm(self, alarm: Signal) -> Step:
+    def _alarm(self, alarm: Signal, turn: Turn) -> Verdict:
         fit, incident_id = place(alarm, self.incidents.values(), self.policy)
+        at = alarm.detected_at
         if incident_id is None:
-            incident = self._fill(self._with_evidence(_opened(alarm), alarm.detected_at))
-            self.incidents[incident.id] = incident
-            return Step(
-                Verdict.OPENED,
-                (incident,),
-                (effect(incident, EffectKind.POST, NotifyReason.FIRST, alarm.id),),
-            )
+            turn.open(self._filled(self._with_evidence(opened(alarm, turn.now, self.policy), at)))
+            hold(turn, at)
+            self._unless_waiting(turn)
+            return Verdict.OPENED
         before = self.incidents[incident_id]
-        if fit is Fit.SAME_RULE:
-            members = tuple(
-                refired(member, alarm) if (member.rule, member.route) == (alarm.rule, alarm.route) else member
-                for member in before.members
-            )
+        own = member_for(before, alarm)
+        if own is not None:
+            again = refired(own, alarm)
+            members = tuple(again if member is own else member for member in before.members)
         else:
-            members = (*before.members, member_of(alarm))
-        grown = before.model_copy(update={"members": members})
-        after = self._revised(self._fill(self._with_evidence(grown, alarm.detected_at)), alarm.detected_at)
-        return Step(JOINED[fit], (after,), told(before, after, fit is not Fit.SAME_RULE, alarm))
+            again, members = member_of(alarm), (*before.members, member_of(alarm))
+        after = before.model_copy(update={"members": members})
+        after = self._filled(self._with_evidence(after, at))
+        if before.state is IncidentState.RESOLVED:
+            # What was called no problem, and what was detected before the end, is counted and no more.
+            stale = before.resolution is Resolution.NOT_A_PROBLEM or at <= (before.resolved_at or 0)
+            ended = again.recovered if before.resolution is Resolution.RECOVERED else stale
+            if own is not None and ended:
+                turn.put(after, at, NotifyReason.REFIRED)
+                return Verdict.COUNTED
+            self._reopen(turn, before, after, alarm)
+            hold(turn, at)
+            return Verdict.REOPENED
+        self._extend(turn, before, after, alarm, grew=own is None)
+        hold(turn, at)
+        return JOINED[fit]
 
-    def _note(self, signal: Signal) -> Step:
+    def _extend(self, turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew: bool) -> None:
+        at = alarm.detected_at
+        worse = after.severity.rank < before.severity.rank
+        reason = NotifyReason.GREW if grew else NotifyReason.REFIRED
+        reply = NotifyReason.WORSENED if worse else NotifyReason.GREW if grew else None
+        if grew:
+            after = logged(after, self.policy, at, Happening.JOINED, detail=f"rule {alarm.rule}")
+        if worse:
+            after = logged(after, self.policy, at, Happening.WORSENED, detail=after.severity.value)
+        if after.stale is not None:
+            after = after.model_copy(update={"stale": None})
+        held = after.inhibited
+        if held is not None and held.until is not None and at > held.until:
+            after = lift(after, at, self.policy)
+            turn.speak(after, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
+            return
+        acked_at = before.acked_at if before.state is IncidentState.ACKED else None
+        if acked_at is not None and turn.now >= acked_at + self.policy.ack_ms:
+            after = unacked(after, turn.now)
+            after = logged(after, self.policy, at, Happening.ACK_EXPIRED, detail=before.acked_by or "")
+            reply = reply or NotifyReason.ACK_EXPIRED
+        turn.put(after, at, reason, reply, alarm.id, urgent=worse or grew)
+
+    def _reopen(self, turn: Turn, before: Incident, after: Incident, alarm: Signal) -> None:
+        at = alarm.detected_at
+        after = reopened(after, at, turn.now, self.policy)
+        after = logged(after, self.policy, at, Happening.REOPENED, detail=f"rule {alarm.rule}")
+        if not flaps(after, self.policy):
+            turn.put(after, at, NotifyReason.REOPENED, NotifyReason.REOPENED, alarm.id, urgent=True)
+            return
+        detail = f"{len(after.reopened_at)} reopenings"
+        after = turn.put(logged(after, self.policy, at, Happening.FLAPPING, detail=detail), at, FLAP, FLAP)
+        # Said once, then silent.
+        self.incidents[after.id] = after.model_copy(update={"flapping": True})
+
+    def _recovery(self, recovery: Recovery, turn: Turn) -> Verdict:
+        at, verdict = recovery.detected_at, Verdict.UNMATCHED
+        for before in list(self.incidents.values()):
+            own = next((member for member in before.members if same_rule(member, recovery)), None)
+            if own is None:
+                continue
+            back = recovered(own, recovery)
+            if back is own:
+                verdict = Verdict.OVERTAKEN if verdict is Verdict.UNMATCHED else verdict
+                continue
+            members = tuple(back if member is own else member for member in before.members)
+            after = before.model_copy(update={"members": members})
+            if before.state is IncidentState.RESOLVED:
+                turn.put(after, at, NotifyReason.MEMBER_RECOVERED)
+                verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
+                continue
+            detail = f"rule {recovery.rule}"
+            after = logged(after, self.policy, at, Happening.MEMBER_RECOVERED, detail=detail)
+            if all(member.recovered for member in members):
+                shown = max(member.recovered_at or at for member in members)
+                after = resolved(after, shown, Resolution.RECOVERED)
+                after = logged(after, self.policy, shown, Happening.RESOLVED, detail="every member recovered")
+                # A silence that somebody asked for holds here, too; the edit tells.
+                reply = None if quieted(before) else NotifyReason.RECOVERED
+                turn.put(after, at, NotifyReason.RECOVERED, reply, own.signal_id, urgent=True)
+                verdict = Verdict.RECOVERED
+            else:
+                turn.put(after, at, NotifyReason.MEMBER_RECOVERED, urgent=True)
+                verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
+        hold(turn, at)
+        return verdict
+
+    def _note(self, signal: Signal, turn: Turn) -> Verdict:
         note = note_of(signal)
         self.notes[note.signal_id] = note
-        changed = []
+        changed = False
         for incident in list(self.incidents.values()):
             if is_open(incident, note.detected_at, self.policy) and near(note, incident.members, self.policy):
                 evidence = keep((*incident.evidence, note), incident.onset, self.policy)
                 if evidence != incident.evidence:
-                    settled = settle(incident.model_copy(update={"evidence": evidence}), self.policy)
-                    changed.append(self._revised(settled, note.detected_at))
-        effects = tuple(
-            effect(incident, EffectKind.EDIT, NotifyReason.EVIDENCE, urgent=True) for incident in changed
-        )
-        return Step(Verdict.NOTED if changed else Verdict.NOTE_KEPT, tuple(changed), effects)
+                    changed = True
+                    after = self._settled(incident.model_copy(update={"evidence": evidence}))
+                    turn.put(after, note.detected_at, NotifyReason.EVIDENCE, urgent=True)
+        if (deploy := noted(note)) is not None:
+            self._deploy(deploy, turn)
+        return Verdict.NOTED if changed else Verdict.NOTE_KEPT
 
-    def _preview(self, preview: CasePreview) -> Step:
+    def _deploy(self, deploy: Deploy, turn: Turn) -> Verdict:
+        for incident in list(self.incidents.values()):
+            if incident.snooze is not None and ends(incident.snooze, deploy):
+                ticks.awake(turn, incident, deploy.at, f"{deploy.dimension} {deploy.current}")
+        return Verdict.DEPLOY
+
+    def _data(self, window: WindowStat, turn: Turn) -> Verdict:
+        if window.n <= 0:
+            return Verdict.DATA
+        key = window.route, window.signal
+        self.data[key] = max(window.end, self.data.get(key, window.end))
+        for incident in list(self.incidents.values()):
+            stale = incident.stale
+            if stale is None or stale.kind is not StaleKind.NO_DATA:
+                continue
+            if (last_data(incident, self.data) or 0) > stale.since:
+                after = incident.model_copy(update={"stale": None})
+                after = logged(after, self.policy, window.end, Happening.DATA_BACK)
+                turn.put(after, window.end, NotifyReason.DATA_BACK)
+        return Verdict.DATA
+
+    def _preview(self, preview: CasePreview, turn: Turn) -> Verdict:
         if preview.case_id in self.previews:
-            return Step(Verdict.DUPLICATE)
+            return Verdict.DUPLICATE
         self.previews[preview.case_id] = preview
         self._bound(preview.route)
-        changed = []
+        changed = False
         for incident in list(self.incidents.values()):
             shown = {case.case_id for case in incident.cases}
             if (
@@ -148,24 +269,35 @@ class Board:
                 and incident.state is not IncidentState.RESOLVED
                 and relevant(preview, incident, self.policy)
             ):
+                changed = True
                 with_case = incident.model_copy(update={"cases": choose(incident, [preview], self.policy)})
-                changed.append(self._revised(with_case, preview.time))
-        effects = tuple(
-            effect(incident, EffectKind.EDIT, NotifyReason.CASES, urgent=True) for incident in changed
-        )
-        return Step(Verdict.CASE_SHOWN if changed else Verdict.CASE_KEPT, tuple(changed), effects)
+                turn.put(with_case, preview.time, NotifyReason.CASES, urgent=True)
+        return Verdict.CASE_SHOWN if changed else Verdict.CASE_KEPT
 
-    def _command(self, command: Command) -> Step:
+    def _command(self, command: Command, turn: Turn) -> Verdict:
         incident = self.incidents.get(command.incident_id)
         if incident is None:
-            return Step(Verdict.UNKNOWN_INCIDENT)
-        if incident.state is not IncidentState.FIRING:
-            return Step(Verdict.NOTHING_TO_DO)
-        acked = incident.model_copy(update={"state": IncidentState.ACKED, "acked_by": command.actor})
-        acked = self._revised(acked, command.time)
-        return Step(
-            Verdict.ACKED, (acked,), (effect(acked, EffectKind.EDIT, NotifyReason.ACKED, urgent=True),)
-        )
+            return Verdict.UNKNOWN_INCIDENT
+        verdict, after, reason = obey(incident, command, turn.now, self.policy)
+        if after is None or reason is None:
+            return verdict
+        if command.verb is Verb.UNMUTE:
+            turn.speak(after, command.time, reason, None)
+        elif command.verb in (Verb.ACK, Verb.ASSIGN) and incident.state is IncidentState.PENDING:
+            # Somebody is on it already: nobody waits any longer for who else belongs to it.
+            ticks.grouped(turn, after, command.time)
+        else:
+            turn.put(after, command.time, reason, urgent=True)
+        if after.state is IncidentState.RESOLVED:
+            hold(turn, command.time, at_once=True)
+        return verdict
+
+    def _unless_waiting(self, turn: Turn) -> None:
+        if self.policy.group_wait_ms <= 0:
+            for incident_id in list(turn.changed):
+                incident = self.incidents[incident_id]
+                if incident.state is IncidentState.PENDING:
+                    ticks.grouped(turn, incident, turn.now)
 
     def _with_evidence(self, incident: Incident, at: int) -> Incident:
         found = (
@@ -173,23 +305,51 @@ class Board:
             for note in self.notes.values()
             if note.detected_at >= at - self.policy.note_ms and near(note, incident.members, self.policy)
         )
-        return settle(incident.model_copy(update={"evidence": (*incident.evidence, *found)}), self.policy)
+        return self._settled(incident.model_copy(update={"evidence": (*incident.evidence, *found)}))
 
-    def _fill(self, incident: Incident) -> Incident:
+    def _settled(self, incident: Incident) -> Incident:
+        """The incident's own numbers, and how often its like has been before."""
+        after = settle(incident, self.policy)
+        earliest = after.detected_at - self.policy.recur_ms
+        known = {one.id: Past(one.id, one.fingerprint, one.detected_at) for one in self.incidents.values()}
+        before = [
+            one.detected_at
+            for one in (self.past | known).values()
+            if one.fingerprint == after.fingerprint
+            and one.id != after.id
+            and earliest <= one.detected_at < after.detected_at
+        ]
+        return after.model_copy(update={"recurs": len(before), "recurred_at": max(before, default=None)})
+
+    def _filled(self, incident: Incident) -> Incident:
         return incident.model_copy(update={"cases": choose(incident, self.previews.values(), self.policy)})
-
-    def _revised(self, incident: Incident, at: int) -> Incident:
-        after = incident.model_copy(
-            update={"revision": incident.revision + 1, "updated_at": max(incident.updated_at, at)}
-        )
-        self.incidents[after.id] = after
-        return after
 
     def _bound(self, route: str) -> None:
         """Drop the route's oldest previews beyond the ring."""
         ours = [preview for preview in self.previews.values() if preview.route == route]
         for old in sorted(ours, key=lambda preview: (preview.time, preview.case_id))[: -self.policy.ring]:
             del self.previews[old.case_id]
+
+
+FLAP = NotifyReason.FLAPPING
+
+
+def over(incident: Incident) -> int:
+    """Event time of what came last: its latest alarm, or its end."""
+    return max(last_alarm(incident), incident.resolved_at or 0)
+
+
+def time_of(event: Event) -> int:
+    """The event's own time, epoch ms."""
+    match event:
+        case Signal() | Recovery():
+            return event.detected_at
+        case WindowStat():
+            return event.end
+        case Deploy():
+            return event.at
+        case _:
+            return event.time
 
 
 def note_of(signal: Signal) -> Note:
@@ -203,25 +363,4 @@ def note_of(signal: Signal) -> Note:
         detected_at=signal.detected_at,
         cause=signal.cause,
         reason=signal.reason,
-    )
-
-
-def _opened(alarm: Signal) -> Incident:
-    """An incident of one member; everything else about it is settled from that member."""
-    return Incident(
-        id=derive("incident", alarm.app, alarm.environment, alarm.rule, alarm.id),
-        app=alarm.app,
-        environment=alarm.environment,
-        route=alarm.route,
-        signal=alarm.signal,
-        rule=alarm.rule,
-        severity=alarm.severity,
-        state=IncidentState.FIRING,
-        onset=alarm.onset,
-        detected_at=alarm.detected_at,
-        baseline=alarm.baseline,
-        value=alarm.value,
-        n=alarm.n,
-        members=(member_of(alarm),),
-        updated_at=alarm.detected_at,
     )

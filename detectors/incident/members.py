@@ -1,9 +1,9 @@
-"""An alarm as a member of an incident, and its refires as a count."""
+"""An alarm as a member of an incident, its refires as a count, its recovery as its end."""
 
 from __future__ import annotations
 
 from schemas.incident import Member
-from schemas.signal import Signal, SignalName
+from schemas.signal import Recovery, Signal, SignalName
 
 CHANGES = frozenset({SignalName.SERVED_MODEL})
 """Signals that say that something changed, not that something got worse."""
@@ -39,15 +39,16 @@ def member_of(alarm: Signal) -> Member:
 
 
 def refired(member: Member, alarm: Signal) -> Member:
-    """``member`` after its rule fired again: counted, newest value and words, farthest peak.
+    """``member`` after its rule fired again: counted, newest value and words, worst peak.
 
     Value and n are the latest alarm's own pair: their sum would count units twice where a refire's
     estimated onset reaches back. A cause that is found only now is kept. Examples stay the first ones.
+    An alarm later than the latest recovery undoes it, one from before only counts.
     """
     latest = alarm.detected_at > member.last_at
     changed: dict[str, object] = {
         "alarms": member.alarms + 1,
-        "peak": farthest(member.baseline, member.peak, alarm.value),
+        "peak": worst(member.direction, member.baseline, member.peak, alarm.value),
         "severity": min(member.severity, alarm.severity, key=lambda severity: severity.rank),
         "cause": member.cause or alarm.cause,
     }
@@ -61,12 +62,42 @@ def refired(member: Member, alarm: Signal) -> Member:
     return member.model_copy(update=changed)
 
 
-def farthest(baseline: float | None, *values: float | None) -> float | None:
-    """The value farthest from the baseline; the first where there is no baseline, or on ties."""
+def recovered(member: Member, recovery: Recovery) -> Member:
+    """``member`` with this recovery; the same member where a later recovery or alarm has overtaken it.
+
+    The order of arrival doesn't matter: a member is recovered if its latest recovery is no earlier than its
+    latest alarm.
+    """
+    if recovery.detected_at < max(member.last_at, member.recovered_at or 0):
+        return member
+    return member.model_copy(
+        update={
+            "recovered_at": recovery.detected_at,
+            "recovered_since": recovery.since,
+            "recovered_value": recovery.value,
+            "recovered_n": recovery.n,
+        }
+    )
+
+
+def worst(direction: str, baseline: float | None, *values: float | None) -> float | None:
+    """The worst value by direction: the lowest where it fell, the highest where it rose.
+
+    Without a direction the value farthest from the baseline; the first where there is neither.
+    """
     known = [value for value in values if value is not None]
-    if not known or baseline is None:
-        return known[0] if known else None
-    return max(known, key=lambda value: abs(value - baseline))
+    if not known:
+        return None
+    if direction == "down":
+        return min(known)
+    if direction == "up":
+        return max(known)
+    return known[0] if baseline is None else max(known, key=lambda value: abs(value - baseline))
+
+
+def same_rule(member: Member, event: Signal | Recovery) -> bool:
+    """Whether an alarm or recovery is this member's: a rule on a route."""
+    return (member.rule, member.route) == (event.rule, event.route)
 
 
 def gravity(member: Member) -> tuple[bool, int, int, str]:

@@ -1,4 +1,4 @@
-"""Which incident an alarm joins, and why."""
+"""Which incident an alarm joins, or reopens, and why."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from detectors.incident.inhibition import apart, explained
+from detectors.incident.members import same_rule
 from detectors.incident.policy import Policy
-from schemas.incident import Incident, IncidentState
+from schemas.incident import Incident, IncidentState, Member
+from schemas.lifecycle import Resolution
 from schemas.signal import Cause, Signal
 
 
 class Fit(StrEnum):
-    """Why an alarm belongs to an incident; in the order of precedence."""
+    """Why an alarm belongs to an incident."""
 
     SAME_RULE = "same_rule"
     SAME_CAUSE = "same_cause"
@@ -30,6 +33,9 @@ class Placement(NamedTuple):
 
 
 CauseKey = tuple[str, str | None]
+OPEN_RANKS = {Fit.SAME_RULE: 0, Fit.SAME_CAUSE: 2, Fit.SAME_ONSET: 3, Fit.SAME_ROUTE: 6}
+RESOLVED_RANKS = {Fit.SAME_RULE: 1, Fit.SAME_CAUSE: 4, Fit.SAME_ONSET: 5}
+"""Precedence of the fits, open and resolved incidents in one order; a route alone reopens nothing."""
 
 
 def cause_key(cause: Cause | None) -> CauseKey | None:
@@ -44,11 +50,40 @@ def last_alarm(incident: Incident) -> int:
 
 def is_open(incident: Incident, at: int, policy: Policy) -> bool:
     """Whether an alarm detected ``at`` may still join: not resolved, and not quiet for too long."""
-    first = min(member.detected_at for member in incident.members)
     return (
         incident.state is not IncidentState.RESOLVED
-        and first - policy.quiet_ms <= at <= last_alarm(incident) + policy.quiet_ms
+        and _begun(incident, policy) <= at <= last_alarm(incident) + policy.quiet_ms
     )
+
+
+def may_reopen(incident: Incident, at: int, policy: Policy) -> bool:
+    """Whether an alarm detected ``at`` is near enough to the end of a resolved incident to reopen it."""
+    return (
+        incident.state is IncidentState.RESOLVED
+        and incident.resolution is not Resolution.NOT_A_PROBLEM
+        and incident.resolved_at is not None
+        and _begun(incident, policy) <= at <= incident.resolved_at + policy.reopen_ms
+    )
+
+
+def disowned(incident: Incident, alarm: Signal, policy: Policy) -> Member | None:
+    """The member whose alarms a person called no problem, if this one goes on with them.
+
+    A detector fires again and again while a shift lasts: what has been called no problem is counted on, and
+    opens nothing, until its rule has shown a recovery or has been quiet.
+    """
+    if incident.resolution is not Resolution.NOT_A_PROBLEM:
+        return None
+    member = member_for(incident, alarm)
+    if member is None or (member.recovered and alarm.detected_at > (member.recovered_at or 0)):
+        return None
+    first = member.detected_at - policy.quiet_ms
+    return member if first <= alarm.detected_at <= member.last_at + policy.quiet_ms else None
+
+
+def member_for(incident: Incident, alarm: Signal) -> Member | None:
+    """The member of the alarm's rule on its route."""
+    return next((member for member in incident.members if same_rule(member, alarm)), None)
 
 
 def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Placement:
@@ -58,32 +93,52 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
     onset it now estimates. Otherwise the same cause decides, then the nearest onset within the window,
     and last, where nothing explains the alarm or the incident, the open incident of its own route: a slow
     signal's onset is found hours late, and of two pages about one route, one of them "cause unknown", the
-    second helps nobody. If the alarm brings the cause, the incident takes it over.
+    second helps nobody. If the alarm brings the cause, the incident takes it over. An incident that was
+    resolved lately is reopened by the same rule, cause or onset. Where one explains the other, they
+    stay apart (:mod:`~detectors.incident.inhibition`): what is explained joins only what is held back, and
+    what is held back takes only what is explained.
     Misleads where two unrelated regressions begin within the window, or the second one is unexplained:
     they are shown as one, as a member of its own with its own onset and numbers.
     """
+    known = list(incidents)
+    held = explained(alarm, known, policy)
     best: tuple[tuple[int, int, int, str], Placement] | None = None
-    key = cause_key(alarm.cause)
-    for incident in incidents:
-        if not is_open(incident, alarm.detected_at, policy):
+    for incident in known:
+        open_, lately = is_open(incident, alarm.detected_at, policy), False
+        if not open_:
+            if disowned(incident, alarm, policy) is not None:
+                return Placement(Fit.SAME_RULE, incident.id)
+            lately = may_reopen(incident, alarm.detected_at, policy)
+            if not lately:
+                continue
+        fit = _fit(alarm, incident, policy)
+        ranks = OPEN_RANKS if open_ else RESOLVED_RANKS
+        if fit not in ranks:
             continue
-        distance = abs(alarm.onset - incident.onset)
-        if any(member.rule == alarm.rule and member.route == alarm.route for member in incident.members):
-            rank, fit = 0, Fit.SAME_RULE
-        elif key is not None and key in _causes(incident):
-            rank, fit = 1, Fit.SAME_CAUSE
-        elif distance <= policy.window_ms:
-            rank, fit = 2, Fit.SAME_ONSET
-        elif (key is None or _causes(incident) == {None}) and any(
-            member.route == alarm.route for member in incident.members
+        if fit is not Fit.SAME_RULE and (
+            apart(alarm, incident) or (held and open_ and incident.inhibited is None)
         ):
-            rank, fit = 3, Fit.SAME_ROUTE
-        else:
             continue
-        order = (rank, distance, incident.detected_at, incident.id)
+        order = (ranks[fit], abs(alarm.onset - incident.onset), incident.detected_at, incident.id)
         if best is None or order < best[0]:
             best = order, Placement(fit, incident.id)
     return best[1] if best else Placement(Fit.NONE, None)
+
+
+def _fit(alarm: Signal, incident: Incident, policy: Policy) -> Fit:
+    key, causes = cause_key(alarm.cause), _causes(incident)
+    if member_for(incident, alarm) is not None:
+        return Fit.SAME_RULE
+    if key is not None and key in causes:
+        return Fit.SAME_CAUSE
+    if abs(alarm.onset - incident.onset) <= policy.window_ms:
+        return Fit.SAME_ONSET
+    on_route = any(member.route == alarm.route for member in incident.members)
+    return Fit.SAME_ROUTE if (key is None or causes == {None}) and on_route else Fit.NONE
+
+
+def _begun(incident: Incident, policy: Policy) -> int:
+    return min(member.detected_at for member in incident.members) - policy.quiet_ms
 
 
 def _causes(incident: Incident) -> set[CauseKey | None]:

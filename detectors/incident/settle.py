@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from detectors.incident.members import gravity
 from detectors.incident.policy import Policy
+from schemas.identity import derive
 from schemas.incident import Incident, Member, Note
 from schemas.signal import Cause
 
@@ -23,6 +24,7 @@ def settle(incident: Incident, policy: Policy) -> Incident:
     evidence = keep(incident.evidence, gravest.onset, policy)
     return incident.model_copy(
         update={
+            "fingerprint": fingerprint(incident, gravest),
             "route": gravest.route,
             "signal": gravest.signal,
             "rule": gravest.rule,
@@ -49,6 +51,11 @@ def settle(incident: Incident, policy: Policy) -> Incident:
             "notes": tuple(dict.fromkeys(note.reason for note in evidence if note.reason)),
         }
     )
+
+
+def fingerprint(incident: Incident, member: Member) -> str:
+    """What tells a recurrence: app, environment, rule and signal; no value, version, route or time."""
+    return derive("fingerprint", incident.app, incident.environment, member.rule, member.signal.value)
 
 
 def near(note: Note, members: Iterable[Member], policy: Policy) -> bool:

@@ -1,21 +1,40 @@
-"""What a change of an incident owes to the people who have read its message."""
+"""What a change of an incident owes to the people who have read its message: effects."""
 
 from __future__ import annotations
 
+from detectors.incident.timers import quieted
 from schemas.effect import Effect, EffectKind, NotifyReason
-from schemas.incident import Incident
-from schemas.signal import Signal
+from schemas.incident import Incident, IncidentState
 
 
-def told(before: Incident, after: Incident, grew: bool, alarm: Signal) -> tuple[Effect, ...]:
-    """A reply for what somebody who has read the first message doesn't know yet; always an edit."""
-    worsened = after.severity.rank < before.severity.rank
-    edit = NotifyReason.REFIRED if not grew else NotifyReason.GREW
-    effects = [effect(after, EffectKind.EDIT, edit, urgent=worsened or grew)]
-    if worsened or grew:
-        reason = NotifyReason.WORSENED if worsened else NotifyReason.GREW
-        effects.append(effect(after, EffectKind.REPLY, reason, alarm.id))
+def told(
+    incident: Incident,
+    reason: NotifyReason,
+    reply: NotifyReason | None = None,
+    member: str | None = None,
+    *,
+    urgent: bool = False,
+) -> tuple[Effect, ...]:
+    """An edit for what changed; with ``reply`` a message in the thread, for what is news to a reader.
+
+    Nothing where nothing has been posted, and no reply where the incident is quieted: what is held back then
+    is in the edit, and in the history.
+    """
+    if not incident.posted:
+        return ()
+    effects = [effect(incident, EffectKind.EDIT, reason, urgent=urgent)]
+    if reply is not None and not quieted(incident):
+        effects.append(effect(incident, EffectKind.REPLY, reply, member))
     return tuple(effects)
+
+
+def speaks(incident: Incident) -> bool:
+    """Whether the first message is to be posted now."""
+    return (
+        not incident.posted
+        and incident.state in (IncidentState.FIRING, IncidentState.ACKED)
+        and not quieted(incident)
+    )
 
 
 def effect(

@@ -13,8 +13,10 @@ from schemas.incident import Incident
 from sinks import words
 from sinks.actions import first_action
 from sinks.base import Degrade, Message
+from sinks.news import reply
 from sinks.slack.escape import date, escape, prose
 from sinks.slack.limits import OURS
+from sinks.standing import standing
 
 EVENT_TYPE = "gleaner_incident"
 Block = dict[str, Any]
@@ -27,7 +29,7 @@ def render(message: Message) -> dict[str, Any]:
     """
     incident = message.incident
     if message.kind is EffectKind.REPLY:
-        line = words.reply(message)
+        line = reply(message)
         return _payload(
             message, escape(line, words.LOCK_SCREEN * 2), [_section(f"news:{incident.revision}", line)]
         )
@@ -41,7 +43,7 @@ def render(message: Message) -> dict[str, Any]:
 def blocks(incident: Incident, *, cases: bool = True) -> list[Block]:
     """The message's blocks; ``block_id`` carries the revision, since Slack wants new ones for an edit."""
     at = incident.revision
-    verdict = f"*{prose(words.standing(incident), 200)}*"
+    verdict = f"*{prose(standing(incident), 200)}*"
     if sentence := words.sentence(incident):
         verdict += f"\n{prose(sentence, 600)}"
     found: list[Block] = [

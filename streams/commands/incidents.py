@@ -1,10 +1,11 @@
-"""``gleaner incidents`` and ``gleaner preview``: what notify knows, and what an alert looks like."""
+"""``gleaner incidents`` and ``gleaner preview``: what notify knows, and what an alert looks like.
+
+What people ask of an incident is in ``incident_ask``, why it fired in ``incident_explain``.
+"""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,22 +20,23 @@ from sinks import words
 from sinks.base import Message
 from sinks.clean import clean
 from sinks.console import card
-from sinks.outbox_schema import connect_read_only
 from sinks.samples import SAMPLES
 from sinks.slack.render import render
+from sinks.standing import standing
 from streams.commands.fail import Failed
-from streams.settings import Settings
+from streams.commands.incident_ask import COMMANDS_OF_PEOPLE
+from streams.commands.incident_explain import explain, labels
+from streams.commands.incident_file import State, incidents, one
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What has been paged, and what became of it."
 )
 
-State = Annotated[Path | None, typer.Option("--state", help="notify's folder; default GLEANER_STATE_DIR")]
-
 
 @app.command("list")
 def list_(
     app_name: Annotated[str | None, typer.Option("--app", help="only this app")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="only what is not resolved")] = False,
     limit: Annotated[int, typer.Option(min=1, help="at most so many, the newest first")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON array of incidents")] = False,
     state: State = None,
@@ -43,9 +45,11 @@ def list_(
 
     Example: gleaner incidents list --app support-bot
     """
-    where, values = ("where app = ?", [app_name]) if app_name else ("", [])
+    values = [app_name] if app_name else []
+    parts = ["app = ?"] * len(values) + ["json_extract(body, '$.state') != 'resolved'"] * open_
+    where = f"where {' and '.join(parts)}" if parts else ""
     query = f"select body from incidents {where} order by last_at desc, id limit ?"  # noqa: S608 - no value in it
-    found = _read(state, query, [*values, limit])
+    found = incidents(state, query, [*values, limit])
     if as_json:
         typer.echo(json.dumps([incident.summary() for incident in found]))
         return
@@ -55,8 +59,8 @@ def list_(
     for incident in found:
         typer.echo(words.headline(incident))
         members = f"{len(incident.members)} member{'s' if len(incident.members) > 1 else ''}"
-        parts = (incident.state.value, f"detected {rfc3339(incident.detected_at)}", members, incident.id)
-        typer.echo("    " + " · ".join(parts))
+        said = (standing(incident), f"detected {rfc3339(incident.detected_at)}", members, incident.id)
+        typer.echo("    " + " · ".join(said))
 
 
 @app.command()
@@ -69,20 +73,11 @@ def show(
 
     Example: gleaner incidents show 0b1f6c2e
     """
-    pattern = incident_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    found = _read(
-        state, "select body from incidents where id like ? escape '\\' order by id limit 3", [pattern]
-    )
-    if not found:
-        raise Failed(f"{clean(incident_id, 60)}: no such incident", status=1)
-    if len(found) > 1:
-        raise Failed(
-            f"{clean(incident_id, 60)}: begins more than one id: {', '.join(one.id for one in found)}"
-        )
+    incident = one(state, incident_id)
     if as_json:
-        typer.echo(json.dumps(found[0].summary()))
+        typer.echo(json.dumps(incident.summary()))
     else:
-        Console().print(card(found[0]))
+        Console().print(card(incident))
 
 
 def preview(
@@ -140,16 +135,8 @@ def _filled(value: dict[str, Any]) -> dict[str, Any]:
     return {"state": IncidentState.FIRING} | value | times | {"members": members}
 
 
-def _read(state: Path | None, query: str, values: list[Any]) -> list[Incident]:
-    path = (state or Settings().state_dir) / "notify.sqlite"
-    try:
-        with closing(connect_read_only(path)) as db:
-            return [Incident.model_validate_json(row["body"]) for row in db.execute(query, values)]
-    except FileNotFoundError as error:
-        raise Failed(str(error)) from None
-    except sqlite3.Error as error:
-        raise Failed(f"{path}: {error}") from None
-
+for command in (explain, labels, *COMMANDS_OF_PEOPLE):
+    app.command()(command)
 
 COMMANDS = (preview,)
 """Commands at the top of the command line; the sub-app is ``app``."""

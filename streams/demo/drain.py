@@ -32,7 +32,8 @@ async def drained(stage: Stage, watch: Watch, slack: Sandbox, published: int) ->
         behind = await _behind(stage)
         seen = watch.seen()
         counted = seen.processed + seen.dead >= published
-        told = len(slack.roots()) >= len(watch.incidents)
+        owed = watch.owed()
+        told = owed is not None and len(slack.roots()) >= owed
         if not behind and counted and told and watch.quiet() >= QUIET_SECONDS:
             return
         if time.monotonic() > deadline:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from schemas.incident import Incident
+from schemas.incident import Incident, IncidentState
 from schemas.signal import SIGNAL_RECORD, RollingReport
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS
 from streams.batches import consumer
@@ -75,6 +75,12 @@ class Watch:
     def fired(self) -> list[Incident]:
         """The incidents so far, by their first detection."""
         return sorted(self.incidents.values(), key=lambda incident: (incident.detected_at, incident.id))
+
+    def owed(self) -> int | None:
+        """First messages that the incidents owe; None while one still waits for further members."""
+        if any(one.state is IncidentState.PENDING for one in self.incidents.values()):
+            return None
+        return sum(one.posted for one in self.incidents.values())
 
     def quiet(self) -> float:
         """Seconds since something came out."""

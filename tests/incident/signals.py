@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.command import Command, Verb
 from schemas.incident import CasePreview
-from schemas.signal import Cause, Severity, Signal, SignalName
+from schemas.signal import Cause, Recovery, Severity, Signal, SignalName, WindowStat
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -17,6 +18,8 @@ RULES = {
     SignalName.ESCALATION: ("escalation_spike", 0.039, 0.091, "up"),
     SignalName.COST: ("cost_spike", 0.0053, 0.0079, "up"),
     SignalName.SERVED_MODEL: ("served_model_change", None, None, "changed"),
+    SignalName.BROKEN_OUTPUT: ("broken_output", 0.01, 0.2, "up"),
+    SignalName.ERROR: ("errors", 0.01, 0.3, "up"),
 }
 
 
@@ -57,3 +60,35 @@ def preview(case_id: str, at: int = T0 + MINUTE, **rest: Any) -> CasePreview:
         | rest
     )  # fmt: skip
     return CasePreview(**fields)
+
+
+def recovery(
+    id: str, at: int, signal: SignalName = SignalName.FAITHFULNESS, *, since: int | None = None, **rest: Any
+) -> Recovery:
+    """The end of this signal's alarm, shown ``at``."""
+    rule, baseline, _, _ = RULES[signal]
+    normal = baseline or 0.0
+    fields: dict[str, Any] = (
+        {
+            "id": id, "alarm_id": "s1", "app": "support-bot", "environment": "production", "route": "/chat",
+            "signal": signal, "rule": rule, "since": at - 10 * MINUTE if since is None else since,
+            "detected_at": at, "baseline": normal, "bound": normal * 0.97, "value": normal * 0.98, "n": 120,
+            "reason": "back",
+        }
+        | rest
+    )  # fmt: skip
+    return Recovery(**fields)
+
+
+def window(end: int, signal: SignalName = SignalName.FAITHFULNESS, n: int = 40, **rest: Any) -> WindowStat:
+    """An hour's units of a signal."""
+    fields: dict[str, Any] = {
+        "app": "support-bot", "environment": "production", "route": "/chat", "signal": signal,
+        "start": end - HOUR, "end": end, "n": n, "total": 0.9 * n,
+    } | rest  # fmt: skip
+    return WindowStat(**fields)
+
+
+def command(id: str, verb: Verb, incident_id: str, at: int, **rest: Any) -> Command:
+    fields: dict[str, Any] = {"id": id, "incident_id": incident_id, "verb": verb, "actor": "dana", "time": at}
+    return Command(**fields | rest)

@@ -11,6 +11,7 @@ from schemas.signal import Cause, Severity, SignalName
 from tests.incident.signals import HOUR, MINUTE, MODEL, T0, alarm, note, preview
 
 QUIET = Policy().quiet_ms
+AT_ONCE = Policy(group_wait_ms=0)
 
 
 def test_an_alarm_opens_an_incident_with_a_derived_id() -> None:
@@ -20,9 +21,11 @@ def test_an_alarm_opens_an_incident_with_a_derived_id() -> None:
     (incident,) = step.incidents
     assert incident.id == derive("incident", "support-bot", "production", "faithfulness_drop", "s1")
     assert (incident.revision, incident.value, incident.peak) == (1, 0.80, 0.80)
-    assert [(effect.kind, effect.reason) for effect in step.effects] == [
-        (EffectKind.POST, NotifyReason.FIRST)
-    ]
+    assert (incident.state, step.effects) == (IncidentState.PENDING, ()), "it waits for its fellows"
+    posted = board.due(incident.detected_at + Policy().group_wait_ms)
+    assert [(one.kind, one.reason) for one in posted.effects] == [(EffectKind.POST, NotifyReason.FIRST)]
+    assert posted.incidents[0].state is IncidentState.FIRING
+    assert board.due(incident.detected_at + Policy().group_wait_ms).effects == ()
 
 
 def test_the_same_signal_twice_changes_nothing() -> None:
@@ -34,7 +37,7 @@ def test_the_same_signal_twice_changes_nothing() -> None:
 
 
 def test_a_refire_counts_and_never_opens() -> None:
-    board = Board()
+    board = Board(AT_ONCE)
     board.absorb(alarm("s1"))
     late = alarm("s2", onset=T0 + 5 * HOUR, value=0.70, n=40)
     step = board.absorb(late)
@@ -116,7 +119,7 @@ def test_the_gravest_member_speaks_quality_before_change() -> None:
 
 
 def test_a_new_member_is_news_and_a_graver_one_is_worse() -> None:
-    board = Board()
+    board = Board(AT_ONCE)
     board.absorb(alarm("s1", severity=Severity.P3))
     grew = board.absorb(alarm("s2", SignalName.COST, severity=Severity.P3))
     worse = board.absorb(alarm("s3", SignalName.ESCALATION, severity=Severity.P1))

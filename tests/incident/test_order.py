@@ -47,7 +47,13 @@ def live(signals: list[Signal]) -> list[Incident]:
     """The boards of both apps, fed one by one as notify feeds them."""
     boards: dict[str, Board] = {}
     for signal in signals:
-        boards.setdefault(signal.app, Board()).absorb(signal)
+        board = boards.setdefault(signal.app, Board())
+        board.due(signal.detected_at, signal.detected_at)
+        board.absorb(signal)
+    end = max(signal.detected_at for signal in signals)
+    for board in boards.values():
+        board.release(end)
+        board.due(end, end)
     incidents = [incident for board in boards.values() for incident in board.incidents.values()]
     return sorted(incidents, key=lambda one: (one.detected_at, one.id))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 import streams.notify as role
 from schemas.incident import CasePreview
-from schemas.signal import Severity, Signal, SignalName
+from schemas.signal import Recovery, Severity, Signal, SignalName
 from sinks.base import Degradable, Degrade, Delivered, LostRoot, Message, Outcome, Ref, Rejected, Unknown
 from sinks.delivery import Delivery
 from sinks.memory import MemorySink
@@ -18,10 +20,10 @@ from sinks.outbox_schema import InUse
 from sinks.samples import SAMPLES
 from sinks.slack.sandbox import Sandbox
 from streams.settings import Settings
-from tests.incident.signals import HOUR, T0, alarm, note, preview
+from tests.incident.signals import HOUR, MINUTE, T0, alarm, note, preview, recovery
 from tests.notify.world import Crash, Points, World
 
-STORY: list[list[Signal | CasePreview]] = [
+STORY: list[list[Signal | Recovery | CasePreview]] = [
     [note("n1"), alarm("s1")],
     [preview("a"), preview("b")],
     [alarm("s2", SignalName.ESCALATION, severity=Severity.P1)],
@@ -58,24 +60,62 @@ async def test_the_story_without_a_fault(world: World) -> None:
     assert world.fallback.posts == []
 
 
-async def test_a_restart_at_any_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+LIFE: list[list[Signal | Recovery | CasePreview]] = [
+    [alarm("s1")],
+    [recovery("r1", T0 + HOUR, since=T0 + 42 * MINUTE)],
+    [alarm("s2", onset=T0 + 2 * HOUR, detected_at=T0 + 2 * HOUR)],
+    [recovery("r2", T0 + 4 * HOUR), alarm("s0", SignalName.COST, app="another")],
+]
+
+
+def assert_lived_once(world: World) -> None:
+    """Recovered, back again, recovered: one thread, each news once, in this order; the state in its head.
+
+    What happened before the first message went out is in that message, and no news.
+    """
+    root, other = world.slack.roots()
+    news = [reply.body["text"].split(":")[0] for reply in world.slack.channel.replies(root.ts)]
+    assert news in (NEWS, NEWS[1:], NEWS[2:])
+    assert world.slack.channel.replies(other.ts) == []
+    assert "P2 · RESOLVED after 3 h 50 min" in str(root.body["blocks"])
+    assert len({incident.id for incident in world.topic}) == 2
+
+
+NEWS = ["Recovered after 42 min", "Back again", "Recovered after 3 h 50 min"]
+
+
+async def test_a_life_without_a_fault(world: World) -> None:
+    world.batches = LIFE
+    await world.live(Points())
+    assert_lived_once(world)
+    first, _ = world.slack.roots()
+    assert len(world.slack.channel.replies(first.ts)) == len(NEWS)
+
+
+@pytest.mark.parametrize(("story", "told_once"), [(STORY, assert_told_once), (LIFE, assert_lived_once)])
+async def test_a_restart_at_any_point(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    story: list[list[Signal | Recovery | CasePreview]],
+    told_once: Callable[[World], None],
+) -> None:
     """… with a history that shows a message two seconds late."""
     counting = Points()
     async with Sandbox() as slack:
-        first = World(tmp_path / "count", slack, STORY)
+        first = World(tmp_path / "count", slack, story)
         slack.clock = first.clock
         monkeypatch.setattr(role, "now_ms", lambda: first.now)
         await first.live(counting)
     assert counting.passed > 40
     for crash_at in range(counting.passed):
         async with Sandbox(visible_after=2.0) as slack:
-            world = World(tmp_path / str(crash_at), slack, STORY)
+            world = World(tmp_path / str(crash_at), slack, story)
             slack.clock = world.clock
             monkeypatch.setattr(role, "now_ms", lambda world=world: world.now)
             with pytest.raises(Crash):
                 await world.live(Points(crash_at))
             await world.live(Points())
-            assert_told_once(world)
+            told_once(world)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +251,42 @@ async def test_one_owner_and_nothing_after_a_failed_transaction(tmp_path: Path) 
     Outbox.open(tmp_path / "notify.sqlite").close()
 
 
+async def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    """Its incidents were told; they are looked at at once, recover, and are found by their likes."""
+    path = tmp_path / "notify.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(FIRST_VERSION)
+    incident = SAMPLES["cost"].model_dump(mode="json", exclude_none=True, include=set(OLD_FIELDS))
+    old.execute(
+        "insert into incidents (id, app, environment, last_at, revision, published, body)"
+        " values (?, ?, ?, ?, 1, 1, ?)",
+        (incident["id"], incident["app"], incident["environment"], 0, json.dumps(incident)),
+    )
+    old.commit()
+    old.close()
+    outbox = Outbox.open(path)
+    assert outbox.due(0, {incident["app"]: 1}) == {(incident["app"], incident["environment"])}
+    back = recovery("r", T0 + HOUR, SignalName.COST, app=incident["app"])
+    await commit(Settings(state_dir=tmp_path), outbox, back)
+    (after,) = outbox.open_incidents(incident["app"], incident["environment"], 0)
+    assert (after.posted, after.state.value, after.recurs) == (True, "resolved", 0)
+    outbox.close()
+    Outbox.open(path).close()
+
+
+OLD_FIELDS = (
+    "id", "app", "environment", "route", "signal", "rule", "severity", "state", "onset", "detected_at",
+    "baseline", "value", "n", "members", "updated_at",
+)  # fmt: skip
+FIRST_VERSION = """
+create table incidents (
+  id text primary key, app text not null, environment text not null, last_at integer not null,
+  revision integer not null, published integer not null default 0, body text not null
+);
+pragma user_version = 1;
+"""
+
+
 async def test_rejection_of_the_root_leaves_nothing_waiting(tmp_path: Path) -> None:
     outbox = await stored(tmp_path)
     delivery = Delivery(outbox, MemorySink([Rejected("token_revoked")]), MemorySink())
@@ -228,9 +304,10 @@ async def stored(folder: Path, severity: Severity = Severity.P2) -> Outbox:
     return outbox
 
 
-async def commit(settings: Settings, outbox: Outbox, signal: Signal, now: int = 1_000_000) -> None:
+async def commit(settings: Settings, outbox: Outbox, signal: Signal | Recovery, now: int = 1_000_000) -> None:
     async def publish(_: object) -> None:
         """The topic is another test's business."""
 
-    notify = role.Notify(settings, outbox, publish)
-    outbox.commit(notify._reduce([signal]), now)
+    at_once = settings.model_copy(update={"group_wait_seconds": 0})
+    notify = role.Notify(at_once, outbox, publish)
+    outbox.commit(notify._reduce([signal], now), now)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from detectors.incident import DONE, Verdict
+from detectors.incident.inhibition import TABLE
+from schemas.command import Verb
 from schemas.effect import NotifyReason
+from schemas.incident import IncidentState
 from sinks import words
 from sinks.samples import SAMPLES
+from streams.commands.incident_ask import SAYS
 from streams.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerting.md").read_text(encoding="utf-8")
@@ -20,4 +25,28 @@ def test_reasons_settings_and_samples_are_documented() -> None:
             assert f"GLEANER_{name.upper()}" in TEXT
     for name in SAMPLES:
         assert name in TEXT
+    for state in IncidentState:
+        assert f"| `{state.value}` |" in TEXT
+    for verdict in set(Verdict) - DONE:
+        if verdict.value in SAYS and verdict is not Verdict.DUPLICATE:
+            assert f"`{verdict.value}`" in TEXT
+    for verb in Verb:
+        assert verb.value.replace("_", "-") in TEXT
     assert words.headline(SAMPLES["faithfulness"]) in TEXT
+
+
+def test_the_table_of_what_is_held_back_is_the_one_that_acts() -> None:
+    rows = [line.split("|") for line in TEXT.splitlines() if line.startswith("| `") and line.count("|") == 5]
+    documented = {
+        cells[1].strip(" `"): (
+            cells[2].strip(),
+            frozenset(cells[3].replace("`", "").replace(" ", "").split(",")),
+        )
+        for cells in rows
+    }
+    assert documented == {signal: (row.direction, row.signals) for signal, row in TABLE.items()}
+
+
+def test_every_verdict_of_a_command_has_words() -> None:
+    assert {verdict.value for verdict in DONE} <= set(SAYS)
+    assert set(SAYS) <= {verdict.value for verdict in Verdict}

@@ -19,7 +19,7 @@ from schemas.command import Command, Verb
 from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident, IncidentState
 from schemas.signal import RollingReport, SignalName, WindowStat
-from schemas.topics import CASE_PREVIEWS, COMMANDS, INCIDENTS, SIGNALS, Topic
+from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS, Topic
 from sinks import words
 from sinks.base import Message
 from sinks.memory import MemorySink
@@ -77,8 +77,9 @@ async def test_only_alarms_notes_previews_and_commands_count(made: tuple[role.No
     lost = ack.model_copy(update={"id": "d", "incident_id": "nobody"})
     await notify.handle([record(ack), record(lost)])
     assert stored(outbox)[0].state is IncidentState.ACKED
-    assert [one.revision for one in told.incidents] == [1, 2]
-    assert notify.counts["not_an_alarm"] == 2
+    assert [one.revision for one in told.incidents] == [1, 2], "an acknowledgement ends the wait"
+    asked = outbox.db.execute("select id, verdict, done from commands order by id").fetchall()
+    assert [tuple(row) for row in asked] == [("c", "acked", 1), ("d", "unknown_incident", 0)]
     assert notify.counts["unknown_incident"] == 1
 
 
@@ -117,15 +118,23 @@ async def test_redelivery_owes_nothing_new(made: tuple[role.Notify, Outbox, Told
     assert stored(outbox) == before
 
 
-async def test_three_cases_end_the_wait(
+async def test_members_and_cases_of_one_cause_come_as_one_post(
     made: tuple[role.Notify, Outbox, Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notify, outbox, _ = made
+    notify, outbox, told = made
     monkeypatch.setattr(role, "now_ms", lambda: 1_000)
     await notify.handle([record(alarm("s1"))])
-    assert outbox.rows.due(1_000) == []
-    await notify.handle([record(preview(case)) for case in "abc"])
-    assert len(outbox.rows.due(1_000)) == 1
+    await notify.handle([record(alarm("s2", SignalName.COST)), *(record(preview(case)) for case in "abc")])
+    await notify.tick()
+    assert outbox.rows.due(10**15) == []
+    monkeypatch.setattr(role, "now_ms", lambda: 6_000)
+    await notify.tick()
+    (row,) = outbox.rows.due(6_000)
+    assert (row.kind, row.reason) == (EffectKind.POST, NotifyReason.FIRST)
+    assert told.incidents[-1].state is IncidentState.FIRING
+    assert (len(told.incidents[-1].members), len(told.incidents[-1].cases)) == (2, 3)
+    await notify.tick()
+    assert len(outbox.rows.due(6_000)) == 1
 
 
 async def test_a_change_that_pages_has_no_numbers_and_still_an_alert(
@@ -181,7 +190,7 @@ async def test_the_role_on_kafka(kafka: str, tmp_path: Path) -> None:
             slack_url=slack.url,
             group_wait_seconds=0.5,
         )
-        await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, INCIDENTS))
+        await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES, INCIDENTS))
         first = alarm("s1")
         await produce(
             kafka,
@@ -227,7 +236,7 @@ async def test_a_stop_sends_what_only_waits_for_cases(kafka: str, tmp_path: Path
         state_dir=tmp_path,
         group_wait_seconds=3600,
     )
-    await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, INCIDENTS))
+    await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES, INCIDENTS))
     await produce(kafka, settings, (SIGNALS, "support-bot", alarm("s1")))
     sink, stop = MemorySink(), asyncio.Event()
     task = asyncio.create_task(role.run(settings, stop, sink))

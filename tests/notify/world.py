@@ -97,6 +97,11 @@ def record(value: BaseModel, offset: int = 0) -> ConsumerRecord:
     return ConsumerRecord(topic, 0, offset, 0, 0, b"k", encode(value), None, 1, 1, ())
 
 
+def pending(outbox: Outbox) -> bool:
+    query = "select 1 from incidents where json_extract(body, '$.state') = 'pending'"
+    return outbox.db.execute(query).fetchone() is not None
+
+
 @dataclass
 class World:
     """What outlives a process: the file, Slack, the clock, the topic, and how far offsets were committed."""
@@ -136,16 +141,17 @@ class World:
                 await notify.handle([record(one) for one in self.batches[self.committed]])
                 points.pass_by()
                 self.committed += 1
-                await self.drain(delivery, 45)
-            await self.drain(delivery, 300)
+                await self.drain(notify, delivery, 45)
+            await self.drain(notify, delivery, 300)
             return delivery
         finally:
             outbox.close()
 
-    async def drain(self, delivery: Delivery, seconds: int) -> None:
-        """Let time pass, a second at a time."""
+    async def drain(self, notify: Notify, delivery: Delivery, seconds: int) -> None:
+        """Let time pass, a second at a time, until nothing is owed and nothing waits to be grouped."""
         for _ in range(seconds):
-            if not delivery.outbox.rows.open_count():
+            await notify.tick()
+            if not delivery.outbox.rows.open_count() and not pending(delivery.outbox):
                 break
             await delivery.step(self.now)
             self.now += 1_000

@@ -17,6 +17,7 @@ from sinks.base import Degrade, Message
 from sinks.samples import SAMPLES
 from sinks.slack.limits import OURS, SLACK, problems
 from sinks.slack.render import render
+from sinks.standing import standing
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -85,7 +86,7 @@ def test_a_cause_is_claimed_only_as_surely_as_it_is_known() -> None:
 
 def test_the_state_is_in_the_verdict() -> None:
     acked = SAMPLES["cost"].model_copy(update={"state": IncidentState.ACKED, "acked_by": "dana"})
-    assert words.standing(acked) == "P3 · ACKED by dana"
+    assert standing(acked) == "P3 · ACKED by dana"
     assert words.headline(acked).startswith("P3 acked · ")
 
 

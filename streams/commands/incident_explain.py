@@ -1,0 +1,124 @@
+"""``gleaner incidents explain|labels``: why an incident fired, and all that has become of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.base import rfc3339
+from schemas.command import Command
+from schemas.incident import Incident, Member
+from schemas.lifecycle import Entry
+from sinks import words
+from sinks.clean import clean
+from sinks.phrases import SIGNALS, capital, numbers
+from sinks.standing import held_back, standing
+from streams.commands.incident_ask import SAYS
+from streams.commands.incident_file import State, one, rows
+
+
+def explain(
+    incident_id: Annotated[str, typer.Argument(help="its id, or enough of its beginning")],
+    as_json: Annotated[bool, typer.Option("--json", help="the whole incident, and what was asked")] = False,
+    state: State = None,
+) -> None:
+    """Why an incident fired, what was ruled out, who held it back, and its history.
+
+    Example: gleaner incidents explain 0b1f6c2e
+    """
+    incident = one(state, incident_id)
+    asked = rows(
+        state,
+        "select body, verdict, done from commands where incident_id = ? order by stored_at, id",
+        [incident.id],
+    )
+    commands = [
+        (Command.model_validate_json(row["body"]), row["verdict"], bool(row["done"])) for row in asked
+    ]
+    if as_json:
+        typer.echo(json.dumps(_data(incident, commands)))
+        return
+    console = Console()
+    console.print(Text(words.headline(incident), style="bold"))
+    console.print(Text(standing(incident)))
+    _section(console, "Why it fired", [_fired(member) for member in incident.members])
+    _section(console, "What explains it", words.why(incident))
+    _section(console, "Held back", held_back(incident))
+    if incident.recurs:
+        _section(console, "Seen before", [f"{incident.recurs} incidents of this rule and signal here"])
+    _section(console, "History", [_entry(entry) for entry in incident.history])
+    refused = [(command, verdict) for command, verdict, done in commands if not done]
+    _section(console, "Asked, and not done", [_refused(*each) for each in refused])
+
+
+def labels(
+    rule: Annotated[str | None, typer.Option(help="only this rule")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    state: State = None,
+) -> None:
+    """List the alarms that people have called no problem: false positives, one line a member.
+
+    Example: gleaner incidents labels --rule faithfulness_drop --json
+    """
+    where, values = ("where rule = ?", [rule]) if rule else ("", [])
+    query = f"select body from labels {where} order by time, incident_id, rule, route"  # noqa: S608 - no value in it
+    found = [json.loads(row["body"]) for row in rows(state, query, values)]
+    if as_json:
+        for label in found:
+            typer.echo(json.dumps(label))
+        return
+    if not found:
+        typer.echo("no label")
+        return
+    table = Table("rule", "app", "route", "alarms", "from", "to", "by", "note", box=None)
+    for label in found:
+        who = (clean(label[name], 60) for name in ("rule", "app", "route"))
+        times = (rfc3339(label[name]) for name in ("onset", "last_at"))
+        said = (clean(label[name], 80) for name in ("actor", "note"))
+        table.add_row(*(Text(each) for each in (*who, str(label["alarms"]), *times, *said)))
+    Console().print(table)
+
+
+def _data(incident: Incident, commands: list[tuple[Command, str, bool]]) -> dict[str, Any]:
+    asked = [
+        command.model_dump(mode="json", exclude_none=True) | {"verdict": verdict, "done": done}
+        for command, verdict, done in commands
+    ]
+    return {"incident": incident.model_dump(mode="json", by_alias=True), "commands": asked}
+
+
+def _fired(member: Member) -> str:
+    moved = numbers(member) if member.value is not None and member.baseline is not None else "changed"
+    where = f" on route {clean(member.route, 40)}" if member.route else ""
+    said = f": {clean(member.reason, 320)}" if member.reason else ""
+    times = f", {member.alarms} alarms" if member.alarms > 1 else ""
+    back = ""
+    if member.recovered and member.recovered_at is not None:
+        back = f"; recovered, shown at {rfc3339(member.recovered_at)}"
+    return (
+        f"{capital(SIGNALS[member.signal])}{where} {moved} since {rfc3339(member.onset)}"
+        f" (rule {clean(member.rule, 60)}, detected {rfc3339(member.detected_at)}{times}){said}{back}"
+    )
+
+
+def _entry(entry: Entry) -> str:
+    who = f" by {clean(entry.actor, 60)}" if entry.actor else ""
+    detail = f": {clean(entry.detail, 200)}" if entry.detail else ""
+    return f"{rfc3339(entry.at)}  {entry.what.value.replace('_', ' ')}{who}{detail}"
+
+
+def _refused(command: Command, verdict: str) -> str:
+    says = SAYS.get(verdict, verdict)
+    return f"{rfc3339(command.time)}  {command.verb.value} by {clean(command.actor, 60)}: {says}"
+
+
+def _section(console: Console, title: str, lines: list[str]) -> None:
+    if lines:
+        console.print(Text(f"\n{title}", style="bold"))
+        for line in lines:
+            console.print(Text(f"• {line}"))
