@@ -21,7 +21,7 @@ from schemas.incident import Incident, IncidentState
 from schemas.signal import RollingReport, SignalName, WindowStat
 from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS, Topic
 from sinks import words
-from sinks.base import Message
+from sinks.base import Message, Sink
 from sinks.memory import MemorySink
 from sinks.outbox import Outbox
 from sinks.slack.limits import OURS, problems
@@ -166,9 +166,9 @@ async def until(condition: object, seconds: float = 20.0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+async def running(settings: Settings, sink: Sink | None = None) -> AsyncIterator[asyncio.Task[None]]:
     stop = asyncio.Event()
-    task = asyncio.create_task(role.run(settings, stop))
+    task = asyncio.create_task(role.run(settings, stop, sink))
     try:
         yield task
     finally:
