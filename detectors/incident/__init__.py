@@ -9,6 +9,8 @@ module          idea
 ``settle``      the incident's own numbers and cause, from its members and evidence
 ``cases``       which three failing cases an alert shows
 ``states``      the states and the steps between them
+``alarms``      what an alarm does to the incident that it belongs to
+``recoveries``  what a recovery does
 ``inhibition``  which signal explains which: the table, and who is held back by whom
 ``hold``        holding back and letting go
 ``deploys``     the next deploy, which a snooze may wait for

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from detectors.incident import ticks
+from detectors.incident.alarms import extend, reopen
 from detectors.incident.cases import choose, relevant
 from detectors.incident.commands import obey
 from detectors.incident.deploys import Deploy, ends, noted
-from detectors.incident.hold import hold, lift
-from detectors.incident.members import member_of, recovered, refired, same_rule
+from detectors.incident.hold import hold
+from detectors.incident.members import member_of, refired
 from detectors.incident.placement import is_open, last_alarm, member_for, place
 from detectors.incident.policy import Policy
+from detectors.incident.recoveries import recover
 from detectors.incident.settle import keep, near, settle
-from detectors.incident.states import flaps, logged, opened, reopened, resolved, unacked
-from detectors.incident.timers import Due, due, last_data, quieted
+from detectors.incident.states import logged, opened
+from detectors.incident.timers import Due, due, last_data
 from detectors.incident.turn import Step, Turn
 from detectors.incident.verdict import JOINED, Verdict
 from schemas.command import Command, Verb
@@ -77,7 +79,7 @@ class Board:
         if isinstance(event, Command):
             return turn.step(self._command(event, turn))
         if isinstance(event, Recovery):
-            return turn.step(self._recovery(event, turn))
+            return turn.step(recover(turn, event))
         if isinstance(event, Deploy):
             return turn.step(self._deploy(event, turn))
         return turn.step(self._alarm(event, turn) if event.pages else self._note(event, turn))
@@ -145,79 +147,12 @@ class Board:
             if own is not None and ended:
                 turn.put(after, at, NotifyReason.REFIRED)
                 return Verdict.COUNTED
-            self._reopen(turn, before, after, alarm)
+            reopen(turn, after, alarm)
             hold(turn, at)
             return Verdict.REOPENED
-        self._extend(turn, before, after, alarm, grew=own is None)
+        extend(turn, before, after, alarm, grew=own is None)
         hold(turn, at)
         return JOINED[fit]
-
-    def _extend(self, turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew: bool) -> None:
-        at = alarm.detected_at
-        worse = after.severity.rank < before.severity.rank
-        reason = NotifyReason.GREW if grew else NotifyReason.REFIRED
-        reply = NotifyReason.WORSENED if worse else NotifyReason.GREW if grew else None
-        if grew:
-            after = logged(after, self.policy, at, Happening.JOINED, detail=f"rule {alarm.rule}")
-        if worse:
-            after = logged(after, self.policy, at, Happening.WORSENED, detail=after.severity.value)
-        if after.stale is not None:
-            after = after.model_copy(update={"stale": None})
-        held = after.inhibited
-        if held is not None and held.until is not None and at > held.until:
-            after = lift(after, at, self.policy)
-            turn.speak(after, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
-            return
-        acked_at = before.acked_at if before.state is IncidentState.ACKED else None
-        if acked_at is not None and turn.now >= acked_at + self.policy.ack_ms:
-            after = unacked(after, turn.now)
-            after = logged(after, self.policy, at, Happening.ACK_EXPIRED, detail=before.acked_by or "")
-            reply = reply or NotifyReason.ACK_EXPIRED
-        turn.put(after, at, reason, reply, alarm.id, urgent=worse or grew)
-
-    def _reopen(self, turn: Turn, before: Incident, after: Incident, alarm: Signal) -> None:
-        at = alarm.detected_at
-        after = reopened(after, at, turn.now, self.policy)
-        after = logged(after, self.policy, at, Happening.REOPENED, detail=f"rule {alarm.rule}")
-        if not flaps(after, self.policy):
-            turn.put(after, at, NotifyReason.REOPENED, NotifyReason.REOPENED, alarm.id, urgent=True)
-            return
-        detail = f"{len(after.reopened_at)} reopenings"
-        after = turn.put(logged(after, self.policy, at, Happening.FLAPPING, detail=detail), at, FLAP, FLAP)
-        # Said once, then silent.
-        self.incidents[after.id] = after.model_copy(update={"flapping": True})
-
-    def _recovery(self, recovery: Recovery, turn: Turn) -> Verdict:
-        at, verdict = recovery.detected_at, Verdict.UNMATCHED
-        for before in list(self.incidents.values()):
-            own = next((member for member in before.members if same_rule(member, recovery)), None)
-            if own is None:
-                continue
-            back = recovered(own, recovery)
-            if back is own:
-                verdict = Verdict.OVERTAKEN if verdict is Verdict.UNMATCHED else verdict
-                continue
-            members = tuple(back if member is own else member for member in before.members)
-            after = before.model_copy(update={"members": members})
-            if before.state is IncidentState.RESOLVED:
-                turn.put(after, at, NotifyReason.MEMBER_RECOVERED)
-                verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
-                continue
-            detail = f"rule {recovery.rule}"
-            after = logged(after, self.policy, at, Happening.MEMBER_RECOVERED, detail=detail)
-            if all(member.recovered for member in members):
-                shown = max(member.recovered_at or at for member in members)
-                after = resolved(after, shown, Resolution.RECOVERED)
-                after = logged(after, self.policy, shown, Happening.RESOLVED, detail="every member recovered")
-                # A silence that somebody asked for holds here, too; the edit tells.
-                reply = None if quieted(before) else NotifyReason.RECOVERED
-                turn.put(after, at, NotifyReason.RECOVERED, reply, own.signal_id, urgent=True)
-                verdict = Verdict.RECOVERED
-            else:
-                turn.put(after, at, NotifyReason.MEMBER_RECOVERED, urgent=True)
-                verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
-        hold(turn, at)
-        return verdict
 
     def _note(self, signal: Signal, turn: Turn) -> Verdict:
         note = note_of(signal)
@@ -329,9 +264,6 @@ class Board:
         ours = [preview for preview in self.previews.values() if preview.route == route]
         for old in sorted(ours, key=lambda preview: (preview.time, preview.case_id))[: -self.policy.ring]:
             del self.previews[old.case_id]
-
-
-FLAP = NotifyReason.FLAPPING
 
 
 def over(incident: Incident) -> int:

@@ -1,0 +1,55 @@
+"""What an alarm does to the incident that it belongs to: more of the same, a new member, or back again."""
+
+from __future__ import annotations
+
+from detectors.incident.hold import lift
+from detectors.incident.states import flaps, logged, reopened, unacked
+from detectors.incident.turn import Turn
+from schemas.effect import NotifyReason
+from schemas.incident import Incident, IncidentState
+from schemas.lifecycle import Happening
+from schemas.signal import Signal
+
+
+def extend(turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew: bool) -> None:
+    """``after`` is ``before`` with ``alarm``, a refire or, where it ``grew``, a new member."""
+    at = alarm.detected_at
+    worse = after.severity.rank < before.severity.rank
+    reason = NotifyReason.GREW if grew else NotifyReason.REFIRED
+    reply = NotifyReason.WORSENED if worse else NotifyReason.GREW if grew else None
+    if grew:
+        after = logged(after, turn.policy, at, Happening.JOINED, detail=f"rule {alarm.rule}")
+    if worse:
+        after = logged(after, turn.policy, at, Happening.WORSENED, detail=after.severity.value)
+    if after.stale is not None:
+        after = after.model_copy(update={"stale": None})
+    held = after.inhibited
+    if held is not None and held.until is not None and at > held.until:
+        after = lift(after, at, turn.policy)
+        turn.speak(after, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
+        return
+    acked_at = before.acked_at if before.state is IncidentState.ACKED else None
+    if acked_at is not None and turn.now >= acked_at + turn.policy.ack_ms:
+        after = unacked(after, turn.now)
+        after = logged(after, turn.policy, at, Happening.ACK_EXPIRED, detail=before.acked_by or "")
+        reply = reply or NotifyReason.ACK_EXPIRED
+    turn.put(after, at, reason, reply, alarm.id, urgent=worse or grew)
+
+
+def reopen(turn: Turn, after: Incident, alarm: Signal) -> None:
+    """``after`` is a resolved incident with ``alarm``, which shows that it is not over."""
+    at = alarm.detected_at
+    after = reopened(after, at, turn.now, turn.policy)
+    after = logged(after, turn.policy, at, Happening.REOPENED, detail=f"rule {alarm.rule}")
+    if not flaps(after, turn.policy):
+        turn.put(after, at, NotifyReason.REOPENED, NotifyReason.REOPENED, alarm.id, urgent=True)
+        return
+    detail = f"{len(after.reopened_at)} reopenings"
+    after = turn.put(
+        logged(after, turn.policy, at, Happening.FLAPPING, detail=detail),
+        at,
+        NotifyReason.FLAPPING,
+        NotifyReason.FLAPPING,
+    )
+    # Said once, then silent.
+    turn.incidents[after.id] = after.model_copy(update={"flapping": True})

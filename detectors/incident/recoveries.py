@@ -1,0 +1,51 @@
+"""What a recovery does: a member is back; with the last of them, the incident is over."""
+
+from __future__ import annotations
+
+from detectors.incident.hold import hold
+from detectors.incident.members import recovered, same_rule
+from detectors.incident.states import logged, resolved
+from detectors.incident.timers import quieted
+from detectors.incident.turn import Turn
+from detectors.incident.verdict import Verdict
+from schemas.effect import NotifyReason
+from schemas.incident import IncidentState
+from schemas.lifecycle import Happening, Resolution
+from schemas.signal import Recovery
+
+
+def recover(turn: Turn, recovery: Recovery) -> Verdict:
+    """Every member of the recovery's rule on its route, in whatever incident, has recovered.
+
+    There may be two: a rule that fires again after a quiet day opens anew beside what is still open.
+    """
+    at, verdict = recovery.detected_at, Verdict.UNMATCHED
+    for before in list(turn.incidents.values()):
+        own = next((member for member in before.members if same_rule(member, recovery)), None)
+        if own is None:
+            continue
+        back = recovered(own, recovery)
+        if back is own:
+            verdict = Verdict.OVERTAKEN if verdict is Verdict.UNMATCHED else verdict
+            continue
+        members = tuple(back if member is own else member for member in before.members)
+        after = before.model_copy(update={"members": members})
+        if before.state is IncidentState.RESOLVED:
+            turn.put(after, at, NotifyReason.MEMBER_RECOVERED)
+            verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
+            continue
+        detail = f"rule {recovery.rule}"
+        after = logged(after, turn.policy, at, Happening.MEMBER_RECOVERED, detail=detail)
+        if all(member.recovered for member in members):
+            shown = max(member.recovered_at or at for member in members)
+            after = resolved(after, shown, Resolution.RECOVERED)
+            after = logged(after, turn.policy, shown, Happening.RESOLVED, detail="every member recovered")
+            # A silence that somebody asked for holds here, too; the edit tells.
+            reply = None if quieted(before) else NotifyReason.RECOVERED
+            turn.put(after, at, NotifyReason.RECOVERED, reply, own.signal_id, urgent=True)
+            verdict = Verdict.RECOVERED
+        else:
+            turn.put(after, at, NotifyReason.MEMBER_RECOVERED, urgent=True)
+            verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
+    hold(turn, at)
+    return verdict
