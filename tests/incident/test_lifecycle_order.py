@@ -15,7 +15,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Board, Deploy, Event, Policy, Step, Verdict, group
+from detectors.incident import Board, Deploy, Event, Policy, Step, group
 from detectors.incident.board import time_of
 from detectors.incident.timers import timers
 from schemas.command import Command, Verb
@@ -76,17 +76,14 @@ class Life:
     def __init__(self, policy: Policy = POLICY) -> None:
         self.board = Board(policy)
         self.effects: list[Effect] = []
-        self.verdicts: Counter[Verdict] = Counter()
+        self.at = T0
 
     def feed(self, events: Sequence[Event]) -> None:
-        at = T0
         for event in events:
-            at = max(at, time_of(event))
-            self._keep(self.board.due(at, at))
-            step = self.board.absorb(event, at)
-            self.verdicts[step.verdict] += 1
-            self._keep(step)
-        self._keep(self.board.due(at, at))
+            self.at = max(self.at, time_of(event))
+            self._keep(self.board.due(self.at, self.at))
+            self._keep(self.board.absorb(event, self.at))
+        self._keep(self.board.due(self.at, self.at))
 
     def _keep(self, step: Step) -> None:
         self.effects += step.effects

@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from pydantic import SecretStr
 
+from detectors.incident import Policy
 from schemas.base import Record
 from schemas.codec import encode
 from schemas.command import Command, Verb
@@ -30,7 +31,7 @@ from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from streams import notify as role
 from streams.settings import Settings
 from streams.topics import ensure_topics
-from tests.incident.signals import MODEL, T0, alarm, note, preview
+from tests.incident.signals import HOUR, MODEL, T0, alarm, note, preview, window
 from tests.notify.world import record
 
 WINDOW = WindowStat(
@@ -135,6 +136,32 @@ async def test_members_and_cases_of_one_cause_come_as_one_post(
     assert (len(told.incidents[-1].members), len(told.incidents[-1].cases)) == (2, 3)
     await notify.tick()
     assert len(outbox.rows.due(6_000)) == 1
+
+
+async def test_silence_is_seen_after_a_restart_although_nobody_reports_it(
+    made: tuple[role.Notify, Outbox, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units and event time are in the file; without a report event time goes on with the wall clock."""
+    notify, outbox, told = made
+    wall = 1_000_000
+    monkeypatch.setattr(role, "now_ms", lambda: wall)
+    end = T0 + HOUR
+    report = RollingReport(partition=0, position=1, watermark=end, counters={"support-bot": {"traces": 9}})
+    await notify.handle([record(one) for one in (alarm("s1"), window(end), report)])
+    again = role.Notify(notify.settings, outbox, told.publish)
+    wall += Policy().stale_ms - 1
+    await again.tick()
+    assert stored(outbox)[0].stale is None
+    wall += 1
+    await again.tick()
+    (incident,) = stored(outbox)
+    assert incident.stale is not None
+    assert (incident.stale.since, incident.state) == (end, IncidentState.FIRING)
+    await again.handle([record(window(end + 5 * HOUR))])
+    assert stored(outbox)[0].stale is None
+    revision = stored(outbox)[0].revision
+    await again.tick()
+    assert stored(outbox)[0].revision == revision
 
 
 async def test_a_change_that_pages_has_no_numbers_and_still_an_alert(
