@@ -44,7 +44,9 @@ TABLE: dict[str, Inhibits] = {
         "requests end in errors, and an error is an empty answer and a failed task",
     ),
     "unpriced_rate": Inhibits(
-        "up", frozenset({"cost_per_request"}), "requests have no price, so the mean is of a remnant"
+        "up",
+        frozenset({"cost_per_request", "cost_per_success"}),
+        "requests have no price, so the mean is of a remnant",
     ),
 }
 """By the inhibiting signal. Rows act where a rule watches their signal. No signal inhibits itself, even by
