@@ -59,6 +59,8 @@ class Member(Record):
     """Its estimated time of the return."""
     recovered_value: float | None = None
     recovered_n: int = 0
+    resumed: int | None = None
+    """Onset of the alarm that last undid a recovery: since when it has been wrong this time."""
 
     @property
     def recovered(self) -> bool:

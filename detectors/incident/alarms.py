@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.incident.hold import lift
+from detectors.incident.inhibition import inhibitor
 from detectors.incident.states import flaps, logged, reopened, unacked
 from detectors.incident.turn import Turn
 from schemas.effect import NotifyReason
@@ -41,8 +42,11 @@ def reopen(turn: Turn, after: Incident, alarm: Signal) -> None:
     at = alarm.detected_at
     after = reopened(after, at, turn.now, turn.policy)
     after = logged(after, turn.policy, at, Happening.REOPENED, detail=f"rule {alarm.rule}")
-    if not flaps(after, turn.policy):
-        turn.put(after, at, NotifyReason.REOPENED, NotifyReason.REOPENED, alarm.id, urgent=True)
+    held = inhibitor(after, turn.incidents.values(), turn.policy) is not None
+    if held or not flaps(after, turn.policy):
+        # What is about to be held back is no news.
+        reply = None if held else NotifyReason.REOPENED
+        turn.put(after, at, NotifyReason.REOPENED, reply, alarm.id, urgent=True)
         return
     detail = f"{len(after.reopened_at)} reopenings"
     after = turn.put(

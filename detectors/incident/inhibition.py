@@ -68,9 +68,15 @@ def explains(by: Member | Signal, other: Member | Signal) -> bool:
 def overlaps(by: Member, other: Member | Signal, policy: Policy) -> bool:
     """Whether ``other`` began while ``by`` lasted, give or take the error of an onset."""
     ended = by.recovered_since if by.recovered else None
-    return other.onset >= by.onset - policy.window_ms and (
-        ended is None or other.onset <= ended + policy.window_ms
+    begun, other_begun = begin(by), begin(other)
+    return other_begun >= begun - policy.window_ms and (
+        ended is None or other_begun <= ended + policy.window_ms
     )
+
+
+def begin(moved: Member | Signal) -> int:
+    """Since when it has been wrong this time: a member that came back began anew."""
+    return moved.resumed if isinstance(moved, Member) and moved.resumed is not None else moved.onset
 
 
 def explained(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> bool:
@@ -109,7 +115,7 @@ def inhibitor(incident: Incident, others: Iterable[Incident], policy: Policy) ->
     """
     standing = [member for member in incident.members if not member.recovered]
     candidates = [
-        (member.onset, other.id, member)
+        (begin(member), other.id, member)
         for other in others
         if other.id != incident.id and other.state is not IncidentState.RESOLVED
         for member in other.members
@@ -130,5 +136,5 @@ def inhibitor(incident: Incident, others: Iterable[Incident], policy: Policy) ->
     _, incident_id, member = min(found, key=lambda each: (each[0], each[1], each[2].signal_id))
     return Inhibition(
         incident_id=incident_id, signal=member.signal, rule=member.rule, route=member.route,
-        since=max(member.onset, incident.onset), why=TABLE[member.signal.value].why,
+        since=max(begin(member), incident.onset), why=TABLE[member.signal.value].why,
     )  # fmt: skip

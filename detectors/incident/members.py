@@ -52,6 +52,8 @@ def refired(member: Member, alarm: Signal) -> Member:
         "severity": min(member.severity, alarm.severity, key=lambda severity: severity.rank),
         "cause": member.cause or alarm.cause,
     }
+    if member.recovered and alarm.detected_at > (member.recovered_at or 0):
+        changed["resumed"] = alarm.onset
     if latest:
         changed |= {
             "last_at": alarm.detected_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectors.incident import Board, Policy, group
+from detectors.incident import Board, Policy, Verdict, group
 from detectors.incident.inhibition import TABLE
 from schemas.command import Verb
 from schemas.effect import EffectKind
@@ -125,6 +125,20 @@ def test_errors_explain_broken_output_which_explains_faithfulness() -> None:
     assert {name: one.posted for name, one in by_signal(board).items()} == {
         "error_rate": True, "broken_output_rate": False, "faithfulness": False,
     }  # fmt: skip
+
+
+def test_what_comes_back_and_is_explained_is_no_news() -> None:
+    board = Board(POLICY)
+    board.absorb(alarm("s1"))
+    board.absorb(recovery("r1", FIRED + MINUTE, since=FIRED))
+    broken = alarm("b1", SignalName.BROKEN_OUTPUT, onset=FIRED + HOUR, detected_at=FIRED + HOUR)
+    board.absorb(broken)
+    step = board.absorb(alarm("s2", onset=FIRED + HOUR, detected_at=FIRED + HOUR + MINUTE))
+    assert step.verdict is Verdict.REOPENED
+    assert {one.kind for one in step.effects} == {EffectKind.EDIT}
+    drop = by_signal(board)["faithfulness"]
+    assert (drop.state, drop.posted) == (IncidentState.FIRING, True)
+    assert drop.inhibited is not None
 
 
 def test_a_replay_lists_what_was_held_back() -> None:
