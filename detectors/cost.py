@@ -8,7 +8,7 @@ from math import exp, inf, log, log10, sqrt
 from typing import Any
 
 from detectors.baseline import ArmingPolicy, Pin, Stage, unseen
-from detectors.cost_reference import FREE, GRID, MINUTE_MS, CostReference, season
+from detectors.cost_reference import FREE, GRID, MINUTE_MS, RANK_VARIANCE, CostReference, season
 from detectors.esr import BETS, MixtureESR, rank_bets, rate_bets
 from detectors.unit import Unit
 from schemas.observation import Profile
@@ -23,7 +23,6 @@ FLAT_TOLERANCE = 0.25
 a daily cycle from a rise. Doubled, 1.65, for a reference that saw one moment, perhaps the cheapest."""
 TAIL = 0.99
 NO_PROFILE = Profile()
-RANK_VARIANCE = 1.0 / 12.0
 TAIL_VARIANCE = TAIL * (1.0 - TAIL)
 
 
@@ -34,8 +33,10 @@ class CostDetector:
 
         u    = (requests of the sample below r + half of those equal + 1/2) / (k + 1)     moves with the bulk
         flag = 1 if r is above the sample's 99th percentile else 0                        moves with the tail
-        alarm when (M(u; 0.5 + z/sqrt(12 k)) + M(flag; 0.01 + z sqrt(0.0099/k))) / 2 >= threshold
+        alarm when (M(u; m_u + z SE) + M(flag; 0.01 + z sqrt(0.0099/k))) / 2 >= threshold
 
+    ``m_u`` is 1/2 less what the sample owes to chance, as far as the mean log cost of the whole reference
+    tells (:meth:`~detectors.cost_reference.CostReference.rank_mean`), SE what is left of ``1/sqrt(12 k)``.
     ``z`` is 2 at the provisional arming (a flat baseline of 200 requests), 1 at the second pin, which
     draws a profile of the day if every hour has 30 paid requests: each hour's mean, plus z of its standard
     errors. Only then is the tolerance 0: a flat
@@ -55,6 +56,7 @@ class CostDetector:
 
     __slots__ = (
         "_bulk",
+        "_flag_m0",
         "_gain",
         "_limit",
         "_minute",
@@ -87,11 +89,13 @@ class CostDetector:
         """Indices of units whose robust log-z was above 4, until the caller clears it. They make cases;
         they never page."""
         self._reference: CostReference | None = CostReference()
-        self._arm((), [])
+        self._arm((), [], 0.0)
 
-    def _arm(self, profile: tuple[float, ...], residuals: list[int]) -> None:
-        """Freeze the sample and build what is derived from it and the pin."""
+    def _arm(self, profile: tuple[float, ...], residuals: list[int], flag_m0: float) -> None:
+        """Freeze the sample and build what is derived from it and the pin; ``flag_m0`` is what the tail
+        defends."""
         self._profile = profile
+        self._flag_m0 = flag_m0
         self._minute: int | None = None
         self._season = 0
         self._ref = residuals
@@ -100,10 +104,8 @@ class CostDetector:
         pin, size = self.pin, len(residuals)
         if pin is None:
             return
-        errors = (pin.m0 - 0.5) / sqrt(RANK_VARIANCE / size)
         tolerance = FLAT_TOLERANCE * (1.0 + unseen(pin.span_ms))
         self._tolerance = 0 if profile else int(tolerance * GRID)
-        flag_m0 = 1.0 - TAIL + errors * sqrt(TAIL_VARIANCE / size)
         self._bulk = MixtureESR(pin.m0, RANK_VARIANCE, rank_bets(pin.m0), pin.threshold)
         self._tail = MixtureESR(flag_m0, TAIL_VARIANCE, rate_bets(flag_m0), pin.threshold)
         self._threshold = pin.threshold
@@ -245,13 +247,15 @@ class CostDetector:
             return
         profile = reference.profile() if due is Stage.PINNED else ()
         residuals = reference.residuals(profile)
-        m0 = 0.5 + policy.errors(due, segments) * sqrt(RANK_VARIANCE / len(residuals))
+        errors = policy.errors(due, segments)
+        mean_rank, variance = reference.rank_mean(profile, residuals)
+        m0 = min(mean_rank + errors * sqrt(variance), 0.999)
         threshold = policy.threshold(reference.n, reference.span_ms, segments, self._weeks)
         span = reference.span_ms
         self.pin = Pin(due, reference.mean, m0, RANK_VARIANCE, reference.n, span, threshold)
         if profile:
-            profile = reference.raised(profile, residuals, policy.errors(due, segments))
-        self._arm(profile, residuals)
+            profile = reference.raised(profile, residuals, errors)
+        self._arm(profile, residuals, 1.0 - TAIL + errors * sqrt(TAIL_VARIANCE / len(residuals)))
         if due is Stage.PINNED:
             self._reference = None
 
@@ -287,7 +291,12 @@ class CostDetector:
 
     def baseline(self) -> dict[str, Any]:
         """What changes with the pin alone."""
-        return {"pin": self.pin and self.pin[:], "profile": self._profile, "ref": self._ref}
+        return {
+            "pin": self.pin and self.pin[:],
+            "profile": self._profile,
+            "ref": self._ref,
+            "tail": self._flag_m0,
+        }
 
     @property
     def learning(self) -> int:
@@ -310,7 +319,7 @@ class CostDetector:
         self.repin()
         pin = baseline["pin"]
         self.pin = Pin(Stage(pin[0]), *pin[1:7]) if pin else None
-        self._arm(tuple(baseline["profile"]), list(baseline["ref"]))
+        self._arm(tuple(baseline["profile"]), list(baseline["ref"]), baseline["tail"])
         if state["reference"] is None:
             self._reference = None
         elif self._reference is not None:

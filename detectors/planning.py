@@ -12,7 +12,7 @@ from math import erf, log, log1p, sqrt
 from typing import NamedTuple
 
 from detectors.baseline import ArmingPolicy, Stage, wilson
-from detectors.cost import RANK_VARIANCE
+from detectors.cost_reference import RANK_VARIANCE
 from detectors.esr import MixtureESR, fraction_bets, rank_bets, rate_bets
 from detectors.rules import Rule
 from schemas.catalog import Measure
