@@ -6,7 +6,7 @@ Bernoulli; costs are log-normal with a heavy tail of 1 % and a daily cycle, at 1
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,16 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 DAY = 86_400.0
 MIX = {0.88: (0.03, 0.60), 0.83: (0.05, 0.53), 0.78: (0.08, 0.46), 0.65: (0.15, 0.33)}
 """Mean score to the shares of answers that are wholly unsupported and wholly supported."""
+
+
+class Stream(NamedTuple):
+    """Units of one signal, larger is worse: ``y`` in [0, 1], or dollars where ``family`` is "cost"; ``at`` in
+    seconds. The first ``reference`` units are healthy and are what a detector arms on."""
+
+    family: str
+    y: Array
+    at: Array
+    reference: int
 
 
 def badness(rng: np.random.Generator, n: int, mean: float) -> Array:
@@ -49,3 +59,43 @@ def log_costs(rng: np.random.Generator, at: Array, spread: float = 0.7, swing: f
     logs = np.log(0.004) + swing * np.sin(2 * np.pi * at / DAY) + spread * rng.standard_normal(n)
     heavy: Array = logs + np.where(rng.random(n) < 0.01, np.log1p(rng.pareto(1.5, n)), 0)
     return heavy
+
+
+def daily_badness(rng: np.random.Generator, at: Array) -> Array:
+    """Healthy units of a score of .88 that is two points lower at one time of the day and 0.7 higher at
+    another."""
+    ys = badness(rng, len(at), 0.88)
+    swing = 0.02 * np.sin(2 * np.pi * at / DAY)
+    moved = rng.random(len(at)) < np.abs(swing) / 0.5
+    found: Array = np.where(moved, np.where(swing > 0, np.maximum(ys, 0.62), 0.0), ys)
+    return found
+
+
+def daily_rate(rng: np.random.Generator, at: Array) -> Array:
+    """A rate of 2 % that swings by a quarter over the day."""
+    return (rng.random(len(at)) < 0.02 * (1.0 + 0.25 * np.sin(2 * np.pi * at / DAY))).astype(float)
+
+
+class Turns(NamedTuple):
+    """Turns in the order of their times (seconds): the conversation of each, its score, whether it broke."""
+
+    at: Array
+    conversation: list[int]
+    score: Array
+    broken: Array
+
+
+def conversations(rng: np.random.Generator, n: int, per_day: float) -> Turns:
+    """``n`` conversations of geometric length, mean 4, a turn a minute: half of the turns are as good or as
+    bad as their conversation, the others as any."""
+    length = rng.geometric(0.25, n)
+    which = np.repeat(np.arange(n), length)
+    turns = len(which)
+    begin = np.repeat(np.cumsum(rng.exponential(DAY / per_day, n)), length)
+    place = np.arange(turns) - np.repeat(np.cumsum(length) - length, length)
+    at = begin + 60.0 * place
+    alike = rng.random(turns) < 0.5
+    bad = np.where(alike, badness(rng, n, 0.88)[which], badness(rng, turns, 0.88))
+    broken = np.where(alike, rate(rng, n, 0.02)[which], rate(rng, turns, 0.02))
+    order = np.argsort(at, kind="stable")
+    return Turns(at[order], which[order].tolist(), 1.0 - bad[order], broken[order])

@@ -1,42 +1,57 @@
-"""The shipped detectors, armed on a reference as in production, then fed unit by unit."""
+"""What is compared: detectors armed on a stream's reference; the shipped ones as they arm in production."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
+from benchmarks.detectors.streams import Stream
 from detectors.baseline import ArmingPolicy, Baseline, Stage
 from detectors.cost import CostDetector
-from detectors.esr import BETS, MixtureESR
+from detectors.esr import BETS, MixtureESR, fraction_bets, rate_bets
 
 NEVER = 10**15
 
 
 class Watcher(Protocol):
-    """Armed; ``peak`` and ``first`` start from nothing each time."""
+    """Armed; ``peak`` and ``first`` start from nothing each time.
+
+    The *setting* is the one number by which a detector is made rarer: a threshold, a factor, or -ln of a
+    confidence. ``first`` finds an alarm at every setting up to ``peak``, and none above it.
+    """
 
     def peak(self, start: int, stop: int) -> float:
-        """The largest value of the statistic over these units of its stream."""
+        """The largest setting at which one of these units of its stream is an alarm."""
 
-    def first(self, start: int, stop: int, threshold: float) -> int | None:
-        """The first unit from ``start`` on at which the statistic reaches the threshold."""
+    def first(self, start: int, stop: int, setting: float) -> int | None:
+        """The first unit from ``start`` on that is an alarm at this setting."""
+
+
+class Contender(NamedTuple):
+    """A detector of the comparison. ``part`` of the streams are enough for it where it is slow; with a
+    ``setting`` it is not matched to a run length but taken as it is."""
+
+    name: str
+    arm: Callable[[Stream], Watcher]
+    part: float = 1.0
+    setting: float | None = None
 
 
 class BoundedWatcher:
     """A score or a rate: the reference's mean plus its margin is defended (see ``Baseline``)."""
 
-    def __init__(
-        self, ys: Sequence[float], reference: int, bets: Callable[[float], tuple[float, float]]
-    ) -> None:
-        policy = ArmingPolicy()
+    def __init__(self, stream: Stream) -> None:
+        reference, policy = stream.reference, ArmingPolicy()
         margin = policy.pinned_errors if reference >= 1_000 else policy.provisional_errors
         arming = ArmingPolicy(provisional_units=reference, provisional_errors=margin, slow_units=NEVER)
+        self._ys: list[float] = stream.y.tolist()
         # A week of event time, so that no allowance for unseen hours is added.
         baseline = Baseline(4.0, arming)
         for at in range(reference):
-            baseline.learn(at * 7 * 86_400_000 // reference, ys[at], 1)
+            baseline.learn(at * 7 * 86_400_000 // reference, self._ys[at], 1)
         assert baseline.pin is not None
-        self._ys, self._pin, self._bets = ys, baseline.pin, bets
+        self._pin = baseline.pin
+        self._bets = rate_bets if stream.family == "rate" else fraction_bets
 
     def _fresh(self, threshold: float) -> MixtureESR:
         return MixtureESR(self._pin.m0, self._pin.variance, self._bets(self._pin.m0), threshold)
@@ -45,42 +60,50 @@ class BoundedWatcher:
         esr = self._fresh(1e300)
         return max([esr.step(y) for y in self._ys[start:stop]]) / BETS
 
-    def first(self, start: int, stop: int, threshold: float) -> int | None:
-        hit = self._fresh(threshold).run(self._ys[start:stop])
+    def first(self, start: int, stop: int, setting: float) -> int | None:
+        hit = self._fresh(setting).run(self._ys[start:stop])
         return start + hit if hit < stop - start else None
 
 
 class CostWatcher:
     """Cost per request under the shipped policy: pinned after three days, with a profile of the day."""
 
-    def __init__(self, at: Sequence[float], dollars: Sequence[float], reference: int) -> None:
-        self._at, self._dollars = at, dollars
+    def __init__(self, stream: Stream) -> None:
+        self._times: list[int] = (stream.at * 1000).astype(int).tolist()
+        self._dollars: list[float] = stream.y.tolist()
         learner = CostDetector(4.0, ArmingPolicy(least_threshold=1e300))
-        for unit in range(reference):
-            learner.update(int(at[unit] * 1000), f"t{unit}", dollars[unit], 1, True)
+        for unit in range(stream.reference):
+            learner.update(self._times[unit], f"t{unit}", self._dollars[unit], 1, True)
         assert learner.pin is not None
         assert learner.pin.stage is Stage.PINNED, "the reference is too short for the second pin"
+        self._pin = learner.pin
         self._baseline, self._state = learner.baseline(), learner.snapshot()
 
     def _fresh(self, threshold: float) -> CostDetector:
         detector = CostDetector(4.0, ArmingPolicy())
-        pin = [*self._baseline["pin"][:-1], threshold]
+        pin = self._pin._replace(threshold=threshold)
         state = dict(self._state, reference=None)
         detector.restore(dict(self._baseline, pin=pin), state)
+        assert detector.pin is not None
+        assert detector.pin.threshold == threshold
         detector.reset()
         return detector
 
     def peak(self, start: int, stop: int) -> float:
         detector, best = self._fresh(1e200), 0.0
         for unit in range(start, stop):
-            detector.update(int(self._at[unit] * 1000), "", self._dollars[unit], 1, False)
-            if unit % 8 == 0 or unit == stop - 1:  # the statistic moves little in eight units
-                best = max(best, detector.evidence())
+            detector.update(self._times[unit], "", self._dollars[unit], 1, False)
+            best = max(best, detector.evidence())
         return float(10.0**best)
 
-    def first(self, start: int, stop: int, threshold: float) -> int | None:
-        detector = self._fresh(threshold)
+    def first(self, start: int, stop: int, setting: float) -> int | None:
+        detector = self._fresh(setting)
         for unit in range(start, stop):
-            if detector.update(int(self._at[unit] * 1000), "", self._dollars[unit], 1, False):
+            if detector.update(self._times[unit], "", self._dollars[unit], 1, False):
                 return unit
         return None
+
+
+def shipped(stream: Stream) -> Watcher:
+    """What Gleaner would watch this stream with."""
+    return CostWatcher(stream) if stream.family == "cost" else BoundedWatcher(stream)

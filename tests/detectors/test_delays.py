@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.detectors.contenders import GUARANTEED, SAFE
 from benchmarks.detectors.fleet import fleet
-from benchmarks.detectors.protocol import GUARANTEED, delays, null_runs, scenarios
+from benchmarks.detectors.protocol import SCENARIOS, delays, null_runs, summary
 
 STREAMS, SEED = 40, 5_000_000
 NOISE = 1.25
 """A median of 40 streams is off by a tenth in two of three cases."""
-BY_NAME = {scenario.name: scenario for scenario in scenarios()}
+COST_STREAMS, COST_NOISE = 12, 1.5
+SETTINGS = {SAFE.name: GUARANTEED}
 
 
 @pytest.mark.parametrize(
@@ -24,14 +26,21 @@ BY_NAME = {scenario.name: scenario for scenario in scenarios()}
     ],
 )
 def test_delay_at_the_guaranteed_threshold(name: str, median: float) -> None:
-    found = delays(BY_NAME[name], STREAMS, SEED, GUARANTEED)
+    found = summary(delays(SCENARIOS[name], [SAFE], SETTINGS, STREAMS, SEED)[SAFE.name])
     assert found.median <= NOISE * median
+    assert found.missed == 0.0
+
+
+@pytest.mark.parametrize(("name", "median"), [("cost x1.5", 66), ("cost x3", 22)])
+def test_delay_of_costs(name: str, median: float) -> None:
+    found = summary(delays(SCENARIOS[name], [SAFE], SETTINGS, COST_STREAMS, SEED)[SAFE.name])
+    assert found.median <= COST_NOISE * median
     assert found.missed == 0.0
 
 
 @pytest.mark.parametrize("name", ["faithfulness 0.88 -> 0.83", "rate 2 % -> 5%"])
 def test_null_streams_alarm_less_often_than_the_bound(name: str) -> None:
-    nulls = null_runs(BY_NAME[name], STREAMS, SEED, GUARANTEED)
+    nulls = null_runs(SCENARIOS[name], [SAFE], SETTINGS, STREAMS, SEED)[SAFE.name]
     assert nulls.alarmed - 2 * nulls.error <= 0.632, "1 - 1/e within as many units as the threshold says"
 
 
