@@ -36,7 +36,7 @@ def stream(family: str) -> Stream:
     made = scenario.stream(np.random.default_rng(7), scenario.reference + 900, 0)
     worse = made.y[-600:]
     if family == "cost":
-        worse *= 3.0
+        worse *= 1.6
     else:
         worse[::4] = 1.0
     return made
