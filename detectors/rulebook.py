@@ -7,10 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from detectors.declared.policy import Declared, MaxAge
+from detectors.declared.spec import Duration, SloSpec, ThresholdSpec, UserBudgetSpec
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.signal import Severity, SignalName
 
 BUDGET = re.compile(r"^(?:at most )?1 per (?:(\d+(?:\.\d+)?) )?weeks?$")
+KINDS = ("bound", "threshold", "slo", "max_age", "budget_per_user")
+"""What a rule may say instead of learning: at most one of them."""
+VOLUME_EFFECT = 0.25
+"""Part of what is expected by which volume must have moved, where its rule does not say."""
 WEEKS = {"week": 1.0, "month": 4.345, "quarter": 13.0, "year": 52.18}
 
 
@@ -40,7 +46,10 @@ class Where(BaseModel):
 
 
 class RuleSpec(BaseModel):
-    """One entry under ``rules``. What is left out is taken from the default rule of that name, if any."""
+    """One entry under ``rules``. What is left out is taken from the default rule of that name, if any.
+
+    A rule that has none of ``KINDS`` learns what is normal. ``above`` stands beside ``slo``.
+    """
 
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9][a-z0-9_\-]*$")]
@@ -48,6 +57,11 @@ class RuleSpec(BaseModel):
     enabled: bool = True
     budget: Annotated[float | None, BeforeValidator(weeks)] = None
     bound: Annotated[float | None, Field(gt=0, lt=1)] = None
+    threshold: ThresholdSpec | None = None
+    slo: SloSpec | None = None
+    above: float | None = None
+    max_age: Duration | None = None
+    budget_per_user: UserBudgetSpec | None = None
     min_effect: Annotated[float | None, Field(ge=0)] = None
     min_units: Annotated[int | None, Field(ge=1)] = None
     severity: Severity | None = None
@@ -62,7 +76,9 @@ class RuleSpec(BaseModel):
         signal = self.signal if known is None or self.signal is not None else known.signal
         if signal is None:
             raise ValueError(f"rule {self.name}: signal: is needed, one of {', '.join(SignalName)}")
+        declared = self._declared()
         given: dict[str, Any] = {
+            "declared": declared,
             "budget_weeks": self.budget,
             "bound": self.bound,
             "min_effect": self.min_effect,
@@ -72,9 +88,42 @@ class RuleSpec(BaseModel):
             "owner": self.owner,
             "runbook": self.runbook,
         }
-        start = Rule(self.name, signal, Severity.P3) if known is None or known.signal != signal else known
+        start = known
+        if start is None or start.signal != signal or declared is not None:
+            # Not from a rule of another signal or kind: what it holds against noise is in other units.
+            severity = Severity.P3 if known is None or known.signal != signal else known.severity
+            start = _start(self.name, signal, severity, declared)
         fields = {name: getattr(start, name) for name in start.__dataclass_fields__}
         return Rule(**(fields | {k: v for k, v in given.items() if v is not None} | self.where.model_dump()))
+
+    def _declared(self) -> Declared | None:
+        kinds = [name for name in KINDS if getattr(self, name) is not None]
+        if len(kinds) > 1:
+            raise ValueError(f"rule {self.name}: {kinds[1]}: stands beside {kinds[0]}; keep one of them")
+        if self.above is not None and self.slo is None:
+            raise ValueError(f"rule {self.name}: above: belongs beside slo, or inside threshold")
+        if not kinds or self.bound is not None:
+            return None
+        for name in ("budget", "min_effect", "min_units"):
+            if getattr(self, name) is not None:
+                where = f"write it inside {kinds[0]}" if name == "min_units" else "leave it out"
+                raise ValueError(f"rule {self.name}: {name}: is of learned rules, not of {kinds[0]}: {where}")
+        try:
+            if self.slo is not None:
+                return self.slo.value(self.above)
+            if self.threshold is not None:
+                return self.threshold.value()
+            if self.budget_per_user is not None:
+                return self.budget_per_user.value()
+            assert self.max_age is not None
+            return MaxAge(self.max_age)
+        except ValueError as error:
+            raise ValueError(f"rule {self.name}: {error}") from None
+
+
+def _start(name: str, signal: SignalName, severity: Severity, declared: Declared | None) -> Rule:
+    effect = VOLUME_EFFECT if signal is SignalName.VOLUME and declared is None else 0.0
+    return Rule(name, signal, severity, min_effect=effect, declared=declared)
 
 
 class RuleFile(BaseModel):

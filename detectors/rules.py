@@ -4,13 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from schemas.catalog import CATALOG, Measure
+from detectors.declared.policy import Declared, MaxAge, Slo, Threshold, UserBudget
+from schemas.catalog import ABOVE, CATALOG, Measure
 from schemas.signal import Severity, SignalName
 
 AMOUNTS = (Measure.DOLLARS, Measure.TOKENS, Measure.MILLISECONDS)
+SUMS = (SignalName.SPEND, SignalName.VOLUME)
+"""Signals whose value is a sum over a window, not a mean."""
+
+
+class Kind(Enum):
+    """How a rule decides: what the rules file calls it."""
+
+    LEARNED = "learned"
+    BOUND = "bound"
+    EVENT = "event"
+    """The first trace that shows it: no statistics."""
+    VOLUME = "volume"
+    """Learned in both directions."""
+    THRESHOLD = "threshold"
+    SLO = "slo"
+    MAX_AGE = "max_age"
+    BUDGET_PER_USER = "budget_per_user"
+
+
+DECLARED: dict[type[Declared], Kind] = {
+    Threshold: Kind.THRESHOLD,
+    Slo: Kind.SLO,
+    MaxAge: Kind.MAX_AGE,
+    UserBudget: Kind.BUDGET_PER_USER,
+}
+MONITORED = frozenset({Kind.LEARNED, Kind.BOUND, Kind.EVENT})
+"""Kinds of which a segment has one rule a signal; of the others each rule that covers it runs."""
+ONLY_DECLARED = {
+    SignalName.SPEND: "threshold",
+    SignalName.INDEX_AGE: "max_age",
+    SignalName.USER_BUDGET: "budget_per_user",
+}
+"""Signals that nothing is learned of, and what their rules say instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +59,8 @@ class Rule:
     shorter than a day, it is also the daily swing that the baseline allows for.
 
     ``bound`` replaces the learned baseline: the mean score is to stay above it, or the rate below it.
+    ``declared`` replaces the e-SR altogether: an objective, a line, a greatest age, a budget per user. Such
+    rules have no budget of false pages, and run beside the learned rule of their signal.
     ``app``, ``environment`` and ``route`` are patterns (``*``, ``?``, ``[…]``).
     """
 
@@ -40,6 +77,7 @@ class Rule:
     route: str = "*"
     owner: str = ""
     runbook: str = ""
+    declared: Declared | None = None
 
     def __post_init__(self) -> None:
         if self.budget_weeks <= 0 or self.min_units < 1 or self.min_effect < 0:
@@ -49,6 +87,56 @@ class Rule:
                 raise ValueError(f"rule {self.name}: bound: only a score or a rate can have one")
             if not 0.0 < self.bound < 1.0:
                 raise ValueError(f"rule {self.name}: bound: is between 0 and 1, both left out")
+        wrong = self._misfit()
+        if wrong:
+            raise ValueError(f"rule {self.name}: {wrong}")
+
+    def _misfit(self) -> str:
+        """What its signal and what it declares have against each other."""
+        declared, signal = self.declared, self.signal
+        if signal in ABOVE.values():
+            of = next(name for name, share in ABOVE.items() if share is signal)
+            return f"signal: {signal} is what a rule of {of} with slo and above tells: name {of}"
+        if declared is None:
+            missing = ONLY_DECLARED.get(signal)
+            return f"{missing}: is needed, nothing is learned of {signal}" if missing else ""
+        if self.bound is not None:
+            return f"bound: stands beside {self.kind.value}; keep one of them"
+        match declared:
+            case MaxAge():
+                return "" if signal is SignalName.INDEX_AGE else "max_age: is for the signal index_age"
+            case UserBudget():
+                fits = signal is SignalName.USER_BUDGET
+                return "" if fits else "budget_per_user: is for the signal user_budget"
+            case Slo(above=None):
+                fits = self.measure is Measure.RATE
+                return (
+                    ""
+                    if fits
+                    else (
+                        "above: is needed, the limit of a good request"
+                        if signal in ABOVE
+                        else f"slo: is for rates, latency, cost and tokens, not for {signal}"
+                    )
+                )
+            case Slo():
+                return "" if signal in ABOVE else "above: is for latency, cost and tokens"
+            case Threshold(line=line):
+                if self.measure in (Measure.EVENT, Measure.HOURS, Measure.SHARE):
+                    return f"threshold: {signal} has no mean to hold against a line"
+                if self.measure in (Measure.SCORE, Measure.RATE) and not 0 <= line <= 1:
+                    return f"threshold: {declared.side}: {signal} lies between 0 and 1"
+        return ""
+
+    @property
+    def kind(self) -> Kind:
+        if self.declared is not None:
+            return DECLARED[type(self.declared)]
+        if self.measure is Measure.EVENT:
+            return Kind.EVENT
+        if self.signal is SignalName.VOLUME:
+            return Kind.VOLUME
+        return Kind.LEARNED if self.bound is None else Kind.BOUND
 
     @property
     def measure(self) -> Measure:
@@ -59,18 +147,23 @@ class Rule:
         """Where it gets worse: scores fall, rates and amounts rise, events happen."""
         if self.measure is Measure.EVENT:
             return "changed"
-        return "down" if self.measure is Measure.SCORE else "up"
+        return "down" if CATALOG[self.signal].falls else "up"
 
     @property
     def unit(self) -> str:
         if self.signal is SignalName.COST_PER_SUCCESS:
             return "US dollars a success"
+        if self.signal is SignalName.SPEND:
+            return "US dollars"
         return {
             Measure.SCORE: "mean score",
-            Measure.RATE: "share of conversations",
+            Measure.RATE: f"share of {CATALOG[self.signal].units}",
             Measure.DOLLARS: "US dollars a request",
             Measure.TOKENS: "tokens a request",
             Measure.MILLISECONDS: "milliseconds a request",
+            Measure.REQUESTS: "requests an hour",
+            Measure.HOURS: "hours",
+            Measure.SHARE: "share of the budget",
             Measure.EVENT: "",
         }[self.measure]
 
@@ -92,19 +185,26 @@ class Rule:
         >>> DEFAULT_RULES[0].budget
         'at most 1 false page per 4 weeks'
         """
-        if self.direction == "changed":
+        if self.kind in (Kind.EVENT, Kind.MAX_AGE, Kind.BUDGET_PER_USER):
             return ""
+        if self.declared is not None:
+            return "no stated budget"
         weeks = f"{self.budget_weeks:g} weeks" if self.budget_weeks != 1 else "week"
         return f"at most 1 false {'page' if self.pages else 'note'} per {weeks}"
 
 
 def rules_of(rules: Iterable[Rule], app: str, environment: str, route: str) -> dict[SignalName, Rule]:
-    """A segment's rules: for each signal the first that covers it."""
+    """A segment's monitored rules: for each signal the first that covers it."""
     chosen: dict[SignalName, Rule] = {}
     for rule in rules:
-        if rule.signal not in chosen and rule.covers(app, environment, route):
+        if rule.signal not in chosen and rule.kind in MONITORED and rule.covers(app, environment, route):
             chosen[rule.signal] = rule
     return chosen
+
+
+def declared_of(rules: Iterable[Rule], app: str, environment: str, route: str) -> list[Rule]:
+    """A segment's other rules: all that cover it."""
+    return [rule for rule in rules if rule.kind not in MONITORED and rule.covers(app, environment, route)]
 
 
 DEFAULT_RULES = (

@@ -20,6 +20,11 @@ class Measure(StrEnum):
     DOLLARS = "dollars"
     TOKENS = "tokens"
     MILLISECONDS = "milliseconds"
+    REQUESTS = "requests"
+    """A count."""
+    HOURS = "hours"
+    SHARE = "share"
+    """A part of something declared; can exceed 1."""
     EVENT = "event"
     """Something that happened: no value."""
 
@@ -28,7 +33,8 @@ class Measure(StrEnum):
 class About:
     """``units`` are what is counted; ``says`` completes "1 in 5 conversations" for a rate; ``bits`` are the
     :class:`~schemas.observation.Flag` and :class:`~schemas.observation.Outcome` bits that a rate counts;
-    ``action`` is the first thing to do where nothing explains the move."""
+    ``action`` is the first thing to do where nothing explains the move; ``falls`` that it gets worse by
+    falling."""
 
     noun: str
     measure: Measure
@@ -37,10 +43,15 @@ class About:
     action: str
     says: str = ""
     bits: int = 0
+    falls: bool = False
 
 
 def _rate(noun: str, says: str, bits: int, action: str, *cases: CaseReason) -> About:
     return About(noun, Measure.RATE, "conversations", frozenset(cases), action, says, bits)
+
+
+def _shares(noun: str, action: str, *cases: CaseReason) -> About:
+    return About(noun, Measure.RATE, "requests", frozenset(cases), action, "above the declared limit")
 
 
 CATALOG: dict[SignalName, About] = {
@@ -51,6 +62,26 @@ CATALOG: dict[SignalName, About] = {
         frozenset({CaseReason.LOW_SCORE, CaseReason.BAD_CITATION}),
         "Read the cases: do the retrieved passages hold the answer? If they don't, look at the index and the"
         " ranking; if they do, at the prompt and the model.",
+        falls=True,
+    ),
+    SignalName.GROUNDED: About(
+        "grounded rate",
+        Measure.RATE,
+        "scored answers",
+        frozenset({CaseReason.LOW_SCORE, CaseReason.BAD_CITATION}),
+        "Read the cases: do the retrieved passages hold the answer? If they don't, look at the index and the"
+        " ranking; if they do, at the prompt and the model.",
+        "not grounded in their sources",
+        falls=True,
+    ),
+    SignalName.UNSCORED: About(
+        "unscored rate",
+        Measure.RATE,
+        "answers to be scored",
+        frozenset(),
+        "Look at the judge: its endpoint, its limits, its budget. Until it answers, faithfulness is watched"
+        " on fewer answers than it seems.",
+        "without a score, because the judge gave none",
     ),
     SignalName.ESCALATION: _rate(
         "escalation rate",
@@ -200,9 +231,59 @@ CATALOG: dict[SignalName, About] = {
         frozenset(),
         "Look at the provider's queue, at the length of the prompt, and at what runs before the first token.",
     ),
+    SignalName.SPEND: About(
+        "spend",
+        Measure.DOLLARS,
+        "requests",
+        frozenset({CaseReason.HIGH_COST}),
+        "Compare requests and cost per request with yesterday's: more traffic, or dearer requests? Then by"
+        " model, route and user.",
+    ),
+    SignalName.VOLUME: About(
+        "volume",
+        Measure.REQUESTS,
+        "requests",
+        frozenset(),
+        "Look at the app and its callers first, then at the exporter of its traces: it may be that alone.",
+    ),
+    SignalName.INDEX_AGE: About(
+        "index age",
+        Measure.HOURS,
+        "index updates",
+        frozenset(),
+        "Look at the last run of ingestion, and start it again; until then answers lean on old documents.",
+    ),
+    SignalName.USER_BUDGET: About(
+        "use of a user's budget",
+        Measure.SHARE,
+        "requests",
+        frozenset({CaseReason.HIGH_COST}),
+        "Read what the user asks: a loop, an outsized input, or honest work that needs a larger budget?",
+    ),
+    SignalName.SLOW: _shares("slow request rate", "Look at the provider's latency and at lengths."),
+    SignalName.SLOW_START: _shares(
+        "slow first token rate", "Look at the provider's queue and at the length of the prompts."
+    ),
+    SignalName.COSTLY: _shares(
+        "costly request rate",
+        "Compare tokens in, tokens out, retries and route of the requests above the limit with the others.",
+        CaseReason.HIGH_COST,
+    ),
+    SignalName.LONG: _shares(
+        "long request rate",
+        "Compare the lengths of prompts, passages and answers with yesterday's.",
+        CaseReason.HIGH_COST,
+    ),
 }
 """Every signal. Sources: the field's own lists of what to log for LLM applications; see docs/detectors.md."""
 
+ABOVE: dict[SignalName, SignalName] = {
+    SignalName.LATENCY: SignalName.SLOW,
+    SignalName.TIME_TO_FIRST_TOKEN: SignalName.SLOW_START,
+    SignalName.COST: SignalName.COSTLY,
+    SignalName.TOKENS: SignalName.LONG,
+}
+"""Amounts of a request, and the share of requests above a limit that an objective for each is about."""
 RATES: dict[SignalName, int] = {name: int(about.bits) for name, about in CATALOG.items() if about.bits}
 """The rates, and the bits of a conversation that each counts."""
 RATE_BITS = int(Flag.FAILED)

@@ -33,6 +33,16 @@ class SignalName(StrEnum):
     TOKENS = "tokens_per_request"
     LATENCY = "latency_ms"
     TIME_TO_FIRST_TOKEN = "time_to_first_token_ms"  # noqa: S105
+    GROUNDED = "grounded_rate"
+    UNSCORED = "unscored_rate"
+    SPEND = "spend"
+    VOLUME = "volume"
+    INDEX_AGE = "index_age"
+    USER_BUDGET = "user_budget"
+    SLOW = "slow_request_rate"
+    SLOW_START = "slow_first_token_rate"
+    COSTLY = "costly_request_rate"
+    LONG = "long_request_rate"
 
 
 class Severity(StrEnum):

@@ -1,0 +1,181 @@
+"""Volume: silence and surges, each in how many buckets; and that healthy traffic keeps the budget."""
+
+from __future__ import annotations
+
+from math import pi, sin
+from random import Random
+
+import orjson
+import pytest
+
+from detectors.declared.count_law import below, chance, exactly, standing
+from detectors.declared.finding import Finding
+from detectors.declared.incomplete_beta import binomial_tail, incomplete_beta
+from detectors.declared.policy import BUCKET_MS
+from detectors.declared.volume import Volume
+from tests.detectors.declared.rows import DAY, HOUR, MINUTE
+
+OF = ("app", "prod", "chat")
+
+
+def volume(min_effect: float = 0.25) -> Volume:
+    return Volume(OF, 4.0, min_effect)
+
+
+def poisson(random: Random, mean: float) -> int:
+    """By arrivals; exact."""
+    count, at = 0, random.expovariate(1.0)
+    while at < mean:
+        count += 1
+        at += random.expovariate(1.0)
+    return count
+
+
+def expected(start: int, mean: float) -> float:
+    """A daily cycle, a peak six times the trough."""
+    return mean * (1.0 + 0.7 * sin(2 * pi * start / DAY))
+
+
+def traffic(random: Random, mean: float, start: int, end: int, spread: float = 0.0) -> list[int]:
+    """Times of requests: Poisson, or negative binomial with dispersion ``spread``."""
+    times: list[int] = []
+    for bucket in range(start, end, BUCKET_MS):
+        rate = expected(bucket, mean)
+        if spread:
+            rate = random.gammavariate(1 / spread, rate * spread)
+        times += [bucket + at for at in range(poisson(random, rate))]
+    return times
+
+
+def run(watch: Volume, times: list[int], upto: int) -> list[Finding]:
+    watch.add(times)
+    return watch.close(upto, lambda time: 1)
+
+
+def learned(random: Random, mean: float, days: int = 8, spread: float = 0.0) -> Volume:
+    watch = volume()
+    assert run(watch, traffic(random, mean, 0, days * DAY, spread), days * DAY) == []
+    assert watch.pin is not None
+    return watch
+
+
+def test_it_is_armed_at_three_days_and_pinned_at_seven() -> None:
+    random, watch = Random(1), volume()
+    stages = []
+    for day in range(9):
+        run(watch, traffic(random, 5.0, day * DAY, (day + 1) * DAY), (day + 1) * DAY)
+        stages.append(None if watch.pin is None else watch.pin.note())
+    # The first bucket is not counted, so a day is full five minutes later.
+    assert stages[2] is None
+    assert stages[3] == "provisional, 3 days by hour of the day"
+    assert stages[7] == stages[8] == "pinned, 7 days by hour of the day"
+
+
+@pytest.mark.parametrize(("mean", "buckets"), [(100.0, 3), (20.0, 3), (3.0, 9)])
+def test_silence_is_seen_by_the_passing_of_time(mean: float, buckets: int) -> None:
+    watch, stop = learned(Random(2), mean), 8 * DAY
+    found = watch.close(stop + 6 * HOUR, lambda time: 1)
+    assert [(finding.time - stop) // BUCKET_MS for finding in found] == [buckets]
+    first = found[0]
+    assert 0 <= stop - first.onset <= BUCKET_MS
+    assert first.value < 0.1 * mean * 12
+    assert not first.rises
+    assert "no request at all over 15 minutes, normally " in first.reason or mean == 3.0
+    assert first.evidence is not None
+    assert first.threshold is not None
+    assert first.evidence >= first.threshold
+
+
+@pytest.mark.parametrize(("factor", "most"), [(2.0, 4), (1.4, 12), (0.6, 12)])
+def test_surges_and_falls_are_seen(factor: float, most: int) -> None:
+    random = Random(4)
+    watch, begin = learned(random, 60.0, spread=0.02), 8 * DAY
+    found = run(watch, traffic(random, 60.0 * factor, begin, begin + 12 * HOUR, 0.02), begin + 12 * HOUR)
+    assert 0 < (found[0].time - begin) // BUCKET_MS <= most
+    assert found[0].rises is (factor > 1)
+    assert found[0].value / found[0].baseline == pytest.approx(factor, rel=0.3)  # type: ignore[operator]
+    assert len(found) == 1, "it is told once"
+
+
+def test_it_clears_when_traffic_is_back_and_fires_again() -> None:
+    random, begin = Random(5), 8 * DAY
+    watch = learned(random, 60.0)
+    back = begin + 2 * HOUR
+    times = traffic(random, 60.0, back, back + 4 * HOUR)
+    found = run(watch, times, back + 6 * HOUR)
+    assert [finding.rises for finding in found] == [False, False]
+    assert found[1].onset == back + 4 * HOUR
+
+
+def test_it_is_told_again_after_a_day_of_silence_and_sleeps_after_a_week() -> None:
+    watch = learned(Random(6), 20.0)
+    found = watch.close(60 * DAY, lambda time: 1)
+    assert len(found) == 7
+    assert watch.pin is None, "it learns anew when traffic comes again"
+    assert run(watch, traffic(Random(7), 90.0, 60 * DAY, 65 * DAY), 65 * DAY) == []
+    assert watch.pin is not None
+
+
+def test_healthy_traffic_keeps_the_budget() -> None:
+    """12 segments of 28 days under one page in four weeks each: 12 would be allowed."""
+    alarms = 0
+    for seed in range(12):
+        random = Random(100 + seed)
+        mean, spread = random.choice([(4.0, 0.0), (30.0, 0.02)])
+        alarms += len(run(volume(0.0), traffic(random, mean, 0, 28 * DAY, spread), 28 * DAY))
+    assert alarms <= 4
+
+
+def test_before_it_is_armed_nothing_fires() -> None:
+    random = Random(8)
+    assert run(volume(), traffic(random, 50.0, 0, 2 * DAY), 3 * DAY) == []
+
+
+def test_how_it_is_asked_changes_nothing() -> None:
+    random = Random(9)
+    times = traffic(random, 10.0, 0, 8 * DAY) + traffic(random, 30.0, 9 * DAY, 10 * DAY)
+    times += traffic(random, 10.0, 20 * DAY, 25 * DAY)
+    whole = volume()
+    at_once = run(whole, times, 26 * DAY)
+    assert at_once
+    pieces, found, at, now = volume(), [], 0, 0
+    while now < 26 * DAY:
+        now = min(now + random.choice((MINUTE, HOUR, 30 * HOUR)), 26 * DAY)
+        end = at
+        while end < len(times) and times[end] <= now:
+            end += 1
+        found += run(pieces, times[at:end], now)
+        at = end
+    assert found == at_once
+    assert orjson.dumps(pieces.snapshot()) == orjson.dumps(whole.snapshot())
+    assert len(orjson.dumps(whole.snapshot())) < 10_000
+
+
+def test_the_standing_of_a_count_in_its_own_law_is_uniform() -> None:
+    random, standings = Random(10), []
+    for at in range(4_000):
+        count = poisson(random, random.gammavariate(1 / 0.3, 8.0 * 0.3))
+        standings.append(standing(count, 8.0, 0.3, chance("s", at)))
+    for tenth in range(10):
+        share = sum(tenth / 10 <= one < (tenth + 1) / 10 for one in standings) / len(standings)
+        assert share == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_law_adds_up() -> None:
+    for mean, spread in ((0.01, 0.5), (5.0, 1e-4), (300.0, 0.1)):
+        total = 0.0
+        for count in range(40):
+            total += exactly(count, mean, spread)
+            assert below(count, mean, spread) == pytest.approx(total, rel=1e-6, abs=1e-12)
+    assert below(30_000, 30_000.0, 0.01) == pytest.approx(0.513, abs=0.01)
+
+
+def test_tails_of_the_binomial() -> None:
+    """Against sums of the probabilities themselves."""
+    from math import comb
+
+    for n, p, k in ((20, 0.1, 5), (60, 0.01, 3), (300, 0.3, 100)):
+        exact = sum(comb(n, at) * p**at * (1 - p) ** (n - at) for at in range(k, n + 1))
+        assert binomial_tail(n, p, k) == pytest.approx(exact, rel=1e-9)
+    assert incomplete_beta(2.0, 2.0, 0.0) == 0.0
+    assert incomplete_beta(2.0, 2.0, 1.0) == 1.0
