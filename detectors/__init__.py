@@ -19,6 +19,7 @@ module                 decides
 ``rate_windows``       the same for all rates of conversations
 ``log_histogram``      how amounts are distributed: exact merging, quantiles within 0.8 %
 ``harvest``            which traces are failing cases, and why
+``declared``           rules that declare what is allowed; the volume of traffic
 ``words``              the reason of an alarm, for people
 ``incident``           alarms of one cause, from the first page to the end
 =====================  ==========================================================================

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from detectors.baseline import ArmingPolicy
 from detectors.planning import Plan, plans, threshold
-from detectors.rules import Rule, rules_of
+from detectors.rules import Kind, Rule, rules_of
 from schemas.catalog import RATES, Measure
 from schemas.signal import SignalName
 
@@ -69,12 +69,13 @@ class Covered(NamedTuple):
 
 
 def coverage(rules: Sequence[Rule], segments: Iterable[Segment], least: int = 1) -> dict[str, list[Covered]]:
-    """By rule name the segments that it is for, in their order; rules that watch events are left out.
+    """By rule name the segments that it is for, in their order; of the rules that are learned or bound.
 
     The segments of an app share a budget, ``least`` of them at least, as in production.
     """
     known = list(segments)
-    found: dict[str, list[Covered]] = {rule.name: [] for rule in rules if rule.direction != "changed"}
+    learned = (Kind.LEARNED, Kind.BOUND)
+    found: dict[str, list[Covered]] = {rule.name: [] for rule in rules if rule.kind in learned}
     for segment in known:
         shared = max(sum(other.app == segment.app for other in known), least)
         for rule in rules_of(rules, segment.app, segment.environment, segment.route).values():

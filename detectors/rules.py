@@ -124,6 +124,8 @@ class Rule:
             case Threshold(line=line):
                 if self.measure in (Measure.EVENT, Measure.HOURS, Measure.SHARE):
                     return f"threshold: {signal} has no mean to hold against a line"
+                if signal is SignalName.COST_PER_SUCCESS:
+                    return "threshold: is for cost_per_request or task_failure_rate, not for their ratio"
                 if self.measure in (Measure.SCORE, Measure.RATE) and not 0 <= line <= 1:
                     return f"threshold: {declared.side}: {signal} lies between 0 and 1"
         return ""
@@ -144,9 +146,11 @@ class Rule:
 
     @property
     def direction(self) -> Literal["up", "down", "changed"]:
-        """Where it gets worse: scores fall, rates and amounts rise, events happen."""
+        """Where it gets worse: scores fall, rates and amounts rise, events happen. Volume does both."""
         if self.measure is Measure.EVENT:
             return "changed"
+        if isinstance(self.declared, Threshold):
+            return "down" if self.declared.falls else "up"
         return "down" if CATALOG[self.signal].falls else "up"
 
     @property

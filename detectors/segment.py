@@ -198,16 +198,39 @@ class SegmentMonitors:
             for time, score, trace_id, profile, user in units
             if 0.0 <= score <= 1.0
         ]
-        if monitor is None or not bad:
+        if monitor is None or not bad or not self._adopt(scorer):
             return []
-        if scorer != self.scorer:
-            if self.scorer is not None and (monitor.pin is not None or rank(scorer) >= rank(self.scorer)):
-                return []
-            if self.scorer is not None:
+        return self._run(monitor, bad, segments)
+
+    def on_verdicts(
+        self, units: Sequence[Unit], scorer: str | None, segments: int
+    ) -> list[Signal | Recovery]:
+        """Verdicts on the units of :meth:`on_scores`, after it: y is 1 where the answer is not grounded.
+
+        Without a scorer they say of all traces that the judge was asked about whether it gave none (1).
+        """
+        monitor = self.monitor(SignalName.UNSCORED if scorer is None else SignalName.GROUNDED)
+        if monitor is None or (scorer is not None and not self._adopt(scorer)):
+            return []
+        return self._run(monitor, units, segments)
+
+    def _run(self, monitor: Monitor, units: Sequence[Unit], segments: int) -> list[Signal | Recovery]:
+        alarms = monitor.run(units, segments, self._watch.recent)
+        return [self._said(monitor.rule, units[at], alarm) for at, alarm in alarms]
+
+    def _adopt(self, scorer: str) -> bool:
+        """Whether this scorer's scores count; a better kind takes over until something has armed."""
+        if scorer == self.scorer:
+            return True
+        watching = [self.monitor(name) for name in (SignalName.FAITHFULNESS, SignalName.GROUNDED)]
+        learning = [monitor for monitor in watching if monitor is not None]
+        if self.scorer is not None:
+            if rank(scorer) >= rank(self.scorer) or any(monitor.pin is not None for monitor in learning):
+                return False
+            for monitor in learning:
                 monitor.repin()
-            self.scorer = scorer
-        alarms = monitor.run(bad, segments, self._watch.recent)
-        return [self._said(monitor.rule, bad[at], alarm) for at, alarm in alarms]
+        self.scorer = scorer
+        return True
 
     def _on_amounts(
         self,

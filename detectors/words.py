@@ -8,7 +8,7 @@ from statistics import median
 from detectors.cost_per_success import Dollars
 from detectors.monitor import Alarm
 from detectors.recovery import Return
-from schemas.catalog import CATALOG, Measure
+from schemas.catalog import CATALOG, About, Measure
 from schemas.signal import Cause, SignalName
 
 FRACTIONS = ((1, 2), (2, 3), (3, 4), (4, 5), (9, 10))
@@ -62,13 +62,14 @@ def faithfulness(alarm: Alarm) -> str:
     )
 
 
-def rate(alarm: Alarm, says: str) -> str:
-    """Units are conversations, 1 if ``says`` holds of them."""
+def rate(alarm: Alarm, about: About) -> str:
+    """Units are 1 if what the rate ``says`` holds of them."""
+    noun = about.units.removesuffix("s")
     share = one_in(alarm.value)
     verb = "is" if share.startswith("1 ") else "are"
     return (
-        f"{share} conversations {verb} {says}, normally {one_in(alarm.baseline)}"
-        f" ({alarm.value:.1%} of {counted(alarm.n, 'conversation')}, normally {alarm.baseline:.1%})"
+        f"{share} {about.units} {verb} {about.says}, normally {one_in(alarm.baseline)}"
+        f" ({alarm.value:.1%} of {counted(alarm.n, noun)}, normally {alarm.baseline:.1%})"
     )
 
 
@@ -88,7 +89,7 @@ def amount(alarm: Alarm, measure: Measure) -> str:
 
 def success(failures: bool, alarm: Alarm, dollars_each: Dollars) -> str:
     """What a successful task costs, and which side of it has moved."""
-    side = rate(alarm, "unsuccessful") if failures else amount(alarm, Measure.DOLLARS)
+    side = rate(alarm, CATALOG[SignalName.TASK_FAILURE]) if failures else amount(alarm, Measure.DOLLARS)
     now, normal = dollars(dollars_each.now), dollars(dollars_each.normal)
     return f"a successful task costs about {now}, normally {normal}: {side}{mixed(alarm.verdict.cause)}"
 
@@ -111,7 +112,7 @@ def returned(signal: SignalName, back: Return) -> str:
     elif about.measure is Measure.RATE:
         bar = "" if back.bound is None else f"; that it is below {back.bound:.1%} is shown"
         text = (
-            f"{back.value:.1%} of {counted(back.n, 'conversation')} are {about.says},"
+            f"{back.value:.1%} of {counted(back.n, about.units.removesuffix('s'))} are {about.says},"
             f" normally {back.baseline:.1%}{bar}"
         )
     else:
@@ -140,7 +141,7 @@ def reason(signal: SignalName, alarm: Alarm) -> str:
     if about.measure is Measure.SCORE:
         text = faithfulness(alarm)
     else:
-        text = rate(alarm, about.says) if about.measure is Measure.RATE else amount(alarm, about.measure)
+        text = rate(alarm, about) if about.measure is Measure.RATE else amount(alarm, about.measure)
     return text + mixed(alarm.verdict.cause)
 
 

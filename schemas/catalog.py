@@ -77,7 +77,7 @@ CATALOG: dict[SignalName, About] = {
     SignalName.UNSCORED: About(
         "unscored rate",
         Measure.RATE,
-        "answers to be scored",
+        "judged answers",
         frozenset(),
         "Look at the judge: its endpoint, its limits, its budget. Until it answers, faithfulness is watched"
         " on fewer answers than it seems.",

@@ -29,10 +29,14 @@ def value(signal: SignalName, number: float | None, other: float | None = None) 
 
 def _format(signal: SignalName, number: float, digits: int) -> str:
     measure = CATALOG[signal].measure
-    if measure is Measure.RATE:
+    if measure in (Measure.RATE, Measure.SHARE):
         return f"{number * 100:.{digits - 1}f}%"
     if measure is Measure.DOLLARS:
         return f"${significant(number, digits)}"
+    if measure is Measure.HOURS:
+        return f"{significant(number, digits)} h"
+    if measure is Measure.REQUESTS:
+        return f"{significant(number, digits)} an hour"
     if measure is Measure.TOKENS:
         return f"{significant(number, digits)} tokens"
     if measure is Measure.MILLISECONDS:

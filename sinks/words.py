@@ -85,7 +85,7 @@ def sentence(incident: Incident) -> str:
         )
     about = CATALOG[incident.signal]
     if about.measure is Measure.RATE:
-        return f"Conversations {about.says}: {one_in(now)}; normally {one_in(normal)}."
+        return f"{capital(about.units)} {about.says}: {one_in(now)}; normally {one_in(normal)}."
     times = f", {significant(now / normal, 2)} times as much" if normal > 0 else ""
     what = "A request costs" if about.measure is Measure.DOLLARS else f"{capital(about.noun)}:"
     return (
@@ -99,7 +99,9 @@ def facts(incident: Incident) -> list[Fact]:
     found = []
     units = UNITS[incident.signal]
     if incident.value is not None:
-        now = f"{value(incident.signal, incident.value, incident.baseline)} over {incident.n:,} {units}"
+        now = value(incident.signal, incident.value, incident.baseline)
+        if incident.n:
+            now += f" over {incident.n:,} {units}"
         worst = value(incident.signal, incident.peak, incident.value)
         if incident.peak is not None and incident.peak != incident.value:
             now += f"; worst {worst}"

@@ -117,7 +117,10 @@ def charts(done: Backtested, baselines: Baselines, labels: Sequence[Label]) -> l
             points[key] = _per_success(costs, points.get(key._replace(signal=SignalName.TASK_FAILURE), []))
     alarms: dict[Watched, list[Signal]] = {}
     for alarm, _ in done.alarms:
-        alarms.setdefault(Watched(alarm.app, alarm.environment, alarm.route, alarm.signal), []).append(alarm)
+        key = Watched(alarm.app, alarm.environment, alarm.route, alarm.signal)
+        rule = baselines.rules.get(key)
+        if rule is None or rule.name == alarm.rule:  # others of its signal are declared, and have no baseline
+            alarms.setdefault(key, []).append(alarm)
     # An event has no value to draw: it is a tick in the charts of its segment.
     keys = [key for key in sorted(baselines.rules) if key in alarms or any(p.n for p in points.get(key, []))]
     keys.sort(key=lambda key: key not in alarms)

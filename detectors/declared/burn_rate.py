@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from detectors.declared.buckets import Buckets, Measured
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.latch import Latch, Turn
-from detectors.declared.policy import Slo, Tier
+from detectors.declared.policy import BUCKET_MS, Slo, Tier
 from detectors.declared.say import length, share
 from schemas.signal import Severity
 
@@ -34,7 +34,7 @@ class BurnRate:
     Asked when a bucket of five minutes with a unit in it closes. A tier needs ``min_units`` and five bad ones
     in its long window, and to have known the segment for half of it. It fires once; while a graver tier is
     open it is not told. It clears when its long window burns below 0.9 of the rate, and is told again after
-    24 h of not clearing.
+    24 h of not clearing; the alarm is over when every tier that was told has cleared.
 
     **Nothing is provable** of how often it fires by chance: that depends on how far from the budget the app
     lives, and on how failures cluster. For independent failures the expected number is computed by
@@ -47,11 +47,11 @@ class BurnRate:
     >>> watch.add(day[:1_380]), watch.close(1_380 * 60_000)
     (None, [])
     >>> watch.add(day[1_380:])
-    >>> [(finding.time // 60_000, finding.key) for finding in watch.close(1_440 * 60_000)]
+    >>> [(said.time // 60_000, said.key) for said in watch.close(1_440 * 60_000)]
     [(1405, '6')]
     """
 
-    __slots__ = ("_buckets", "_latches", "_policy", "_severity", "_units", "_what")
+    __slots__ = ("_buckets", "_latches", "_loud", "_opened", "_policy", "_severity", "_units", "_what")
 
     def __init__(self, policy: Slo, severity: Severity, units: str, what: str) -> None:
         """``units`` are what is counted; ``what`` completes "12 % of 400 requests ..."."""
@@ -61,27 +61,57 @@ class BurnRate:
         self._what = what
         self._buckets = Buckets(max(tier.long_ms for tier in policy.tiers), fine=0.0)
         self._latches = [Latch() for _ in policy.tiers]
+        self._loud = [False] * len(self._latches)
+        """Which tiers have been told and have not cleared."""
+        self._opened: tuple[str, int] | None = None
+        """Key and time of the first alarm since none was loud."""
 
     def add(self, units: Iterable[Measured]) -> None:
         self._buckets.extend(units)
 
-    def close(self, upto: int) -> list[Finding]:
+    def close(self, upto: int) -> list[Said]:
         """No unit before ``upto`` is to come: what the buckets that end there bring."""
         return [
-            finding
+            said
             for end, examples in self._buckets.close(upto)
-            if (finding := self._ask(end, examples)) is not None
+            if (said := self._ask(end, examples)) is not None
         ]
 
-    def _ask(self, end: int, examples: tuple[str, ...]) -> Finding | None:
+    def _ask(self, end: int, examples: tuple[str, ...]) -> Said | None:
         found = None
         graver = False
-        for tier, latch in zip(self._policy.tiers, self._latches, strict=True):
+        for at, (tier, latch) in enumerate(zip(self._policy.tiers, self._latches, strict=True)):
             turn = self._turn(tier, latch, end)
             if turn in (Turn.FIRED, Turn.REFIRED) and not graver:
                 found = self._tell(tier, end, examples)
+                self._loud[at] = True
+            elif turn is Turn.CLEARED:
+                self._loud[at] = False
             graver = graver or latch.told is not None
+        if found is not None:
+            self._opened = self._opened or (found.key, end)
+        elif self._opened is not None and not any(self._loud):
+            key, opened = self._opened
+            self._opened = None
+            return self._returned(end, key, opened)
         return found
+
+    def _returned(self, end: int, key: str, opened: int) -> Returned:
+        tier = next(tier for tier in self._policy.tiers if f"{tier.rate:g}" == key)
+        n, bad = self._buckets.window(end, tier.long_ms)
+        budget = self._policy.budget
+        return Returned(
+            time=end,
+            since=end - BUCKET_MS,
+            opened=opened,
+            value=bad / n if n else 0.0,
+            baseline=budget,
+            bound=BACK * tier.rate * budget,
+            n=n,
+            reason=f"{share(bad / n if n else 0.0)} of {n:,} {self._units} {self._what} in the last"
+            f" {length(tier.long_ms)}: less than {BACK * tier.rate:.3g} times what the objective allows",
+            key=key,
+        )
 
     def _turn(self, tier: Tier, latch: Latch, end: int) -> Turn:
         policy, buckets = self._policy, self._buckets
@@ -119,12 +149,16 @@ class BurnRate:
         return {
             "buckets": self._buckets.snapshot(),
             "latches": [latch.snapshot() for latch in self._latches],
+            "loud": list(self._loud),
+            "opened": self._opened,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._buckets.restore(state["buckets"])
         for latch, told in zip(self._latches, state["latches"], strict=True):
             latch.restore(told)
+        self._loud = list(state["loud"])
+        self._opened = None if state["opened"] is None else (state["opened"][0], state["opened"][1])
 
 
 def _roughly(ms: float) -> str:

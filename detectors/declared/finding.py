@@ -1,4 +1,4 @@
-"""What a declared rule has found: everything of an alarm that is not its rule's or its segment's."""
+"""What a declared rule has found: all of an alarm, or of its end, that is not its rule's or segment's."""
 
 from __future__ import annotations
 
@@ -28,3 +28,23 @@ class Finding(NamedTuple):
     evidence: float | None = None
     threshold: float | None = None
     baseline_n: int = 0
+
+
+class Returned(NamedTuple):
+    """The end of what began with the finding of this ``key`` at ``opened``; values as in a finding.
+
+    ``bound`` is what the value had to come back to.
+    """
+
+    time: int
+    since: int
+    opened: int
+    value: float
+    baseline: float
+    bound: float | None
+    n: int
+    reason: str
+    key: str = ""
+
+
+Said = Finding | Returned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.policy import HOUR_MS, MaxAge
 from detectors.declared.say import length
 from schemas.base import rfc3339
@@ -44,7 +44,7 @@ class IndexAge:
         """Event time of the last update, ms."""
         self._told = False
         self._known: list[str] = []
-        self._due: list[Finding] = []
+        self._due: list[Said] = []
 
     def add(self, rows: Sequence[TraceRow], profiles: Sequence[Profile]) -> None:
         """Traces in event-time order, each with its profile."""
@@ -68,16 +68,32 @@ class IndexAge:
     def updated(self, time: int, version: str) -> None:
         """The index was updated at this event time; what it was too old for before, :meth:`close` tells."""
         self._due += self._overdue(time - 1)
-        if self.last is None or time > self.last:
-            self.last = time
-            self._told = False
+        if self.last is not None and time <= self.last:
+            return
+        if self.last is not None and self._told:
+            self._due.append(self._returned(time, self.last, version))
+        self.last = time
+        self._told = False
 
-    def close(self, upto: int) -> list[Finding]:
+    def _returned(self, time: int, last: int, version: str) -> Returned:
+        limit = self._policy.age_ms / HOUR_MS
+        return Returned(
+            time=time,
+            since=time,
+            opened=last + self._policy.age_ms,
+            value=0.0,
+            baseline=limit,
+            bound=limit,
+            n=1,
+            reason=f"the index was updated to {version or 'a new state'}",
+        )
+
+    def close(self, upto: int) -> list[Said]:
         """Everything up to ``upto`` has been said: whether the index has become too old by then."""
         due, self._due = self._due, []
         return due + self._overdue(upto)
 
-    def _overdue(self, now: int) -> list[Finding]:
+    def _overdue(self, now: int) -> list[Said]:
         if self.last is None or self._told or now < self.last + self._policy.age_ms:
             return []
         self._told = True
@@ -96,9 +112,17 @@ class IndexAge:
         ]
 
     def snapshot(self) -> dict[str, Any]:
-        assert not self._due, "close() comes before a snapshot"
-        return {"last": self.last, "told": self._told, "known": list(self._known)}
+        return {
+            "last": self.last,
+            "told": self._told,
+            "known": list(self._known),
+            "due": [[isinstance(said, Finding), [*said]] for said in self._due],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.last, self._told = state["last"], state["told"]
         self._known = list(state["known"])
+        self._due = [
+            Finding(*fields)._replace(examples=()) if found else Returned(*fields)
+            for found, fields in state["due"]
+        ]

@@ -31,19 +31,21 @@ class Latch:
     ['fired', 'held', 'held', 'cleared', 'fired']
     """
 
-    __slots__ = ("refire_ms", "told")
+    __slots__ = ("opened", "refire_ms", "told")
 
     def __init__(self, refire_ms: int = REFIRE_MS) -> None:
         self.refire_ms = refire_ms
         self.told: int | None = None
         """When the alarm that has not cleared was told last, event time in ms; None: there is none."""
+        self.opened = 0
+        """When the latest alarm was told first."""
 
     def ask(self, now: int, beyond: bool, back: bool) -> Turn:
         """``now`` is event time in ms and never falls; ``beyond`` and ``back`` are not both true."""
         if self.told is None:
             if not beyond:
                 return Turn.QUIET
-            self.told = now
+            self.told = self.opened = now
             return Turn.FIRED
         if back:
             self.told = None
@@ -54,7 +56,7 @@ class Latch:
         return Turn.HELD
 
     def snapshot(self) -> Any:
-        return self.told
+        return [self.told, self.opened]
 
     def restore(self, state: Any) -> None:
-        self.told = state
+        self.told, self.opened = state

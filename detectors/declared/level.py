@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from detectors.declared.buckets import Buckets, Measured, Sum
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.latch import Latch, Turn
 from detectors.declared.policy import BUCKET_MS, Threshold
 from detectors.declared.say import length
@@ -78,27 +78,27 @@ class Level:
     def add(self, units: Iterable[Measured]) -> None:
         self._buckets.extend(units)
 
-    def close(self, upto: int) -> list[Finding]:
+    def close(self, upto: int) -> list[Said]:
         """No unit before ``upto`` is to come: what the buckets that end there bring."""
-        found: list[Finding] = []
+        found: list[Said] = []
         for end, examples in self._buckets.close(upto):
             found += self._silence(end - BUCKET_MS)
             found += self._ask(end, examples)
             self._asked = self._heard = end
         return found + self._silence(upto)
 
-    def _silence(self, upto: int) -> list[Finding]:
+    def _silence(self, upto: int) -> list[Said]:
         """Where units are counted: ask at the ends of the empty buckets since the last one that was asked."""
         if not self._counts or self._asked is None:
             return []
-        found: list[Finding] = []
+        found: list[Said] = []
         stop = min(upto, self._heard + self._policy.over_ms)
         for end in range(self._asked + BUCKET_MS, stop + 1, BUCKET_MS):
             found += self._ask(end, ())
             self._asked = end
         return found
 
-    def _ask(self, end: int, examples: tuple[str, ...]) -> list[Finding]:
+    def _ask(self, end: int, examples: tuple[str, ...]) -> list[Said]:
         policy = self._policy
         measured = self._buckets.window(end, policy.over_ms)
         value = self._value(end, measured)
@@ -106,11 +106,26 @@ class Level:
             return []
         beyond = value < policy.line if policy.falls else value > policy.line
         back = value >= self._clear if policy.falls else value <= self._clear
-        if self._latch.ask(end, beyond, back) not in (Turn.FIRED, Turn.REFIRED):
+        turn = self._latch.ask(end, beyond, back)
+        if turn in (Turn.QUIET, Turn.HELD):
             return []
         over = length(policy.over_ms)
         whose = f"{'' if self._sums else 'mean '}{self._what} of the last {over}"
         of = "" if self._counts else f" ({measured.n:,} {self._units})"
+        is_ = f"{whose} is {self._say(value)}{of}"
+        if turn is Turn.CLEARED:
+            return [
+                Returned(
+                    time=end,
+                    since=end - BUCKET_MS,
+                    opened=self._latch.opened,
+                    value=value,
+                    baseline=policy.line,
+                    bound=self._clear,
+                    n=measured.n,
+                    reason=f"{is_}, back at the {self._say(self._clear)} where the alarm clears",
+                )
+            ]
         onset = end - policy.over_ms
         if not self._sums:
             onset = self._buckets.onset(end, policy.over_ms, policy.line)
@@ -122,8 +137,8 @@ class Level:
                 baseline=policy.line,
                 note=f"declared, over {over}",
                 n=measured.n,
-                reason=f"{whose} is {self._say(value)}{of}, {policy.side} the declared"
-                f" {self._say(policy.line)}; it clears at {self._say(self._clear)}",
+                reason=f"{is_}, {policy.side} the declared {self._say(policy.line)};"
+                f" it clears at {self._say(self._clear)}",
                 rises=not policy.falls,
                 examples=examples,
             )

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from detectors.declared.buckets import Measured
 from detectors.declared.burn_rate import BurnRate
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Said
 from detectors.declared.level import Level
 from detectors.declared.policy import Slo, Threshold
 from detectors.declared.say import SAY
@@ -20,7 +20,7 @@ class Meter(Protocol):
     """Takes a signal's units in event-time order, and is asked when all before a time have been."""
 
     def add(self, units: Iterable[Measured]) -> None: ...
-    def close(self, upto: int) -> list[Finding]: ...
+    def close(self, upto: int) -> list[Said]: ...
     def snapshot(self) -> dict[str, Any]: ...
     def restore(self, state: dict[str, Any]) -> None: ...
 
@@ -49,7 +49,7 @@ class Objective:
         else:
             self._burn.add(units)
 
-    def close(self, upto: int) -> list[Finding]:
+    def close(self, upto: int) -> list[Said]:
         return self._burn.close(upto)
 
     def snapshot(self) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""A finding of a declared rule as a signal."""
+"""A finding of a declared rule as a signal, and the end of one as a recovery."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.policy import Slo
 from detectors.rules import Rule
 from schemas.catalog import ABOVE, CATALOG
 from schemas.identity import derive
-from schemas.signal import Severity, Signal, SignalName
+from schemas.signal import Recovery, Severity, Signal, SignalName
 
 
 class Segment(NamedTuple):
@@ -25,8 +25,37 @@ def told_as(rule: Rule) -> SignalName:
     return rule.signal
 
 
-def tell(rule: Rule, of: Segment, found: Finding) -> Signal:
-    """The alarm. A share of bad units is shown as the share of good ones where that is the signal."""
+def tell(rule: Rule, of: Segment, said: Said) -> Signal | Recovery:
+    """A share of bad units is shown as the share of good ones where that is the signal."""
+    return _recovery(rule, of, said) if isinstance(said, Returned) else _alarm(rule, of, said)
+
+
+def _unit(rule: Rule) -> str:
+    return rule.unit if told_as(rule) is rule.signal else "share of requests"
+
+
+def _recovery(rule: Rule, of: Segment, back: Returned) -> Recovery:
+    flipped = isinstance(rule.declared, Slo) and CATALOG[told_as(rule)].falls
+    return Recovery(
+        id=derive("recovery", *of, rule.name, back.key, back.time),
+        alarm_id=derive("signal", *of, rule.name, back.key, back.opened),
+        app=of.app,
+        environment=of.environment,
+        route=of.route,
+        signal=told_as(rule),
+        rule=rule.name,
+        since=back.since,
+        detected_at=back.time,
+        baseline=1.0 - back.baseline if flipped else back.baseline,
+        bound=1.0 - back.bound if flipped and back.bound is not None else back.bound,
+        value=1.0 - back.value if flipped else back.value,
+        n=back.n,
+        unit=_unit(rule),
+        reason=back.reason,
+    )
+
+
+def _alarm(rule: Rule, of: Segment, found: Finding) -> Signal:
     signal = told_as(rule)
     value, baseline, rises = found.value, found.baseline, found.rises
     if isinstance(rule.declared, Slo) and CATALOG[signal].falls:
@@ -50,7 +79,7 @@ def tell(rule: Rule, of: Segment, found: Finding) -> Signal:
         baseline_note=found.note,
         value=value,
         n=found.n,
-        unit="share of requests" if signal is not rule.signal else rule.unit,
+        unit=_unit(rule),
         evidence=None if found.evidence is None else round(found.evidence, 3),
         threshold=None if found.threshold is None else round(found.threshold, 3),
         budget=rule.budget,

@@ -10,7 +10,7 @@ from typing import Any
 from detectors.baseline import ArmingPolicy
 from detectors.declared.count_esr import CountESR
 from detectors.declared.count_law import chance, standing
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.latch import Latch, Turn
 from detectors.declared.policy import BUCKET_MS, DAY_MS, HOUR_MS
 from detectors.declared.volume_baseline import HOURS, VolumeBaseline, VolumePin
@@ -85,12 +85,12 @@ class Volume:
         elif self._next is not None:
             self._open.pop(self._next - BUCKET_MS, None)  # of that first one
 
-    def close(self, upto: int, segments_at: Callable[[int], int]) -> list[Finding]:
+    def close(self, upto: int, segments_at: Callable[[int], int]) -> list[Said]:
         """All traffic before ``upto`` has been seen: what the buckets that end there bring.
 
         ``segments_at`` is how many segments share the rule's budget at a time.
         """
-        found: list[Finding] = []
+        found: list[Said] = []
         while self._next is not None and self._next + BUCKET_MS <= upto:
             start = self._next
             count = self._open.pop(start, 0)
@@ -116,7 +116,7 @@ class Volume:
             self._open = Counter()
             self.add(times)
 
-    def _absorb(self, start: int, count: int, segments_at: Callable[[int], int]) -> list[Finding]:
+    def _absorb(self, start: int, count: int, segments_at: Callable[[int], int]) -> list[Said]:
         pin, esr = self._baseline.pin, self._esr
         if pin is None or esr is None:
             self._recent.append((start, count, 0.0))
@@ -141,7 +141,7 @@ class Volume:
         if self._baseline.learn(start, count, segments_at(start)):
             self._build()
 
-    def _fire(self, end: int, esr: CountESR, pin: VolumePin) -> list[Finding]:
+    def _fire(self, end: int, esr: CountESR, pin: VolumePin) -> list[Said]:
         since = list(self._recent)[-min(max(esr.n - esr.change_point(), 1), RECENT) :]
         counted, expected = sum([one[1] for one in since]), sum([one[2] for one in since])
         rises = counted > expected
@@ -151,14 +151,28 @@ class Volume:
         self._baseline.forget([one[:2] for one in since[:-1]])  # this bucket has not been learned
         return [self._tell(end, since, pin, esr.evidence())]
 
-    def _held(self, end: int, pin: VolumePin) -> list[Finding]:
+    def _held(self, end: int, pin: VolumePin) -> list[Said]:
         last = list(self._recent)[-LOOK:]
         counted, expected = sum([one[1] for one in last]), sum([one[2] for one in last])
         spread = sqrt(sum([one[2] + pin.dispersion * one[2] ** 2 for one in last]))
         off = abs(counted - expected)
         back = off <= max(0.5 * self._least * expected, 2.0 * spread)
         turn = self._latch.ask(end, not back, back)
+        if turn is Turn.CLEARED:
+            return [self._returned(end, counted, expected)]
         return [self._tell(end, last, pin, None)] if turn is Turn.REFIRED else []
+
+    def _returned(self, end: int, counted: int, expected: float) -> Returned:
+        return Returned(
+            time=end,
+            since=end - LOOK * BUCKET_MS,
+            opened=self._latch.opened,
+            value=float(counted),
+            baseline=expected,
+            bound=None,
+            n=counted,
+            reason=f"{counted:,} requests in the last hour, normally {expected:,.0f} at this time of day",
+        )
 
     def _tell(
         self, end: int, since: list[tuple[int, int, float]], pin: VolumePin, evidence: float | None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from detectors.baseline import ArmingPolicy
 from detectors.declared.buckets import Measured
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Said
 from detectors.declared.index_age import IndexAge
 from detectors.declared.meters import Meter, meter_of
 from detectors.declared.policy import BUCKET_MS, MaxAge, UserBudget
@@ -18,11 +18,12 @@ from detectors.rules import Kind, Rule, declared_of
 from detectors.scorers import rank
 from schemas.catalog import RATES
 from schemas.observation import Profile, TraceRow
-from schemas.signal import Signal, SignalName
+from schemas.signal import Recovery, Signal, SignalName
 
 Order = tuple[int, int]
 ASKED = 2
 """At one instant what closes comes after traces (0) and decided conversations (1)."""
+Told = tuple[Order, Signal | Recovery]
 Read = Callable[[TraceRow], float | None]
 SegmentsAt = Callable[[int], int]
 
@@ -85,7 +86,9 @@ class DeclaredWatch:
 
     # -- what it is fed ------------------------------------------------------------------------------
 
-    def on_traces(self, rows: Sequence[TraceRow], profiles: Sequence[Profile]) -> list[tuple[int, Signal]]:
+    def on_traces(
+        self, rows: Sequence[TraceRow], profiles: Sequence[Profile]
+    ) -> list[tuple[int, Signal | Recovery]]:
         """Traces in event-time order, each with its profile: alarms, each with its trace's index."""
         for read, (_, meter) in self._reads:
             meter.add([(row[0], value, row[1]) for row in rows if (value := read(row)) is not None])
@@ -104,9 +107,7 @@ class DeclaredWatch:
         for mask, (_, meter) in self._rates:
             meter.add([(time, 1.0 if bits & mask else 0.0, trace_id) for time, bits, trace_id in decided])
 
-    def on_score(
-        self, time: int, trace_id: str, scorer: str, score: float, low: bool
-    ) -> list[tuple[Order, Signal]]:
+    def on_score(self, time: int, trace_id: str, scorer: str, score: float, low: bool) -> list[Told]:
         """A conversation's scored turn, in event-time order; ``low`` is the scorer's own verdict.
 
         Of several scorers the best kind is measured (judge, app, offline). When a better one comes, the
@@ -114,7 +115,7 @@ class DeclaredWatch:
         """
         if not self._scores or not 0.0 <= score <= 1.0:
             return []
-        last: list[tuple[Order, Signal]] = []
+        last: list[Told] = []
         if scorer != self.scorer:
             if self.scorer is not None and rank(scorer) >= rank(self.scorer):
                 return []
@@ -125,8 +126,8 @@ class DeclaredWatch:
         self._score(SignalName.GROUNDED, (time, 0.0 if low else 1.0, trace_id))
         return last
 
-    def _take_over(self, time: int) -> list[tuple[Order, Signal]]:
-        told: list[tuple[Order, Signal]] = []
+    def _take_over(self, time: int) -> list[Told]:
+        told: list[Told] = []
         for name, (rule, meter) in self._scores.items():
             if rule.signal is not SignalName.UNSCORED:
                 told += self._told(rule, meter.close(time))
@@ -148,10 +149,10 @@ class DeclaredWatch:
 
     # -- when it is asked ----------------------------------------------------------------------------
 
-    def close(self, upto: int, decided_ms: int, segments_at: SegmentsAt) -> list[tuple[Order, Signal]]:
+    def close(self, upto: int, decided_ms: int, segments_at: SegmentsAt) -> list[Told]:
         """Every trace up to ``upto`` has been applied, and every conversation decided that began
         ``decided_ms`` before it."""
-        found: list[tuple[Order, Signal]] = []
+        found: list[Told] = []
         for rule, age in self._ages:
             found += self._told(rule, age.close(upto))
         asked = (upto // BUCKET_MS, (upto - decided_ms) // BUCKET_MS, self.asked[2])
@@ -166,7 +167,7 @@ class DeclaredWatch:
             found += self._told(rule, volume.close(upto, segments_at))
         return found
 
-    def close_scores(self, upto: int) -> list[tuple[Order, Signal]]:
+    def close_scores(self, upto: int) -> list[Told]:
         """No score of a trace before ``upto`` is to come."""
         if upto // BUCKET_MS == self.asked[2]:
             return []
@@ -177,7 +178,7 @@ class DeclaredWatch:
             for told in self._told(watched.rule, watched.meter.close(upto))
         ]
 
-    def _told(self, rule: Rule, findings: Iterable[Finding], later_ms: int = 0) -> list[tuple[Order, Signal]]:
+    def _told(self, rule: Rule, findings: Iterable[Said], later_ms: int = 0) -> list[Told]:
         return [((one.time + later_ms, ASKED), tell(rule, self._of, one)) for one in findings]
 
     # -- state ---------------------------------------------------------------------------------------

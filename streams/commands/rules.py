@@ -10,16 +10,19 @@ import typer
 
 from detectors.coverage import Covered, coverage
 from detectors.planning import Plan, plans, threshold
-from detectors.rules import Rule
+from detectors.rules import Kind, Rule
 from schemas.catalog import CATALOG
 from streams.commands.covered import covered_data, days, plans_data, print_covered
 from streams.commands.fail import Failed
 from streams.commands.reader import Store, reader
+from streams.commands.rule_words import declared_data, declared_words
 from streams.rules_file import load_rules
 from streams.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The rules file: check it, and what each rule would see.")
 
+LEARNS = (Kind.LEARNED, Kind.BOUND)
+"""Kinds whose delays can be planned."""
 File = Annotated[Path | None, typer.Argument(help="a rules file (YAML); the default rules without one")]
 PerDay = Annotated[
     float | None,
@@ -61,7 +64,10 @@ def check(
         else:
             typer.echo("\n".join([*_words(rule), *_assumed(rule, assumed, segments), *_owner(rule)]) + "\n")
     if not as_json:
-        typer.echo(f"{len(rules)} rules; for a signal the first rule that covers a segment counts")
+        typer.echo(
+            f"{len(rules)} rules; of the learned and bound ones of a signal the first that covers a segment"
+            " counts, the others all run"
+        )
 
 
 def _coverage(rules: tuple[Rule, ...], store: Path | None, segments: int) -> dict[str, list[Covered]] | None:
@@ -82,10 +88,12 @@ def _coverage(rules: tuple[Rule, ...], store: Path | None, segments: int) -> dic
 
 def _tell_covered(rule: Rule, segments: list[Covered], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_data(rule) | {"segments": [covered_data(one) for one in segments]}))
+        covered = [covered_data(one) for one in segments]
+        typer.echo(json.dumps(_data(rule) | {"segments": covered} | _declared(rule)))
         return
-    typer.echo("\n".join([*_words(rule), *_owner(rule)]))
-    if rule.direction != "changed":
+    said = [] if rule.kind in LEARNS else _assumed(rule, ASSUMED_PER_DAY, 1)
+    typer.echo("\n".join([*_words(rule), *said, *_owner(rule)]))
+    if rule.kind in LEARNS:
         if segments:
             print_covered(rule, segments)
         else:
@@ -107,6 +115,8 @@ def _words(rule: Rule) -> list[str]:
     lines = [f"{rule.name}: {about.noun} in {', '.join(where) or 'every segment'}; {rule.severity} {told}"]
     if rule.direction == "changed":
         return [*lines, "  fires on the first trace that shows it: no statistics, no budget"]
+    if rule.kind not in LEARNS:
+        return lines
     against = "what is learned as normal, then pinned" if rule.bound is None else f"the bound {rule.bound:g}"
     lines.append(f"  fires when it {'falls' if rule.direction == 'down' else 'rises'}, against {against}")
     if rule.min_effect:
@@ -117,9 +127,11 @@ def _words(rule: Rule) -> list[str]:
 
 
 def _assumed(rule: Rule, per_day: float, segments: int) -> list[str]:
-    """Threshold and delays at an assumed volume."""
+    """Threshold and delays at an assumed volume; of a declared rule what it does."""
     if rule.direction == "changed":
         return []
+    if rule.kind not in LEARNS:
+        return [f"  {line}" for line in declared_words(rule, per_day)]
     units = CATALOG[rule.signal].units
     among = f"{segments} segment{'' if segments == 1 else 's'}"
     needed = threshold(rule, per_day, segments)
@@ -145,11 +157,12 @@ def _delay(plan: Plan, units: str) -> str:
 def _data(rule: Rule) -> dict[str, Any]:
     return {
         "name": rule.name,
+        "kind": rule.kind.value,
         "signal": rule.signal.value,
-        "direction": rule.direction,
+        "direction": "both" if rule.kind is Kind.VOLUME else rule.direction,
         "severity": rule.severity.value,
         "pages": rule.pages,
-        "budget_weeks": rule.budget_weeks,
+        "budget_weeks": rule.budget_weeks if rule.declared is None else None,
         "bound": rule.bound,
         "min_effect": rule.min_effect,
         "min_units": rule.min_units,
@@ -160,7 +173,15 @@ def _data(rule: Rule) -> dict[str, Any]:
 
 
 def _planned(rule: Rule, per_day: float, segments: int) -> dict[str, Any]:
+    learns = rule.kind in LEARNS
     return {
-        "threshold": None if rule.direction == "changed" else threshold(rule, per_day, segments),
-        "sees": plans_data(plans(rule, per_day, segments)),
+        "threshold": threshold(rule, per_day, segments) if learns else None,
+        "sees": plans_data(plans(rule, per_day, segments)) if learns else [],
+        **_declared(rule, per_day),
     }
+
+
+def _declared(rule: Rule, per_day: float = ASSUMED_PER_DAY) -> dict[str, Any]:
+    if rule.kind in LEARNS or rule.direction == "changed":
+        return {}
+    return declared_data(rule, per_day)

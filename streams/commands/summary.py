@@ -22,7 +22,7 @@ def amount(signal: SignalName, value: float | None) -> str:
     if value is None:
         return "unknown"
     measure = CATALOG[signal].measure
-    if measure is Measure.RATE:
+    if measure in (Measure.RATE, Measure.SHARE):
         return f"{value:.1%}"
     if measure is Measure.DOLLARS:
         return f"${value:.4f}"

@@ -11,7 +11,7 @@ import orjson
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.identity import Coordinates
 from schemas.observation import ChangeRow, FeedbackRow, Source
-from schemas.signal import WindowStat
+from schemas.signal import Recovery, Signal, WindowStat
 from streams.steps.chunks import ChunkLog
 from streams.steps.conversations import Conversations
 from streams.steps.inflight import Pending
@@ -45,6 +45,8 @@ class AppState:
         self.pending: dict[str, Pending] = {}
         """By trace_id: the traces above the watermark."""
         self.segments: dict[tuple[str, str], SegmentState] = {}
+        self._declaring: list[SegmentState] = []
+        """Those with a rule that is asked as event time passes."""
         self._since: list[int] = []
         self.flushed = Flushed([], [])
         """What the segments have said since the owner last asked."""
@@ -73,6 +75,8 @@ class AppState:
     def _add(self, segment: SegmentState, environment: str, route: str) -> None:
         self.segments[environment, route] = segment
         insort(self._since, segment.since)
+        if segment.declares:
+            self._declaring.append(segment)
 
     def shared_by(self, time: int | None = None) -> int:
         """Segments that share a rule's false-page budget (by this time), as far as an owner can know."""
@@ -95,6 +99,19 @@ class AppState:
             if row.environment is None or row.environment == environment:
                 segment.on_change(row)
                 segment.touched = True
+
+    def close_declared(self, watermark: int) -> None:
+        """Ask the declared rules about what has ended; everything up to ``watermark`` has been flushed."""
+        for segment in self._declaring:
+            self.flushed.signals.extend(segment.close_declared(watermark, self._decided_ms, self.shared_by))
+
+    def close_scores(self, watermark: int) -> list[Signal | Recovery]:
+        """Ask the declared rules about the scores of what has ended, as far as none is awaited."""
+        if not self._declaring:
+            return []
+        upto = min(watermark, self.scores.waiting_since(watermark))
+        found = [told for segment in self._declaring for told in segment.close_scores(upto)]
+        return [signal for _, signal in sorted(found, key=itemgetter(0))]
 
     def close_windows(self, watermark: int) -> list[WindowStat]:
         """The windows that close when the watermark is here."""

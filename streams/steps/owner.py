@@ -241,8 +241,11 @@ class Owner:
     def _flush(self) -> None:
         """Feed the detectors what has been applied; pass on what they say, in the order of application."""
         signals, cases = [], []
+        now = self.watermark.value
         for app in self.apps.values():
             app.flush()
+            if now is not None:
+                app.close_declared(now)
             flushed = app.flushed
             if flushed.signals:
                 signals += flushed.signals
@@ -310,6 +313,7 @@ class Owner:
             self._drain(app)
             app.scores.settle(self.chunks)
             if now is not None:
+                self.outputs.signals.extend(app.close_scores(now))
                 self.outputs.signals.extend(app.close_windows(now))
 
     def _drain(self, app: AppState) -> None:

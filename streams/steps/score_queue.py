@@ -67,6 +67,10 @@ class ScoreQueue:
                     chunks.awaited.append(awaited)
                     self._awaited[awaited.row.trace_id] = awaited
 
+    def waiting_since(self, otherwise: int) -> int:
+        """Event time of the trace at the front: every one before it has had its turn."""
+        return self._queue[0].row[0] if self._queue else otherwise
+
     def waiting(self, trace_id: str) -> Awaited | None:
         return self._awaited.get(trace_id)
 

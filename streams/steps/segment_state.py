@@ -8,22 +8,26 @@ from typing import Any, NamedTuple
 import orjson
 
 from detectors.baseline import Pin
+from detectors.declared.watch import DeclaredWatch, SegmentsAt
 from detectors.harvest import FAILING, trace_reasons
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.segment import Decided, SegmentMonitors
 from detectors.unit import Unit
 from schemas.case import CaseReason
 from schemas.catalog import RATES
-from schemas.observation import ChangeRow, Profile, TraceRow
-from schemas.signal import Recovery, Signal, WindowStat
+from schemas.observation import ChangeRow, Flag, Profile, Row, TraceRow
+from schemas.signal import Recovery, Signal, SignalName, WindowStat
 from streams.steps.inflight import Pending, Result
+from streams.steps.ledger import SCORE_REQUESTED
 from streams.steps.segment_windows import Horizons, SegmentWindows
 
 MEMORY = "recent:"
 APART = "apart:"
 
 Order = tuple[int, int]
-"""When something was decided, in event time; at one instant traces (0) come before conversations (1)."""
+"""When something was decided, in event time; at one instant traces (0) come before conversations (1), and
+these before what ends there (2)."""
+LOW_SCORE = Flag.LOW_SCORE.value
 
 
 class Flushed(NamedTuple):
@@ -52,6 +56,11 @@ class SegmentState:
         rules: tuple[Rule, ...] = DEFAULT_RULES,
     ) -> None:
         self.monitors = SegmentMonitors(app, environment, route, rules)
+        self._grounded = self.monitors.monitor(SignalName.GROUNDED) is not None
+        self._judged = self.monitors.monitor(SignalName.UNSCORED) is not None
+        self._declared = DeclaredWatch(app, environment, route, rules)
+        self.declares = bool(self._declared)
+        """Whether it is to be asked as event time passes."""
         watched = [signal for signal in RATES if self.monitors.watches(signal)]
         self.windows = SegmentWindows((app, environment, route), horizons, window_ms, watched)
         self.since = 0
@@ -81,11 +90,21 @@ class SegmentState:
                 for time, trace_id, _, _, _, row, profile in self.units
             ]
             signals = self.monitors.on_scores(units, "app", segments)
+            if self._grounded:
+                verdicts = [_verdict(unit, item[5]) for unit, item in zip(units, self.units, strict=True)]
+                signals += self.monitors.on_verdicts(verdicts, "app", segments)
             flushed.signals.extend([((signal.detected_at, 0), signal) for signal in signals])
+            if self.declares:
+                for (time, score, trace_id, _, _), item in zip(units, self.units, strict=True):
+                    assert isinstance(item.row, TraceRow)
+                    low = bool(item.row.flags & LOW_SCORE)
+                    flushed.signals.extend(self._declared.on_score(time, trace_id, "app", score, low))
             self.units = []
         if self.decided:
             self.windows.rates.extend([conversation[:2] for conversation in self.decided])
             signals = self.monitors.on_conversations(self.decided, decided_ms, segments)
+            if self.declares:
+                self._declared.on_conversations([conversation[:3] for conversation in self.decided])
             flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
             self.decided = []
         flushed.signals.extend(self.monitors.settle())
@@ -97,6 +116,8 @@ class SegmentState:
         profiles: list[Profile] = [item[6] for item in items]  # type: ignore[misc]
         self.windows.traces(rows)
         signals, outliers = self.monitors.on_traces(rows, profiles, segments)
+        if self.declares:
+            signals.extend(self._declared.on_traces(rows, profiles))
         flushed.signals.extend([((rows[at][0], 0), signal) for at, signal in signals])
         failing = {at for at, row in enumerate(rows) if row[9] & FAILING}
         for at in sorted(failing.union(outliers)) if outliers else sorted(failing):
@@ -108,13 +129,48 @@ class SegmentState:
     ) -> list[Signal | Recovery]:
         """A score in its trace's turn; only the conversation's scored turn, a ``unit``, is the detector's."""
         self.windows.score(row, result)
-        if result is None or result.value is None or not unit:
-            return []
-        units: list[Unit] = [(row[0], result.value, row[1], profile, row[8])]
-        return self.monitors.on_scores(units, result.scorer, segments)
+        value = None if result is None else result.value
+        told: list[Signal | Recovery] = []
+        if row[9] & SCORE_REQUESTED:
+            if self._judged:
+                failed: Unit = (row[0], 0.0 if value is not None else 1.0, row[1], profile, row[8])
+                told += self.monitors.on_verdicts([failed], None, segments)
+            if self.declares:
+                self._declared.on_judged(row[0], row[1], value is not None)
+        if result is None or value is None or not unit:
+            return told
+        low = result.low or (result.scorer == "app" and bool(row[9] & LOW_SCORE))
+        if self.declares:
+            declared = self._declared.on_score(row[0], row[1], result.scorer, value, low)
+            told += [signal for _, signal in declared]
+        scored: Unit = (row[0], value, row[1], profile, row[8])
+        told += self.monitors.on_scores([scored], result.scorer, segments)
+        if self._grounded:
+            verdict: Unit = (row[0], 1.0 if low else 0.0, row[1], profile, row[8])
+            told += self.monitors.on_verdicts([verdict], result.scorer, segments)
+        return told
+
+    def close_declared(
+        self, watermark: int, decided_ms: int, segments_at: SegmentsAt
+    ) -> list[tuple[Order, Signal | Recovery]]:
+        """What declared rules say of what has ended: every trace up to ``watermark`` has been flushed.
+        ``segments_at`` is how many segments share a budget at a time."""
+        before = self._declared.asked
+        found = self._declared.close(watermark, decided_ms, segments_at)
+        self.touched = self.touched or bool(found) or self._declared.asked != before
+        return found
+
+    def close_scores(self, upto: int) -> list[tuple[Order, Signal | Recovery]]:
+        """What declared rules say of scores: none of a trace before ``upto`` is to come."""
+        before = self._declared.asked
+        found = self._declared.close_scores(upto)
+        self.touched = self.touched or self._declared.asked != before
+        return found
 
     def on_change(self, row: ChangeRow) -> None:
         self.monitors.on_change(row.time, row.dimension, row.previous, row.current)
+        if self.declares:
+            self._declared.on_change(row.time, row.dimension, row.current)
 
     def close_windows(self, watermark: int, decided_ms: int) -> list[WindowStat]:
         return self.windows.close(watermark, decided_ms)
@@ -140,6 +196,8 @@ class SegmentState:
                 self._apart[part] = version
                 data = data_of()
                 entries[APART + part] = None if data is None else packed(data)
+        if self.declares:
+            entries["declared"] = packed(self._declared.snapshot())
         pins = self.monitors.monitors.pins
         if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
             self._written = pins
@@ -156,7 +214,15 @@ class SegmentState:
         self.windows.restore(
             unpacked(entries["windows"]), unpacked(entries["parts"]) if "parts" in entries else None
         )
+        if self.declares and "declared" in entries:
+            self._declared.restore(unpacked(entries["declared"]))
         self.since = state["since"]
+
+
+def _verdict(unit: Unit, row: Row) -> Unit:
+    """A unit scored by the application as 1 where its score is low, else 0."""
+    assert isinstance(row, TraceRow)
+    return (unit[0], 1.0 if row.flags & LOW_SCORE else 0.0, *unit[2:])
 
 
 def packed(data: Any) -> bytes:

@@ -111,3 +111,48 @@ def test_a_wrong_rules_file_is_named_with_its_field(tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["rules", "check", str(rules)])
         assert str(rules) in str(result.exception)
         assert says in str(result.exception)
+
+
+DECLARED = """
+defaults: false
+rules:
+  - name: dear_hour
+    signal: spend
+    severity: P2
+    threshold: {above: 0.5, over: 1h}
+  - name: errors
+    signal: escalation_rate
+    severity: P2
+    slo: {objective: 0.98, min_units: 20}
+"""
+
+
+def test_declared_rules_are_backtested_and_end(events: Path, tmp_path: Path) -> None:
+    """By the same steps: the spike of the cost is found at a bucket's end, and its end, too."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(DECLARED)
+    status, out, _ = run("backtest", rules, "--events", events, "--json")
+    assert status == 0
+    alarms = json.loads(out)["alarms"]
+    assert {alarm["rule"] for alarm in alarms} == {"dear_hour", "errors"}
+    assert all(
+        alarm["detected_at"][-6:-1] == "00.00" or alarm["detected_at"].endswith(":00Z") for alarm in alarms
+    )
+    assert all(alarm["incident_id"] for alarm in alarms)
+
+
+def test_the_example_is_checked_in_words() -> None:
+    status, out, _ = run("rules", "check", "examples/rules.yaml", "--per-day", "2000")
+    assert status == 0
+    assert "14.4 times over 1 h and 5 min; 6 times over 6 h and 30 min; 1 times over 3 d and 6 h (P3)" in out
+    assert "at that traffic the windows of 1 h never hold 200 requests" in out
+    assert "below 0.75 on at least 50 conversations, asked every 5 min; clears at 0.775" in out
+    assert out.count("no stated budget") == 5
+    assert "silence included; learned for 3 days, pinned at 7" in out
+    assert "80% (info), 95% (P3), 100% (P2) of 100,000 tokens in a UTC day" in out
+    status, out, _ = run("rules", "explain", "examples/rules.yaml", "--json")
+    data = {rule["name"]: rule for rule in map(json.loads, out.splitlines())}
+    assert data["fast_enough"]["kind"] == "slo"
+    assert [tier["rate"] for tier in data["fast_enough"]["tiers"]] == [14.4, 6.0, 1.0]
+    assert data["fast_enough"]["expected_false_alarms_30d"] < 1e-6
+    assert data["traffic"]["direction"] == "both"

@@ -23,7 +23,7 @@ from schemas.observation import (
     TraceRow,
 )
 from schemas.observation import Progress as ProgressMessage
-from schemas.signal import Signal, SignalName, SignalRecord, WindowStat
+from schemas.signal import RollingReport, SignalName, SignalRecord, WindowStat
 from streams.steps.ingest import IngestPolicy, Record, ingest
 from streams.steps.ledger import Ledger, MemoryLedger
 from streams.steps.owner import Owner, OwnerPolicy
@@ -179,7 +179,7 @@ def by_segment(done: Concluded) -> object:
     a window has depends on the commits: what they add up to does not."""
     segments: dict[tuple[str, str, str], list[SignalRecord]] = {}
     for signal in done.signals:
-        assert isinstance(signal, Signal | WindowStat)
+        assert not isinstance(signal, RollingReport)
         if not isinstance(signal, WindowStat) or not signal.part:
             segments.setdefault((signal.app, signal.environment, signal.route), []).append(signal)
     return segments, added_up(done.signals), done.cases, done.counters

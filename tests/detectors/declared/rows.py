@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
+from detectors.declared.finding import Finding, Returned, Said
 from schemas.observation import Kind, Profile, TraceRow
 
 MINUTE = 60_000
@@ -30,3 +32,11 @@ def trace(
 def failures(random: Random, share: float, start: int, end: int, every: int) -> list[tuple[int, float, str]]:
     """Independent units of 0 and 1, one every ``every`` ms."""
     return [(time, 1.0 if random.random() < share else 0.0, f"t{time}") for time in range(start, end, every)]
+
+
+def found(said: Iterable[Said]) -> list[Finding]:
+    return [one for one in said if isinstance(one, Finding)]
+
+
+def back(said: Iterable[Said]) -> list[Returned]:
+    return [one for one in said if isinstance(one, Returned)]

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from detectors.declared.burn_rate import BurnRate
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Said
 from detectors.declared.policy import Slo
 from schemas.signal import Severity
-from tests.detectors.declared.rows import DAY, HOUR, MINUTE, failures
+from tests.detectors.declared.rows import DAY, HOUR, MINUTE, back, failures, found
 
 Units = list[tuple[int, float, str]]
 
@@ -20,10 +20,14 @@ def watch(policy: Slo | None = None) -> BurnRate:
     return BurnRate(policy or Slo(0.99), Severity.P2, "requests", "failed")
 
 
-def run(units: Units, policy: Slo | None = None, upto: int = 40 * DAY) -> list[Finding]:
+def said(units: Units, policy: Slo | None = None, upto: int = 40 * DAY) -> list[Said]:
     burn = watch(policy)
     burn.add(units)
     return burn.close(upto)
+
+
+def run(units: Units, policy: Slo | None = None) -> list[Finding]:
+    return found(said(units, policy))
 
 
 def even(share_in: int, start: int, end: int, every: int = 10_000) -> Units:
@@ -46,8 +50,7 @@ def even(share_in: int, start: int, end: int, every: int = 10_000) -> Units:
 def test_each_tier_fires_where_both_windows_burn(share_in: int, tier: str, after: int) -> None:
     begin = 4 * DAY
     units = even(0, 0, begin) + even(share_in, begin, begin + 3 * DAY)
-    found = run(units)
-    first = found[0]
+    first = run(units)[0]
     assert first.key == tier
     assert first.time - begin == pytest.approx(after, abs=20 * MINUTE)
     assert first.time % (5 * MINUTE) == 0
@@ -61,7 +64,10 @@ def test_one_incident_is_one_alarm_a_tier_and_day() -> None:
     """A tenth fails for ten hours: one page, no ticket beside it, nothing while it lasts."""
     begin = 4 * DAY
     units = even(0, 0, begin) + even(10, begin, begin + 10 * HOUR) + even(0, begin + 10 * HOUR, begin + DAY)
-    assert [finding.key for finding in run(units)] == ["6"]
+    heard = said(units)
+    assert [finding.key for finding in found(heard)] == ["6"]
+    assert [(end.key, end.opened) for end in back(heard)] == [("6", heard[0].time)]
+    assert back(heard)[0].value < 0.9 * 0.06
 
 
 def test_it_fires_again_after_it_cleared_and_after_a_day() -> None:
@@ -97,7 +103,7 @@ def test_silence_neither_fires_nor_clears() -> None:
     begin = 4 * DAY
     burn = watch()
     burn.add(even(0, 0, begin) + even(1, begin, begin + HOUR))
-    assert [finding.key for finding in burn.close(begin + HOUR)] == ["14.4"]
+    assert [one.key for one in burn.close(begin + HOUR)] == ["14.4"]
     for later in range(1, 48):
         assert burn.close(begin + HOUR + later * HOUR) == []
 

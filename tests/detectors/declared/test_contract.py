@@ -23,7 +23,7 @@ from detectors.declared.volume_baseline import VolumeBaseline
 from detectors.declared.watch import DeclaredWatch
 from detectors.rules import Rule
 from schemas.observation import Outcome, Profile
-from schemas.signal import Severity, Signal, SignalName
+from schemas.signal import Recovery, Severity, Signal, SignalName
 from tests.detectors.declared.rows import HOUR, MINUTE, trace
 
 RULES = (
@@ -42,6 +42,9 @@ RULES = (
 )
 """One of each kind, so loose that a short stream makes each of them fire."""
 PROFILES = [Profile("prod", "chat", index_version=f"i{n}") for n in range(9)]
+
+
+Told = Signal | Recovery
 
 
 class Moment(NamedTuple):
@@ -75,7 +78,7 @@ def moment(at: int, random: Random) -> Moment:
     return Moment(rows, profiles, decided, scores, judged, changes)
 
 
-def feed(watch: DeclaredWatch, of: Moment, start: int, end: int) -> list[Signal]:
+def feed(watch: DeclaredWatch, of: Moment, start: int, end: int) -> list[Told]:
     """What happens at ``start <= time < end`` of a moment; alarms that come of it."""
 
     def now(time: int) -> bool:
@@ -85,7 +88,8 @@ def feed(watch: DeclaredWatch, of: Moment, start: int, end: int) -> list[Signal]
         if now(time):
             watch.on_change(time, dimension, current)
     kept = [at for at, row in enumerate(of.rows) if now(row.time)]
-    signals = watch.on_traces([of.rows[at] for at in kept], [of.profiles[at] for at in kept])
+    signals: list[tuple[Any, Told]]
+    signals = list(watch.on_traces([of.rows[at] for at in kept], [of.profiles[at] for at in kept]))
     watch.on_conversations([one for one in of.decided if now(one[0])])
     for time, name, scorer, score, low in of.scores:
         if now(time):
@@ -202,10 +206,10 @@ def test_how_it_is_fed_and_when_it_is_asked_changes_nothing(seed: int) -> None:
     moments = [moment(at, random) for at in range(STEPS)]
     end = STEPS * 30 * MINUTE
 
-    def run(cuts: list[int]) -> tuple[list[Signal], bytes]:
+    def run(cuts: list[int]) -> tuple[list[Told], bytes]:
         watch = fresh()
-        told: list[Signal] = []
-        asked: list[Signal] = []
+        told: list[Told] = []
+        asked: list[Told] = []
         for start, stop in zip([0, *cuts], [*cuts, end], strict=True):
             first, last = start // (30 * MINUTE), min(stop // (30 * MINUTE), STEPS - 1)
             for of in moments[first : last + 1]:

@@ -6,7 +6,7 @@ import pytest
 
 from detectors.declared.index_age import IndexAge
 from detectors.declared.policy import MaxAge
-from tests.detectors.declared.rows import DAY, HOUR, MINUTE, PROFILE, trace
+from tests.detectors.declared.rows import DAY, HOUR, MINUTE, PROFILE, back, found, trace
 
 
 def times(age: IndexAge, upto: int) -> list[int]:
@@ -41,7 +41,9 @@ def test_an_update_that_comes_too_late_does_not_hide_that_it_was_late() -> None:
     age.changed(0, "index_version", "v1")
     age.changed(DAY + 1, "index_version", "v2")
     age.changed(2 * DAY + 1, "index_version", "v3")
-    assert times(age, 3 * DAY) == [DAY], "an update at the very limit is in time"
+    said = age.close(3 * DAY)
+    assert [finding.time for finding in found(said)] == [DAY], "an update at the very limit is in time"
+    assert [(end.opened, end.time) for end in back(said)] == [(DAY, DAY + 1)]
 
 
 def test_a_version_that_comes_back_is_no_update() -> None:

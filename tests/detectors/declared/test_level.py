@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Said
 from detectors.declared.level import Level
 from detectors.declared.policy import Threshold
-from tests.detectors.declared.rows import DAY, HOUR, MINUTE
+from tests.detectors.declared.rows import DAY, HOUR, MINUTE, back, found
 
 Units = list[tuple[int, float, str]]
 
@@ -18,9 +18,13 @@ def score(policy: Threshold) -> Level:
     return Level(policy, "answers", "faithfulness", "{:.2f}".format, share=True)
 
 
-def run(level: Level, units: Units, upto: int) -> list[Finding]:
+def said(level: Level, units: Units, upto: int) -> list[Said]:
     level.add(units)
     return level.close(upto)
+
+
+def run(level: Level, units: Units, upto: int) -> list[Finding]:
+    return found(said(level, units, upto))
 
 
 def steady(value: float, start: int, end: int, every: int = MINUTE) -> Units:
@@ -29,9 +33,9 @@ def steady(value: float, start: int, end: int, every: int = MINUTE) -> Units:
 
 def test_it_fires_at_the_end_of_the_bucket_that_crosses_and_names_the_worst() -> None:
     units = steady(0.9, 0, 3 * HOUR) + steady(0.5, 3 * HOUR, 6 * HOUR)
-    found = run(score(Threshold(0.8, falls=True)), units, 6 * HOUR)
-    assert len(found) == 1
-    first = found[0]
+    alarms = run(score(Threshold(0.8, falls=True)), units, 6 * HOUR)
+    assert len(alarms) == 1
+    first = alarms[0]
     # mean = .9 - .4 x: below .8 when more than a quarter of the hour is bad
     assert (first.time, first.onset) == (3 * HOUR + 20 * MINUTE, 3 * HOUR)
     assert first.value == pytest.approx(0.7667, abs=1e-4)
@@ -46,9 +50,9 @@ def test_noise_around_the_line_is_one_alarm() -> None:
     """A mean that swings by half a hundredth around the line for two days: told at first, and after a day."""
     random = Random(3)
     units = [(time, 0.8 + random.uniform(-0.05, 0.05), f"t{time}") for time in range(0, 2 * DAY, MINUTE)]
-    found = run(score(Threshold(0.8, falls=True)), units, 2 * DAY)
-    assert len(found) == 2
-    assert found[1].time - found[0].time >= DAY
+    alarms = run(score(Threshold(0.8, falls=True)), units, 2 * DAY)
+    assert len(alarms) == 2
+    assert alarms[1].time - alarms[0].time >= DAY
     every_crossing = run(score(Threshold(0.8, falls=True, clear=0.8)), units, 2 * DAY)
     assert len(every_crossing) > 20, "without a distance each crossing would be an alarm"
 
@@ -57,8 +61,12 @@ def test_it_fires_again_only_after_it_cleared() -> None:
     units: Units = []
     for at, value in enumerate((0.9, 0.5, 0.81, 0.7, 0.95, 0.5)):
         units += steady(value, at * 3 * HOUR, (at + 1) * 3 * HOUR)
-    found = run(score(Threshold(0.8, falls=True)), units, 18 * HOUR)
-    assert [finding.time // (3 * HOUR) for finding in found] == [1, 5], "0.81 lies short of 0.82"
+    heard = said(score(Threshold(0.8, falls=True)), units, 18 * HOUR)
+    alarms, ends = found(heard), back(heard)
+    assert [end.opened for end in ends] == [alarms[0].time]
+    assert ends[0].bound == pytest.approx(0.82)
+    assert ends[0].time // (3 * HOUR) == 4
+    assert [finding.time // (3 * HOUR) for finding in alarms] == [1, 5], "0.81 lies short of 0.82"
 
 
 def test_few_units_are_not_judged() -> None:
@@ -71,9 +79,9 @@ def test_a_sum_is_over_the_window() -> None:
     """Ten dollars an hour, then twenty: above 303 in 24 hours after 6.3 hours."""
     units = steady(10 / 60, 0, 2 * DAY) + steady(20 / 60, 2 * DAY, 3 * DAY)
     level = Level(Threshold(303.0, False, DAY), "requests", "spend", "${:.0f}".format, sums=True)
-    found = run(level, units, 3 * DAY)
-    assert [finding.time - 2 * DAY for finding in found] == [6 * HOUR + 20 * MINUTE]
-    assert found[0].reason.startswith(
+    alarms = run(level, units, 3 * DAY)
+    assert [finding.time - 2 * DAY for finding in alarms] == [6 * HOUR + 20 * MINUTE]
+    assert alarms[0].reason.startswith(
         "spend of the last 24 h is $303 (1,440 requests), above the declared $303"
     )
 
@@ -84,11 +92,11 @@ def test_a_mean_is_not_judged_in_silence_and_a_count_is() -> None:
     assert bad.close(90 * DAY) == []
     few = Level(Threshold(30.0, True, HOUR), "requests", "volume", "{:.0f}".format, sums=True, counts=True)
     assert run(few, steady(1.0, 0, 3 * HOUR), 3 * HOUR) == []
-    found = few.close(9 * DAY)
-    assert [(finding.time, finding.value, finding.rises) for finding in found] == [
+    alarms = run(few, [], 9 * DAY)
+    assert [(finding.time, finding.value, finding.rises) for finding in alarms] == [
         (3 * HOUR + 35 * MINUTE, 25.0, False)
     ]
-    assert found == run(
+    assert alarms == run(
         Level(Threshold(30.0, True, HOUR), "requests", "volume", "{:.0f}".format, sums=True, counts=True),
         steady(1.0, 0, 3 * HOUR),
         9 * DAY,
@@ -97,8 +105,8 @@ def test_a_mean_is_not_judged_in_silence_and_a_count_is() -> None:
 
 def test_below_a_sum_is_asked_only_of_a_whole_window() -> None:
     few = Level(Threshold(100.0, True, HOUR), "requests", "volume", "{:.0f}".format, sums=True, counts=True)
-    found = run(few, steady(1.0, 0, 3 * HOUR), 3 * HOUR)
-    assert [finding.time for finding in found] == [HOUR], "60 in the first whole hour"
+    alarms = run(few, steady(1.0, 0, 3 * HOUR), 3 * HOUR)
+    assert [finding.time for finding in alarms] == [HOUR], "60 in the first whole hour"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from detectors.declared.count_law import below, chance, exactly, standing
-from detectors.declared.finding import Finding
+from detectors.declared.finding import Finding, Said
 from detectors.declared.incomplete_beta import binomial_tail, incomplete_beta
 from detectors.declared.policy import BUCKET_MS
 from detectors.declared.volume import Volume
-from tests.detectors.declared.rows import DAY, HOUR, MINUTE
+from tests.detectors.declared.rows import DAY, HOUR, MINUTE, back, found
 
 OF = ("app", "prod", "chat")
 
@@ -47,9 +47,13 @@ def traffic(random: Random, mean: float, start: int, end: int, spread: float = 0
     return times
 
 
-def run(watch: Volume, times: list[int], upto: int) -> list[Finding]:
+def said(watch: Volume, times: list[int], upto: int) -> list[Said]:
     watch.add(times)
     return watch.close(upto, lambda time: 1)
+
+
+def run(watch: Volume, times: list[int], upto: int) -> list[Finding]:
+    return found(said(watch, times, upto))
 
 
 def learned(random: Random, mean: float, days: int = 8, spread: float = 0.0) -> Volume:
@@ -74,9 +78,9 @@ def test_it_is_armed_at_three_days_and_pinned_at_seven() -> None:
 @pytest.mark.parametrize(("mean", "buckets"), [(100.0, 3), (20.0, 3), (3.0, 9)])
 def test_silence_is_seen_by_the_passing_of_time(mean: float, buckets: int) -> None:
     watch, stop = learned(Random(2), mean), 8 * DAY
-    found = watch.close(stop + 6 * HOUR, lambda time: 1)
-    assert [(finding.time - stop) // BUCKET_MS for finding in found] == [buckets]
-    first = found[0]
+    alarms = run(watch, [], stop + 6 * HOUR)
+    assert [(finding.time - stop) // BUCKET_MS for finding in alarms] == [buckets]
+    first = alarms[0]
     assert 0 <= stop - first.onset <= BUCKET_MS
     assert first.value < 0.1 * mean * 12
     assert not first.rises
@@ -90,27 +94,29 @@ def test_silence_is_seen_by_the_passing_of_time(mean: float, buckets: int) -> No
 def test_surges_and_falls_are_seen(factor: float, most: int) -> None:
     random = Random(4)
     watch, begin = learned(random, 60.0, spread=0.02), 8 * DAY
-    found = run(watch, traffic(random, 60.0 * factor, begin, begin + 12 * HOUR, 0.02), begin + 12 * HOUR)
-    assert 0 < (found[0].time - begin) // BUCKET_MS <= most
-    assert found[0].rises is (factor > 1)
-    assert found[0].value / found[0].baseline == pytest.approx(factor, rel=0.3)  # type: ignore[operator]
-    assert len(found) == 1, "it is told once"
+    alarms = run(watch, traffic(random, 60.0 * factor, begin, begin + 12 * HOUR, 0.02), begin + 12 * HOUR)
+    assert 0 < (alarms[0].time - begin) // BUCKET_MS <= most
+    assert alarms[0].rises is (factor > 1)
+    assert alarms[0].value / alarms[0].baseline == pytest.approx(factor, rel=0.3)  # type: ignore[operator]
+    assert len(alarms) == 1, "it is told once"
 
 
 def test_it_clears_when_traffic_is_back_and_fires_again() -> None:
     random, begin = Random(5), 8 * DAY
     watch = learned(random, 60.0)
-    back = begin + 2 * HOUR
-    times = traffic(random, 60.0, back, back + 4 * HOUR)
-    found = run(watch, times, back + 6 * HOUR)
-    assert [finding.rises for finding in found] == [False, False]
-    assert found[1].onset == back + 4 * HOUR
+    again = begin + 2 * HOUR
+    heard = said(watch, traffic(random, 60.0, again, again + 4 * HOUR), again + 6 * HOUR)
+    alarms, ends = found(heard), back(heard)
+    assert [finding.rises for finding in alarms] == [False, False]
+    assert alarms[1].onset == again + 4 * HOUR
+    assert [(end.opened, end.time > again) for end in ends] == [(alarms[0].time, True)]
+    assert ends[0].value == pytest.approx(ends[0].baseline, rel=0.15)
 
 
 def test_it_is_told_again_after_a_day_of_silence_and_sleeps_after_a_week() -> None:
     watch = learned(Random(6), 20.0)
-    found = watch.close(60 * DAY, lambda time: 1)
-    assert len(found) == 7
+    alarms = run(watch, [], 60 * DAY)
+    assert len(alarms) == 7
     assert watch.pin is None, "it learns anew when traffic comes again"
     assert run(watch, traffic(Random(7), 90.0, 60 * DAY, 65 * DAY), 65 * DAY) == []
     assert watch.pin is not None
@@ -136,17 +142,18 @@ def test_how_it_is_asked_changes_nothing() -> None:
     times = traffic(random, 10.0, 0, 8 * DAY) + traffic(random, 30.0, 9 * DAY, 10 * DAY)
     times += traffic(random, 10.0, 20 * DAY, 25 * DAY)
     whole = volume()
-    at_once = run(whole, times, 26 * DAY)
+    at_once = said(whole, times, 26 * DAY)
     assert at_once
-    pieces, found, at, now = volume(), [], 0, 0
+    pieces, at, now = volume(), 0, 0
+    heard: list[Said] = []
     while now < 26 * DAY:
         now = min(now + random.choice((MINUTE, HOUR, 30 * HOUR)), 26 * DAY)
         end = at
         while end < len(times) and times[end] <= now:
             end += 1
-        found += run(pieces, times[at:end], now)
+        heard += said(pieces, times[at:end], now)
         at = end
-    assert found == at_once
+    assert heard == at_once
     assert orjson.dumps(pieces.snapshot()) == orjson.dumps(whole.snapshot())
     assert len(orjson.dumps(whole.snapshot())) < 10_000
 
