@@ -73,11 +73,11 @@ def rate(alarm: Alarm, about: About) -> str:
     )
 
 
-def amount(alarm: Alarm, measure: Measure) -> str:
+def amount(alarm: Alarm, measure: Measure, subject: str = "a request") -> str:
     """Units are requests. Names the median too: one request can move a mean."""
     verb, write = AMOUNTS[measure]
     text = (
-        f"a request {verb} {write(alarm.value)} on average, normally {write(alarm.baseline)}"
+        f"{subject} {verb} {write(alarm.value)} on average, normally {write(alarm.baseline)}"
         f" ({counted(alarm.n, 'request')} since)"
     )
     now = median([unit[1] for unit in alarm.after]) if alarm.after else 0.0
@@ -118,7 +118,7 @@ def returned(signal: SignalName, back: Return) -> str:
     else:
         verb, write = AMOUNTS[about.measure]
         text = (
-            f"a request {verb} {write(back.value)} on average, normally {write(back.baseline)}"
+            f"{_subject(signal)} {verb} {write(back.value)} on average, normally {write(back.baseline)}"
             f" ({counted(back.n, 'request')} since)"
         )
     return text + "; no further alarm for thousands of units" if back.quiet else text
@@ -140,9 +140,15 @@ def reason(signal: SignalName, alarm: Alarm) -> str:
     about = CATALOG[signal]
     if about.measure is Measure.SCORE:
         text = faithfulness(alarm)
+    elif about.measure is Measure.RATE:
+        text = rate(alarm, about)
     else:
-        text = rate(alarm, about) if about.measure is Measure.RATE else amount(alarm, about.measure)
+        text = amount(alarm, about.measure, _subject(signal))
     return text + mixed(alarm.verdict.cause)
+
+
+def _subject(signal: SignalName) -> str:
+    return "the first token" if signal is SignalName.TIME_TO_FIRST_TOKEN else "a request"
 
 
 AMOUNTS: dict[Measure, tuple[str, Callable[[float], str]]] = {

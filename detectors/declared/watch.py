@@ -223,6 +223,7 @@ READS: dict[SignalName, Read] = {
     SignalName.SPEND: lambda row: row[10],
     SignalName.TOKENS: _tokens,
     SignalName.LATENCY: lambda row: row[14],
+    SignalName.TIME_TO_FIRST_TOKEN: lambda row: row[16],
     SignalName.VOLUME: lambda row: 1.0,
 }
 """Signals of single requests, and how a trace states them; None: it does not."""

@@ -199,3 +199,8 @@ def test_a_judges_answer() -> None:
     assert good.row.score_id == bad.row.score_id, (
         "a second answer of the same scorer is a duplicate of the first"
     )
+
+
+def test_the_time_to_the_first_token_is_kept() -> None:
+    assert trace(latency_ms=900, time_to_first_token_ms=250).time_to_first_token_ms == 250
+    assert trace(latency_ms=900).time_to_first_token_ms is None

@@ -20,8 +20,10 @@ from detectors.declared.policy import MaxAge, Slo, Threshold, UserBudget
 from detectors.declared.user_budget import UserBudgets
 from detectors.declared.volume import Volume
 from detectors.declared.volume_baseline import VolumeBaseline
-from detectors.declared.watch import DeclaredWatch
+from detectors.declared.watch import READS, DeclaredWatch
 from detectors.rules import Rule
+from detectors.segment import AMOUNTS, SegmentMonitors
+from schemas.catalog import ABOVE, RATES
 from schemas.observation import Outcome, Profile
 from schemas.signal import Recovery, Severity, Signal, SignalName
 from tests.detectors.declared.rows import HOUR, MINUTE, trace
@@ -265,3 +267,41 @@ def test_its_state_is_of_a_stated_size() -> None:
     assert sizes["traffic"] < 10 * 1024
     assert sizes["hour"] < 1_024
     assert sizes["index"] < 1_024
+
+
+def test_the_first_token_is_watched_learned_or_declared() -> None:
+    """A signal that nobody feeds would be a rule that never fires."""
+    random = Random(11)
+    learned = Rule("first", SignalName.TIME_TO_FIRST_TOKEN, Severity.P3)
+    declared = Rule("soon", SignalName.TIME_TO_FIRST_TOKEN, Severity.P2, declared=Slo(0.9, above=1_000.0))
+    segment = SegmentMonitors("app", "prod", "chat", (learned,))
+    watch = DeclaredWatch("app", "prod", "chat", (declared,))
+    rows = [
+        trace(at * MINUTE, f"t{at}")._replace(
+            time_to_first_token_ms=random.uniform(200, 400) * (10 if at > 6_000 else 1)
+        )
+        for at in range(6_400)
+    ]
+    profiles = [PROFILES[0]] * len(rows)
+    found = segment.on_traces(rows, profiles, 1).signals
+    assert 6_000 < found[0][0] < 6_040
+    watch.on_traces(rows, profiles)
+    first = watch.close(6_400 * MINUTE, 0, lambda time: 1)[0][1]
+    assert isinstance(first, Signal)
+    assert first.signal is SignalName.SLOW_START
+    assert first.reason.startswith(
+        "60.8% of 360 requests with time to first token above 1,000 ms in the last 6 h"
+    )
+
+
+def test_every_signal_is_fed_by_somebody() -> None:
+    """Each signal that a rule may name has a reader: no rule is accepted that can never fire."""
+    read = {*READS, *RATES, *AMOUNTS, *ABOVE.values()}
+    scores = {SignalName.FAITHFULNESS, SignalName.GROUNDED, SignalName.UNSCORED}
+    others = {
+        SignalName.SERVED_MODEL,
+        SignalName.COST_PER_SUCCESS,
+        SignalName.INDEX_AGE,
+        SignalName.USER_BUDGET,
+    }
+    assert set(SignalName) == read | scores | others
