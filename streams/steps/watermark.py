@@ -22,9 +22,10 @@ QUIET_MS = 2_000
 class Watermark:
     """State: per source partition the largest event time and whether it stands at its end.
 
-    With every partition at its end the watermark drains to the largest event time seen, and on live
-    traffic it goes on with the reporting clock (less two seconds and the lateness), so that the last
-    conversation before a quiet night is decided that night and not the next morning.
+    With every partition at its end the watermark drains to the largest event time seen. Traffic that has
+    been live once stays so: there it goes on with the reporting clock (less two seconds and the lateness), so
+    that the last conversation before a quiet night is decided that night and not the next morning, and that
+    a silence of everybody is seen for as long as it lasts.
     """
 
     def __init__(self, lateness_ms: int) -> None:
@@ -33,6 +34,8 @@ class Watermark:
         self.clock = 0
         self._partitions: dict[str, int] = {}
         self._sources: dict[Source, tuple[int | None, bool]] = {}
+        self._live = False
+        """Whether the newest event has ever been live: not so in a replay of old traffic."""
 
     def report(self, progress: Progress) -> bool:
         """Take in a report; True when the watermark has moved."""
@@ -69,7 +72,8 @@ class Watermark:
         if not seen:
             return None
         newest = max(seen)
-        if self.clock - newest <= LIVE_MS:
+        self._live = self._live or self.clock - newest <= LIVE_MS
+        if self._live:
             newest = max(newest, present - QUIET_MS)
         return min(newest, present)
 
@@ -82,10 +86,12 @@ class Watermark:
             "value": self.value,
             "clock": self.clock,
             "partitions": self._partitions,
+            "live": self._live,
             "sources": [[list(source), *state] for source, state in self._sources.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.value, self.clock = state["value"], state["clock"]
         self._partitions = dict(state["partitions"])
+        self._live = state["live"]
         self._sources = {Source(*source): (newest, at_end) for source, newest, at_end in state["sources"]}

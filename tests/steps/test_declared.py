@@ -164,3 +164,15 @@ def test_scores_are_asked_when_none_is_awaited() -> None:
 def test_a_random_day_gives_the_same_alarms_at_every_run() -> None:
     messages = enriched(wild(Random(5).randrange(2**32), 70))
     assert told(absorbed(messages, DECLARED)) == told(absorbed(messages, DECLARED))
+
+
+def test_on_live_traffic_the_silence_of_everybody_is_seen() -> None:
+    log = Log().rows(trace(0, "a")).ended(at=T0 + MINUTE)
+    log.rows(change(2 * MINUTE, "index_version", "v1")).ended(at=T0 + 3 * MINUTE)
+    for later in (10, 25, 600):
+        log.ended(at=T0 + later * MINUTE)
+    done = absorbed(log.messages, POLICY._replace(rules=RULES[5:8]))
+    assert [(alarm.rule, (alarm.detected_at - T0) // MINUTE) for alarm in done.alarms()] == [
+        ("few", 10),
+        ("index", 22),
+    ]

@@ -101,6 +101,13 @@ def test_quiet_live_traffic_goes_on_with_the_clock() -> None:
     assert after(report(*ends), report(*ends, at=NOW + 60_000)) == NOW + 60_000 - QUIET_MS - LATENESS
 
 
+def test_a_silence_of_everybody_is_seen_for_as_long_as_it_lasts() -> None:
+    """Live once, live for good: an hour and a day of silence are event time like any other."""
+    ends: list[Entry] = [(A, NOW - 10_000, True), (B, None, True), (C, None, True)]
+    for later in (LIVE_MS + 1, 3_600_000, 86_400_000):
+        assert after(report(*ends), report(*ends, at=NOW + later)) == NOW + later - QUIET_MS - LATENESS
+
+
 def test_old_traffic_is_never_made_late_by_a_pause() -> None:
     ends: list[Entry] = [(A, NOW - LIVE_MS - 1, True), (B, None, True), (C, None, True)]
     assert after(report(*ends), report(*ends, at=NOW + 10**9)) == NOW - LIVE_MS - 1
