@@ -159,6 +159,8 @@ class Rule:
             return "US dollars a success"
         if self.signal is SignalName.SPEND:
             return "US dollars"
+        if self.signal is SignalName.VOLUME and self.declared is not None:
+            return "requests"
         return {
             Measure.SCORE: "mean score",
             Measure.RATE: f"share of {CATALOG[self.signal].units}",

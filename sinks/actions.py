@@ -36,6 +36,8 @@ def _by_cause(signal: SignalName, dimension: str, old: str | None, new: str | No
         return f"Roll the release back to {old}." if old else f"Take release {new or 'of this version'} out."
     if dimension == "document":
         return f"Take document {new or 'in question'} out of the index, or correct it: answers lean on it."
+    if dimension == "user_id" and signal is SignalName.USER_BUDGET:
+        return CATALOG[signal].action
     if dimension == "user_id":
         if CATALOG[signal].measure is Measure.DOLLARS:
             return (

@@ -36,7 +36,8 @@ def _format(signal: SignalName, number: float, digits: int) -> str:
     if measure is Measure.HOURS:
         return f"{significant(number, digits)} h"
     if measure is Measure.REQUESTS:
-        return f"{significant(number, digits)} an hour"
+        whole = f"{number:,.0f}" if number == round(number) else significant(number, digits)
+        return f"{whole} requests"
     if measure is Measure.TOKENS:
         return f"{significant(number, digits)} tokens"
     if measure is Measure.MILLISECONDS:
