@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.heavy_hitters import HeavyHitters
 from detectors.declared.policy import UserBudget
 from detectors.declared.user_budget import CAPACITY, UserBudgets
@@ -19,11 +20,15 @@ from tests.detectors.declared.rows import DAY, HOUR, trace
 TOKENS = UserBudget(100_000, dollars=False)
 
 
+def alarms(said: list[tuple[int, Said]]) -> list[tuple[int, Finding]]:
+    return [(at, one) for at, one in said if isinstance(one, Finding)]
+
+
 def test_each_level_once_a_day_naming_the_user() -> None:
     budgets = UserBudgets(TOKENS)
     rows = [trace(at * HOUR, f"t{at}", "u7", tokens=9_500) for at in range(24)]
     rows += [trace(at * HOUR, f"o{at}", "u8", tokens=100) for at in range(24)]
-    found = budgets.add(rows)
+    found = alarms(budgets.add(rows))
     assert [(rows[at].trace_id, finding.severity) for at, finding in found] == [
         ("t8", Severity.INFO),
         ("t9", Severity.P3),
@@ -40,20 +45,35 @@ def test_each_level_once_a_day_naming_the_user() -> None:
 
 def test_a_new_day_begins_at_midnight_utc() -> None:
     budgets = UserBudgets(TOKENS)
-    assert len(budgets.add([trace(DAY - 1, "a", "u", tokens=99_000)])) == 1
-    assert budgets.add([trace(DAY, "b", "u", tokens=79_000)]) == []
+    assert len(alarms(budgets.add([trace(DAY - 1, "a", "u", tokens=99_000)]))) == 1
+    assert alarms(budgets.add([trace(DAY, "b", "u", tokens=79_000)])) == []
     assert len(budgets.add([trace(2 * DAY - 1, "c", "u", tokens=1_000)])) == 1
 
 
+def test_the_first_trace_of_another_day_ends_the_alarm() -> None:
+    budgets = UserBudgets(TOKENS)
+    rows = [
+        trace(9, "a", "u", tokens=99_000),
+        trace(DAY + 5, "b", "v", tokens=9),
+        trace(DAY + 6, "c", "v", tokens=9),
+    ]
+    alarm, end = budgets.add(rows)
+    assert isinstance(alarm[1], Finding)
+    assert isinstance(end[1], Returned)
+    assert (end[0], end[1].key, end[1].opened, end[1].since) == (1, "u", 9, DAY)
+
+
 def test_a_trace_that_exceeds_all_levels_is_one_alarm() -> None:
-    found = UserBudgets(TOKENS).add([trace(0, "a", "u", tokens=250_000), trace(1, "b", "u", tokens=9)])
+    found = alarms(
+        UserBudgets(TOKENS).add([trace(0, "a", "u", tokens=250_000), trace(1, "b", "u", tokens=9)])
+    )
     assert [finding.severity for _, finding in found] == [Severity.P2]
 
 
 def test_dollars_and_levels_of_ones_own() -> None:
     budgets = UserBudgets(UserBudget(5.0, True, ((0.5, Severity.P3),)))
     rows = [trace(0, "a", "u", cost=2.0), trace(1, "b", "u", tokens=10**9), trace(2, "c", "u", cost=0.5)]
-    assert [(at, finding.value) for at, finding in budgets.add(rows)] == [(2, 0.5)]
+    assert [(at, finding.value) for at, finding in alarms(budgets.add(rows))] == [(2, 0.5)]
     assert budgets.add([trace(3, "d", None, cost=99.0)]) == [], "nobody's is nobody's budget"
 
 
@@ -66,7 +86,7 @@ def test_beyond_its_capacity_nobody_is_told_for_what_others_used() -> None:
         user = f"heavy{random.randrange(5)}" if heavy else f"u{random.randrange(20_000)}"
         tokens = random.randrange(1_000, 2_000) if heavy else random.randrange(10, 500)
         used[user] += tokens
-        for _, finding in budgets.add([trace(at, f"t{at}", user, tokens=tokens)]):
+        for _, finding in alarms(budgets.add([trace(at, f"t{at}", user, tokens=tokens)])):
             told[finding.key] = finding.value
             assert used[user] + 1e-6 >= finding.value * 50_000 >= 0.8 * 50_000
     assert (
