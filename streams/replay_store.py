@@ -16,7 +16,7 @@ BATCH = 1_000
 
 
 class Stored(NamedTuple):
-    """Failing traces of this replay, and how many of them differ in content."""
+    """Failing traces of this replay, and how many clusters they are."""
 
     cases: int
     distinct: int
@@ -29,11 +29,12 @@ def write_store(path: Path, done: Replayed, files: Sequence[Path]) -> Stored:
     is owned by another process or is no store.
     """
     with StoreOwner.open(path) as owner:
-        contents: dict[str, str] = {}
+        case_ids: set[str] = set()
         cases = cases_of(done.requests, files)
         while batch := list(islice(cases, BATCH)):
             owner.write(cases=batch, now=_now())
-            contents.update((case.case_id, case.content_hash) for case in batch)
+            case_ids.update(case.case_id for case in batch)
+        clusters = owner.clusters(case_ids)
         owner.write(
             signals=[s for s in done.signals if isinstance(s, Signal)],
             recoveries=[s for s in done.signals if isinstance(s, Recovery)],
@@ -43,7 +44,7 @@ def write_store(path: Path, done: Replayed, files: Sequence[Path]) -> Stored:
             now=_now(),
         )
         owner.publish(_now())
-    return Stored(len(contents), len(set(contents.values())))
+    return Stored(len(case_ids), clusters)
 
 
 def _now() -> int:

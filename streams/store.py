@@ -154,6 +154,7 @@ class StoreWork:
                     raise
                 await asyncio.sleep(0.2)
         await self._publish()
+        await self._in_thread(self.owner.prepare)
         found = await self._in_thread(self.owner.counts)
         log.info(
             "store: owns %s with %d cases; snapshots every %g s",

@@ -8,6 +8,11 @@ module           idea
 ``migrations``   ``schema/NNNN_name.sql``, applied once each, in order, with checksums
 ``staging``      rows into a temporary table, then into their own, each at most once
 ``isolate``      the few values that make a batch fail
+``shingles``     the text of a failure as a set of shingles
+``minhash``      which texts are worth comparing
+``runs``         key to places, for many million keys
+``clusters``     which failure a case is an instance of
+``clustering``   the clusters of a store: its tables' rows, and the index built from them
 ``lock``         one owner per store, held beside the file and never on it
 ``owner``        :class:`~sinks.evalstore.owner.StoreOwner`: the one writer
 ``snapshots``    publish the store under a new name; open the newest, hardened
@@ -40,10 +45,12 @@ from sinks.evalstore.query import Answer, run_query
 from sinks.evalstore.reading import (
     CaseFilter,
     CaseSummary,
+    ClusterSummary,
     Totals,
     event_counters,
     find_case,
     list_cases,
+    list_clusters,
     totals,
 )
 from sinks.evalstore.rolling import RollingFigure, SegmentFilter, rolling
@@ -54,6 +61,7 @@ __all__ = [
     "BadQuery",
     "CaseFilter",
     "CaseSummary",
+    "ClusterSummary",
     "Connection",
     "NoStore",
     "NoSuchCase",
@@ -69,6 +77,7 @@ __all__ = [
     "event_counters",
     "find_case",
     "list_cases",
+    "list_clusters",
     "open_for_reading",
     "rolling",
     "run_query",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -15,7 +15,9 @@ from schemas.case import EvalCase
 from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
 from schemas.signal import Recovery, RollingReport, Signal, WindowStat
+from sinks.evalstore import clustering
 from sinks.evalstore.build import Storable, rows_of
+from sinks.evalstore.clusters import Clusters
 from sinks.evalstore.errors import StoreBusy, StoreMismatch
 from sinks.evalstore.isolate import FAULTS_OF_A_VALUE, isolate
 from sinks.evalstore.lock import OwnerLock
@@ -60,6 +62,7 @@ class StoreOwner:
     def __init__(self, path: Path, con: DuckDBPyConnection, lock: OwnerLock) -> None:
         self.path, self._con, self._lock = path, con, lock
         self._unpublished = True
+        self._clusters: Clusters | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -81,7 +84,13 @@ class StoreOwner:
         except BaseException:
             lock.release()
             raise
-        return cls(path, con, lock)
+        owner = cls(path, con, lock)
+        try:
+            owner._place_older_cases()
+        except BaseException:
+            owner.close()
+            raise
+        return owner
 
     def write(
         self,
@@ -135,11 +144,43 @@ class StoreOwner:
         self._con.begin()
         try:
             done = insert(self._con, [*rows, *faults])
+            if done.new_cases:
+                insert(self._con, clustering.place(self._index(), done.new_cases))
             self._con.commit()
         except BaseException:
             self._con.rollback()
+            self._clusters = None  # it may know cases that the store does not
             raise
-        return done
+        return done.counts
+
+    def prepare(self) -> None:
+        """Build the index of texts now, and not within the first batch that brings a case.
+
+        It is built from the store: 50 s for a million texts.
+        """
+        self._index()
+
+    def _index(self) -> Clusters:
+        if self._clusters is None:
+            self._clusters = clustering.load(self._con)
+        return self._clusters
+
+    def _place_older_cases(self) -> None:
+        """Cases of a store from before there were clusters get theirs."""
+        counts = "SELECT (SELECT count(*) FROM cases) - (SELECT count(*) FROM case_clusters)"
+        row = self._con.execute(counts).fetchone()
+        if not row or not row[0]:
+            return
+        while contents := clustering.unplaced(self._con):
+            rows = clustering.place_contents(self._index(), contents)
+            self._con.begin()
+            try:
+                insert(self._con, rows)
+                self._con.commit()
+            except BaseException:
+                self._con.rollback()
+                self._clusters = None
+                raise
 
     def _try(self, values: Sequence[Storable], now: int) -> None:
         rows = [row for value in values for row in rows_of(value, now)]
@@ -163,6 +204,13 @@ class StoreOwner:
         path = publish(self.path, snapshots_of(self.path), now)
         self._unpublished = False
         return path
+
+    def clusters(self, case_ids: Collection[str]) -> int:
+        """How many clusters these cases are."""
+        query = "SELECT count(DISTINCT cluster_id) FROM cluster_of WHERE list_contains(?, case_id)"
+        row = self._con.execute(query, [list(case_ids)]).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def counts(self) -> Totals:
         return totals(self._con)

@@ -15,13 +15,17 @@ CHUNK = 500
 
 
 class CaseFilter(NamedTuple):
-    """What to list; None does not narrow. ``since`` in epoch ms is compared with the trace's time."""
+    """What to list; None does not narrow. ``since`` in epoch ms is compared with the trace's time.
+
+    ``ranked``: the cases of the cluster with the highest rank first, instead of the newest.
+    """
 
     app: str | None = None
     reason: str | None = None
     since: int | None = None
     text: str | None = None
     limit: int | None = None
+    ranked: bool = False
 
 
 class CaseSummary(NamedTuple):
@@ -43,6 +47,28 @@ class CaseSummary(NamedTuple):
     question: str | None
 
 
+class ClusterSummary(NamedTuple):
+    """A cluster in a list: cases that fail alike. Times are RFC 3339, of the cases' traces.
+
+    ``rank`` is severity x frequency x novelty (see the view ``cluster_list``); ``representative`` is the
+    case to look at: a replayable one before others, one with a correction before others, then the gravest
+    and oldest. Which one that is may change as the cluster grows; ``cluster_id`` does not.
+    """
+
+    cluster_id: str
+    app: str
+    cases: int
+    first_seen: str
+    last_seen: str
+    representative: str
+    reasons: list[str]
+    severity: float
+    frequency: float
+    novelty: float
+    rank: float
+    question: str | None
+
+
 class Totals(NamedTuple):
     """Rows of the store. ``distinct_cases`` counts clusters; ``own_faults`` are no application's events."""
 
@@ -60,20 +86,42 @@ class Totals(NamedTuple):
 def list_cases(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> Iterator[CaseSummary]:
     """The newest first; ``text`` is looked for in question, answer, contexts, correction and ids."""
     wanted = wanted or CaseFilter()
+    if wanted.ranked:
+        source = (
+            "case_list JOIN (SELECT cluster_id, rank, representative FROM cluster_list) USING (cluster_id)"
+        )
+        order = "rank DESC, cluster_id, case_id <> representative, ts DESC, case_id"
+    else:
+        source, order = "case_list", "ts DESC, case_id"
     query = f"""
         SELECT {", ".join("epoch_ms(ts)" if name == "ts" else name for name in CaseSummary._fields)}
-        FROM case_list
-        WHERE ($app IS NULL OR app = $app)
-          AND ($reason IS NULL OR list_contains(reasons, $reason))
-          AND ($since IS NULL OR epoch_ms(ts) >= $since)
-          AND ($text IS NULL OR case_id IN ({_FOUND}))
-        ORDER BY ts DESC, case_id
-        LIMIT $limit"""  # noqa: S608
-    cursor = con.execute(query, wanted._asdict())
+        FROM {source} WHERE {_WANTED} ORDER BY {order} LIMIT $limit"""  # noqa: S608
+    cursor = con.execute(query, _values(wanted))
     while rows := cursor.fetchmany(CHUNK):
         for row in rows:
             summary = CaseSummary(*row)
             yield summary._replace(ts=rfc3339(int(summary.ts)))
+
+
+def list_clusters(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> list[ClusterSummary]:
+    """The clusters with a case that fits, the highest rank first; their figures are of all their cases."""
+    wanted = wanted or CaseFilter()
+    times = ("first_seen", "last_seen")
+    query = f"""
+        SELECT {", ".join(f"epoch_ms({name})" if name in times else name for name in ClusterSummary._fields)}
+        FROM cluster_list WHERE cluster_id IN (SELECT cluster_id FROM case_list WHERE {_WANTED})
+        ORDER BY rank DESC, cluster_id LIMIT $limit"""  # noqa: S608
+    found = (ClusterSummary(*row) for row in con.execute(query, _values(wanted)).fetchall())
+    return [
+        one._replace(first_seen=rfc3339(int(one.first_seen)), last_seen=rfc3339(int(one.last_seen)))
+        for one in found
+    ]
+
+
+def _values(wanted: CaseFilter) -> dict[str, Any]:
+    values = wanted._asdict()
+    del values["ranked"]
+    return values
 
 
 _FOUND = """
@@ -81,6 +129,12 @@ _FOUND = """
     WHERE contains(lower(concat_ws(chr(10), case_id, trace_id, conversation_id, user_id, question, answer,
         expected_answer, array_to_string(list_transform(contexts, lambda c: c.text), chr(10)))), lower($text))
 """
+
+
+_WANTED = f"""($app IS NULL OR app = $app)
+    AND ($reason IS NULL OR list_contains(reasons, $reason))
+    AND ($since IS NULL OR epoch_ms(ts) >= $since)
+    AND ($text IS NULL OR case_id IN ({_FOUND}))"""
 
 
 def find_case(con: DuckDBPyConnection, wanted: str) -> dict[str, Any]:
@@ -138,7 +192,7 @@ def _events(con: DuckDBPyConnection, case_id: str) -> list[dict[str, Any]]:
 
 def totals(con: DuckDBPyConnection) -> Totals:
     row = con.execute(
-        """SELECT (SELECT count(*) FROM cases), (SELECT count(DISTINCT cluster_id) FROM case_list),
+        """SELECT (SELECT count(*) FROM cases), (SELECT count(DISTINCT cluster_id) FROM cluster_of),
             (SELECT count(*) FROM cases WHERE NOT replayable), (SELECT count(*) FROM case_events),
             (SELECT count(*) FROM signals), (SELECT count(*) FROM windows),
             (SELECT count(*) FROM incidents), (SELECT count(*) FROM dead_letters WHERE NOT own),

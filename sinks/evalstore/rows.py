@@ -56,6 +56,21 @@ class CaseEventRow(NamedTuple):
     recorded: datetime
 
 
+class ClusterRow(NamedTuple):
+    case_id: str
+    seq: int
+    cluster_id: str
+    via: str
+    similarity: float | None
+    place: int | None
+
+
+class MergeRow(NamedTuple):
+    absorbed: str
+    cluster_id: str
+    seq: int
+
+
 class SignalRow(NamedTuple):
     id: str
     app: str
@@ -153,4 +168,15 @@ class DeadLetterRow(NamedTuple):
     first_seen: datetime
 
 
-Row = CaseRow | CaseEventRow | SignalRow | RecoveryRow | WindowRow | ReportRow | IncidentRow | DeadLetterRow
+Row = (
+    CaseRow
+    | CaseEventRow
+    | ClusterRow
+    | MergeRow
+    | SignalRow
+    | RecoveryRow
+    | WindowRow
+    | ReportRow
+    | IncidentRow
+    | DeadLetterRow
+)

@@ -18,8 +18,10 @@ from duckdb import DuckDBPyConnection
 from sinks.evalstore.rows import (
     CaseEventRow,
     CaseRow,
+    ClusterRow,
     DeadLetterRow,
     IncidentRow,
+    MergeRow,
     RecoveryRow,
     ReportRow,
     Row,
@@ -42,6 +44,8 @@ WINDOW_PART = ("app", "environment", "route", "signal", "start_ms", "end_ms", "p
 TABLES: tuple[Table, ...] = (
     Table("cases", CaseRow),
     Table("case_events", CaseEventRow),
+    Table("case_clusters", ClusterRow),
+    Table("cluster_merges", MergeRow),
     Table("signals", SignalRow),
     Table("recoveries", RecoveryRow),
     Table("window_parts", WindowRow, WINDOW_PART),
@@ -51,20 +55,40 @@ TABLES: tuple[Table, ...] = (
 )
 
 
-def insert(con: DuckDBPyConnection, rows: Iterable[Row]) -> dict[str, int]:
-    """Rows that each table really gained or replaced, by table name; within the caller's transaction.
+class Inserted(NamedTuple):
+    """Rows that each table really gained or replaced, by its name; the cases that were new."""
 
-    Raises what DuckDB raises, and then the transaction is to be rolled back.
+    counts: dict[str, int]
+    new_cases: list[CaseRow]
+
+
+def insert(con: DuckDBPyConnection, rows: Iterable[Row]) -> Inserted:
+    """Write rows within the caller's transaction, which is to be rolled back if this raises.
+
+    Raises what DuckDB raises.
     """
     by_type: dict[type[Row], list[Row]] = {}
     for row in rows:
         by_type.setdefault(type(row), []).append(row)
-    return {table.name: _fill(con, table, by_type.get(table.row, [])) for table in TABLES}
+    counts, new = {}, []
+    for table in TABLES:
+        done = _fill(con, table, by_type.get(table.row, []))
+        if table.row is CaseRow:
+            new_ids = {str(case_id) for (case_id,) in done}
+            # Of two rows of one case the database takes the first, too.
+            cases = {
+                row.case_id: row for row in reversed(by_type.get(CaseRow, [])) if isinstance(row, CaseRow)
+            }
+            new = [row for row in reversed(cases.values()) if row.case_id in new_ids]
+            counts[table.name] = len(new)
+        else:
+            counts[table.name] = int(done[0][0]) if done else 0
+    return Inserted(counts, new)
 
 
-def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> int:
+def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> list[tuple[Any, ...]]:
     if not rows:
-        return 0
+        return []
     staged = f"staged_{table.name}"
     con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged} AS FROM {table.name} LIMIT 0")
     con.execute(f"TRUNCATE {staged}")
@@ -73,9 +97,9 @@ def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> int:
         key = attrgetter(*table.key)
         rows = list({key(row): row for row in rows}.values())
     _stage(con, staged, table, rows)
-    done = con.execute(_statement(table, staged)).fetchone()
+    done = con.execute(_statement(table, staged)).fetchall()
     con.execute(f"TRUNCATE {staged}")
-    return int(done[0]) if done else 0
+    return done
 
 
 def _stage(con: DuckDBPyConnection, staged: str, table: Table, rows: list[Row]) -> None:
@@ -100,7 +124,8 @@ def _text(value: Any) -> str:
 @lru_cache
 def _statement(table: Table, staged: str) -> str:
     if not table.key:
-        return f"INSERT INTO {table.name} FROM {staged} ON CONFLICT DO NOTHING"
+        which = " RETURNING case_id" if table.row is CaseRow else ""
+        return f"INSERT INTO {table.name} FROM {staged} ON CONFLICT DO NOTHING{which}"
     key = ", ".join(table.key)
     changes = ", ".join(f"{name} = excluded.{name}" for name in table.row._fields if name not in table.key)
     if table.newest is None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.observation import DEFAULT
-from sinks.evalstore import CaseSummary
+from sinks.evalstore import CaseSummary, ClusterSummary
 from streams.commands.printable import one_line, printable
 
 VERSIONS = ("provider", "model", "served_model", "prompt_version", "index_version", "release")
@@ -77,6 +77,41 @@ def _table(cases: Sequence[CaseSummary]) -> Table:
     return table
 
 
+def cluster_list(clusters: Sequence[ClusterSummary], width: int) -> RenderableType:
+    """A table where ``width`` has room for one, else two lines per cluster."""
+    if width < TABLE_WIDTH:
+        return Group(*(line for cluster in clusters for line in _cluster_lines(cluster)))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=True)
+    table.add_column("rank", justify="right", no_wrap=True, min_width=5)
+    table.add_column("cases", justify="right", no_wrap=True, min_width=5)
+    table.add_column("first and last (UTC)", no_wrap=True, min_width=23)
+    table.add_column("representative", no_wrap=True, min_width=14)
+    table.add_column("app", max_width=16)
+    table.add_column("reasons", min_width=11, max_width=24)
+    table.add_column("question", no_wrap=True, overflow="ellipsis", ratio=1)
+    for cluster in clusters:
+        table.add_row(*_cluster_cells(cluster))
+    return table
+
+
+def _cluster_lines(cluster: ClusterSummary) -> Iterator[Text]:
+    rank, cases, times, short, app, reasons, question = _cluster_cells(cluster)
+    yield Text(f"{rank:>5}  ×{cases}  {times}  {short}  {app}", style="bold")
+    yield Text(f"    {reasons}: {question}", no_wrap=True, overflow="ellipsis")
+
+
+def _cluster_cells(cluster: ClusterSummary) -> tuple[str, ...]:
+    return (
+        f"{cluster.rank:.1f}",
+        f"{cluster.cases:,}",
+        f"{cluster.first_seen[:10]} – {cluster.last_seen[:10]}",
+        cluster.representative[:SHORT_ID],
+        one_line(cluster.app),
+        ", ".join(cluster.reasons),
+        one_line(cluster.question) if cluster.question else "(no question)",
+    )
+
+
 def case_view(case: dict[str, Any]) -> RenderableType:
     """One case whole, in the order in which it came about: asked, retrieved, answered, judged."""
     parts: list[RenderableType] = [_panel("case", _head(case))]
@@ -124,7 +159,7 @@ def _facts(case: dict[str, Any]) -> Iterator[tuple[str, str]]:
     cost = f"${case['cost_usd']:.6f}" if case["cost_usd"] is not None else "unknown"
     yield "cost", f"{cost} ({status})" if status else cost
     same = case["cluster_size"] - 1
-    yield "cluster", case["cluster_id"] + (f", {same} more with the same content" if same else "")
+    yield "cluster", case["cluster_id"] + (f", {same} more like it" if same else "")
     yield "replayable", "yes" if case["replayable"] else "no, it lacks " + "; ".join(case["missing"])
     if case["redactions"]:
         yield "redacted", f"{case['redactions']} pieces of text"

@@ -30,6 +30,7 @@ App = Annotated[str | None, typer.Option("--app", help="only this application")]
 Reason = Annotated[str | None, typer.Option(help="only cases with this reason, such as low_score")]
 Since = Annotated[str | None, typer.Option(help="not before: 90m, 24h, 7d, 2026-03-01 or RFC 3339")]
 Limit = Annotated[int | None, typer.Option(min=1, help=f"at most so many; default {ROWS}, with --json all")]
+Ranked = Annotated[bool, typer.Option("--by-rank", help="the gravest, most frequent, newest failures first")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per line")]
 
 
@@ -40,13 +41,24 @@ def list_command(
     reason: Reason = None,
     since: Since = None,
     limit: Limit = None,
+    ranked: Ranked = False,
+    clusters: Annotated[
+        bool,
+        typer.Option("--clusters", help="one line per cluster of near-duplicates, the highest rank first"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List failing cases, the newest first. "same": cases with the same content; "!": not replayable.
+    """List failing cases, the newest first. "same": near-duplicates, itself included; "!": not replayable.
 
-    Example: gleaner cases list --reason low_score --since 7d
+    A rank is severity x frequency x novelty: docs/evalstore.md says how each is reckoned.
+
+    Example: gleaner cases list --reason low_score --since 7d --clusters
     """
-    _list(store, _filter(app_name, reason, since, None), limit, as_json)
+    wanted = _filter(app_name, reason, since, None)._replace(ranked=ranked)
+    if clusters:
+        _list_clusters(store, wanted, limit, as_json)
+    else:
+        _list(store, wanted, limit, as_json)
 
 
 @app.command("search")
@@ -130,6 +142,33 @@ def _list(store: Path | None, wanted: CaseFilter, limit: int | None, as_json: bo
     _print(cases, shown, kept.cases, kept.distinct_cases)
 
 
+def _list_clusters(store: Path | None, wanted: CaseFilter, limit: int | None, as_json: bool) -> None:
+    from sinks.evalstore import list_clusters, totals
+
+    with reader(store) as con:
+        if as_json:
+            for cluster in list_clusters(con, wanted._replace(limit=limit)):
+                typer.echo(json_line(cluster._asdict()))
+            return
+        shown = limit or ROWS
+        found = list_clusters(con, wanted._replace(limit=shown + 1))
+        kept = totals(con)
+    if not found:
+        typer.echo(f"no case matches; the store holds {kept.cases:,}")
+        return
+    from streams.commands.case_view import cluster_list, console
+
+    screen = console()
+    screen.print(cluster_list(found[:shown], screen.width))
+    more = (
+        f"the first {shown:,}, there are more: --limit N" if len(found) > shown else f"{len(found):,} listed"
+    )
+    typer.echo(
+        f"{more}; {kept.cases:,} cases are {kept.distinct_cases:,} clusters. "
+        "Next: gleaner cases show REPRESENTATIVE"
+    )
+
+
 def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> None:
     from streams.commands.case_view import case_list, console
 
@@ -139,7 +178,7 @@ def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> No
     screen = console()
     screen.print(case_list(cases[:shown], screen.width))
     more = (
-        f"the newest {shown:,}, there are more: --limit N" if len(cases) > shown else f"{len(cases):,} listed"
+        f"the first {shown:,}, there are more: --limit N" if len(cases) > shown else f"{len(cases):,} listed"
     )
     typer.echo(
         f"{more}; the store holds {kept:,} cases, {distinct:,} distinct. Next: gleaner cases show CASE"

@@ -79,6 +79,40 @@ def test_list_for_people(store: str) -> None:
     assert "no case matches; the store holds 3" in run("cases", "list", "--store", store, "--app", "other")
 
 
+def test_clusters(tmp_path: Path) -> None:
+    """A failure is one line, the gravest, most frequent and newest first; cases follow in the same order."""
+    store = str(tmp_path / "store.duckdb")
+    text = "How long may I keep what I have bought in your shop before I must send it back to you"
+    with StoreOwner.open(Path(store)) as owner:
+        asked = [
+            {"question": text.replace("shop", shop), "answer": "For ever"}
+            for shop in ("shop", "store", "SHOP!")
+        ]
+        rare = make_case(9, CaseReason.HIGH_COST)
+        owner.write(
+            [rare, *(make_case(n, trace=t, content_hash=str(n)) for n, t in enumerate(asked))], now=MARCH
+        )
+    shown = run("cases", "list", "--store", store, "--clusters")
+    assert "4 cases are 2 clusters" in shown
+    assert "How long may I keep what" in shown
+    lines = run("cases", "list", "--store", store, "--clusters", "--json").splitlines()
+    first, second = (json.loads(line) for line in lines)
+    assert (first["cases"], second["cases"]) == (3, 1)
+    assert first["rank"] > second["rank"]
+    assert (first["first_seen"], first["last_seen"]) == ("2026-03-01T00:00:00Z", "2026-03-01T00:02:00Z")
+    ranked = [
+        json.loads(line)
+        for line in run("cases", "list", "--store", store, "--by-rank", "--json").splitlines()
+    ]
+    assert [case["cluster_size"] for case in ranked] == [3, 3, 3, 1]
+    assert ranked[0]["case_id"] == first["representative"]
+    only = run(
+        "cases", "list", "--store", store, "--clusters", "--json", "--reason", "high_cost"
+    ).splitlines()
+    assert [json.loads(line)["cluster_id"] for line in only] == [second["cluster_id"]]
+    assert "no case matches" in run("cases", "list", "--store", store, "--clusters", "--app", "other")
+
+
 def test_search(store: str) -> None:
     found = run("cases", "search", "order 1?", "--store", store, "--json").splitlines()
     assert [json.loads(line)["trace_id"] for line in found] == ["trace-1"]

@@ -89,7 +89,8 @@ def test_migrations_are_applied_once_and_never_edited(tmp_path: Path) -> None:
     with StoreOwner.open(tmp_path / "store.duckdb") as owner:
         con = owner._con
         steps = migrations()
-        assert [step.version for step in steps] == list(range(1, len(steps) + 1))
+        numbers = [step.version for step in steps]
+        assert numbers == sorted(set(numbers))
         assert applied(con) == {step.version: step.sha256 for step in steps}
         assert migrate(con) == []
 
