@@ -63,7 +63,8 @@ class Harvest:
         prefix = self.settings.topic_prefix
         acks = []
         for request in requests:
-            case, preview = harvest(request, event_of(request.trace_at), event_of(request.event_at))
+            trace, event = event_of(request.trace_at), event_of(request.event_at)
+            case, preview = harvest(request, trace, event, self.settings.privacy_of(request.app))
             acks.append(await self.out.send(prefix + CASES.name, encode(case), case.case_id.encode()))
             acks.append(
                 await self.out.send(prefix + CASE_PREVIEWS.name, encode(preview), preview.app.encode())

@@ -23,6 +23,7 @@ from streams.steps.harvest import element_at, harvest
 from streams.steps.ingest import IngestPolicy
 from streams.steps.ledger import Ledger, MemoryLedger
 from streams.steps.owner import Owner, OwnerPolicy
+from streams.steps.privacy import Privacy
 
 CHUNK = 5_000
 """Observations handed to the owner at a time; what comes out does not depend on it."""
@@ -120,8 +121,12 @@ def _in_file(item: Item) -> tuple[int, int, int]:
     return row[3], row[4], row[5]
 
 
-def cases_of(requests: Sequence[CaseRequest], files: Sequence[Path]) -> Iterator[EvalCase]:
-    """The whole cases, each trace read again at its place in its file."""
+def cases_of(
+    requests: Sequence[CaseRequest],
+    files: Sequence[Path],
+    privacy: Callable[[str], Privacy] = lambda app: Privacy.REDACTED,
+) -> Iterator[EvalCase]:
+    """The whole cases, each trace read again at its place in its file; ``privacy`` is by app."""
     handles = {str(path): path.open("rb") for path in files}
     try:
 
@@ -133,7 +138,8 @@ def cases_of(requests: Sequence[CaseRequest], files: Sequence[Path]) -> Iterator
             return element_at(handle.readline().rstrip(b"\n"), at.index)
 
         for request in requests:
-            yield harvest(request, fetch(request.trace_at), fetch(request.event_at)).case
+            trace, event = fetch(request.trace_at), fetch(request.event_at)
+            yield harvest(request, trace, event, privacy(request.app)).case
     finally:
         for handle in handles.values():
             handle.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from schemas.signal import Recovery, Signal, WindowStat
 from sinks.evalstore.owner import StoreOwner
 from streams.replay import Replayed, cases_of
+from streams.steps.privacy import Privacy
 
 BATCH = 1_000
 
@@ -22,7 +23,9 @@ class Stored(NamedTuple):
     distinct: int
 
 
-def write_store(path: Path, done: Replayed, files: Sequence[Path]) -> Stored:
+def write_store(
+    path: Path, done: Replayed, files: Sequence[Path], privacy: Callable[[str], Privacy]
+) -> Stored:
     """Write cases, signals, windows, incidents and dead letters; publish a snapshot for readers.
 
     Idempotent: replaying a file into its own store adds nothing. Raises ``StoreError`` where the store
@@ -30,7 +33,7 @@ def write_store(path: Path, done: Replayed, files: Sequence[Path]) -> Stored:
     """
     with StoreOwner.open(path) as owner:
         case_ids: set[str] = set()
-        cases = cases_of(done.requests, files)
+        cases = cases_of(done.requests, files, privacy)
         while batch := list(islice(cases, BATCH)):
             owner.write(cases=batch, now=_now())
             case_ids.update(case.case_id for case in batch)

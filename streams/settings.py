@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from schemas.topics import MAX_EVENT_BYTES, Topic
+from streams.steps.privacy import Privacy
 
 EXIT_RESTART = 70
 """Exit status of a role that cannot go on and lost nothing: a supervisor restarts it."""
@@ -75,6 +76,11 @@ class Settings(BaseSettings):
         60, gt=0, description="An answer not judged within this is unscored: timeout"
     )
 
+    privacy: dict[str, Privacy] = Field(
+        {},
+        description="By app, `*` for all others: cases hold `full`, `redacted` (default) or `ids_only` text",
+    )
+
     store_path: Path | None = Field(None, description="The DuckDB file; default STATE_DIR/store.duckdb")
     snapshot_seconds: float = Field(
         30, gt=0, description="Readers' snapshots are at most this old after a change"
@@ -117,6 +123,10 @@ class Settings(BaseSettings):
 
     def partitions_of(self, topic: Topic) -> int:
         return topic.partitions or self.partitions
+
+    def privacy_of(self, app: str) -> Privacy:
+        """How much text of an app's cases may be stored."""
+        return self.privacy.get(app, self.privacy.get("*", Privacy.REDACTED))
 
     def store_file(self) -> Path:
         return self.store_path or self.state_dir / "store.duckdb"

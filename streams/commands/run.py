@@ -82,7 +82,7 @@ def replay(
     with progress("replaying") as bar, collecting_rarely():
         done = run(files, policy=owner_policy(settings), seen=bar)
     try:
-        counts = write_store(store, done, files)
+        counts = write_store(store, done, files, settings.privacy_of)
     except StoreError as error:
         raise Failed(str(error), status=1) from error
     incidents = done.incidents()

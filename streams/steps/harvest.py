@@ -11,6 +11,7 @@ from schemas.case import CaseRequest, EvalCase
 from schemas.codec import Refused, encode, split
 from schemas.incident import CasePreview
 from schemas.topics import OWN_MESSAGE_BYTES, SCORES
+from streams.steps.privacy import WITHHELD, Privacy, kept, redacted
 from streams.steps.redact import Redactor
 
 EXCERPT = 300
@@ -19,12 +20,6 @@ MAX_BYTES = OWN_MESSAGE_BYTES - 4096
 """Of a case on the wire, leaving room for what Kafka writes around it."""
 SHEDDABLE = ("score", "feedback", "expected_answer", "trace")
 """What a case too large for a message loses: the first of these that is enough; if none is, the last."""
-UNREDACTED = frozenset({"contexts", "retrieved_docs", "citations"})
-"""Retrieved passages are the organisation's own documents: a case is replayable only with them intact."""
-IDENTIFIERS = frozenset(
-    {"trace_id", "app", "environment", "route", "conversation_id", "user_id", "timestamp", "feedback_id"}
-)
-"""Names and ids stay as they are: they join, and say nothing of a person by themselves."""
 
 
 class Harvested(NamedTuple):
@@ -43,19 +38,26 @@ def element_at(value: bytes | None, index: int) -> dict[str, Any] | None:
     return None if isinstance(found, Refused) else found.value
 
 
-def harvest(request: CaseRequest, trace: dict[str, Any] | None, event: dict[str, Any] | None) -> Harvested:
+def harvest(
+    request: CaseRequest,
+    trace: dict[str, Any] | None,
+    event: dict[str, Any] | None,
+    policy: Privacy = Privacy.REDACTED,
+) -> Harvested:
     """``trace`` is None where Kafka no longer holds it: the case is kept, and says so.
 
-    ``event`` is the feedback or score that gave the reason, None where the trace itself did.
+    ``event`` is the feedback or score that gave the reason, None where the trace itself did. ``policy``:
+    how much text the case may hold; its preview is redacted under every one, and empty under ids only.
     """
     if trace is not None and trace.get("trace_id") != request.trace_id:
         trace = None  # somebody else's record stands there now
     redactor = Redactor()
-    clean = None if trace is None else _redact(trace, redactor)
-    clean_event = None if event is None else _redact(event, redactor)
+    clean = None if trace is None else kept(trace, policy, redactor)
+    clean_event = None if event is None else kept(event, policy, redactor)
     scored = request.event_at is not None and request.event_at.topic == SCORES.name
     feedback = None if scored else clean_event
-    missing = _missing(clean)
+    withheld = policy is Privacy.IDS_ONLY
+    missing = WITHHELD if withheld and clean is not None else _missing(clean)
     case = EvalCase(
         case_id=request.case_id,
         event_id=request.event_id,
@@ -72,12 +74,16 @@ def harvest(request: CaseRequest, trace: dict[str, Any] | None, event: dict[str,
         expected_answer=(feedback or {}).get("corrected_answer"),
         cost=request.cost,
         price_status=request.price_status,
-        content_hash=content_hash(request, clean),
+        # A hash of a text that is not kept would still tell who guesses it.
+        content_hash=content_hash(request, None if withheld else clean),
         replayable=not missing,
         missing=missing,
         redactions=redactor.count,
     )
-    return Harvested(_fitting(case), _preview(request, clean, clean_event, redactor))
+    if policy is Privacy.FULL:  # redacted before it is cut: half a card number is none
+        clean = clean and redacted(clean, redactor)
+        clean_event = clean_event and redacted(clean_event, redactor)
+    return Harvested(_fitting(case), _preview(request, clean, clean_event, redactor, withheld))
 
 
 def _fitting(case: EvalCase) -> EvalCase:
@@ -121,13 +127,6 @@ def content_hash(request: CaseRequest, trace: dict[str, Any] | None) -> str:
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _redact(event: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
-    return {
-        name: value if name in UNREDACTED or name in IDENTIFIERS else redactor.value(value)
-        for name, value in event.items()
-    }
-
-
 def _missing(trace: dict[str, Any] | None) -> tuple[str, ...]:
     """What a replay of this case would lack."""
     if trace is None:
@@ -152,7 +151,11 @@ def _own_score(request: CaseRequest) -> dict[str, Any] | None:
 
 
 def _preview(
-    request: CaseRequest, trace: dict[str, Any] | None, event: dict[str, Any] | None, redactor: Redactor
+    request: CaseRequest,
+    trace: dict[str, Any] | None,
+    event: dict[str, Any] | None,
+    redactor: Redactor,
+    withheld: bool,
 ) -> CasePreview:
     parts = []
     if trace is not None:
@@ -162,7 +165,8 @@ def _preview(
     said = (event or {}).get("comment") or (event or {}).get("reason")
     who = "scorer" if request.event_at is not None and request.event_at.topic == SCORES.name else "said"
     parts += [f"{who}: {_cut(said, 80)}"] if isinstance(said, str) and said else []
-    excerpt = redactor.text(" · ".join(parts)) or "the trace is gone from Kafka"
+    nothing = "the app's privacy policy keeps ids only" if withheld else "the trace is gone from Kafka"
+    excerpt = redactor.text(" · ".join(parts)) or nothing
     return CasePreview(
         case_id=request.case_id,
         app=request.app,
