@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from aiokafka import ConsumerRecord
@@ -24,6 +25,8 @@ from schemas.incident import Incident
 from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, WindowStat
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import StoreBusy, StoreOwner, Written
+from sinks.evalstore.forget import read_forget
+from sinks.evalstore.requests import answer, pending, read
 from streams.batches import BatchLoop, consumer
 from streams.settings import Settings
 from streams.steps.refuse import dead_letter
@@ -62,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
         await work.open()
         try:
             reader = consumer(settings, "store", *READERS)
-            loop = BatchLoop("store", settings, reader, work.handle, idle=work.publish_when_due)
+            loop = BatchLoop("store", settings, reader, work.handle, idle=work.between_batches)
             stopping = asyncio.create_task(_stop_when(stop, loop)) if stop is not None else None
             try:
                 await loop.run()
@@ -168,11 +171,40 @@ class StoreWork:
         batch, faults = decode(records, self.settings.topic_prefix, self.streams)
         now = time.time_ns() // 1_000_000
         written = await self._in_thread(lambda: self.owner.write(*batch, now=now))
+        if written.forgotten:
+            log.info(
+                "store: %d values of a batch were forgotten on request, and not stored", written.forgotten
+            )
         if written.rejected:
             log.error("store: %d values of a batch cannot be stored, see dead_letters", written.rejected)
         self.records += len(records)
         self.faults += faults
         self.written = self.written.plus(written)
+
+    async def between_batches(self) -> None:
+        await self.answer_requests()
+        await self.publish_when_due()
+
+    async def answer_requests(self) -> None:
+        """Forget what another process asked to be forgotten (``gleaner cases forget``)."""
+        for request in pending(self.owner.path):
+            reply = await self._in_thread(lambda request=request: self._answer(request))  # type: ignore[misc]
+            answer(request, reply)
+
+    def _answer(self, request: Path) -> dict[str, Any]:
+        """In the DuckDB thread. What is wrong is the asker's answer; whom it names stays out of the log."""
+        try:
+            done = self.owner.forget(read_forget(read(request)), time.time_ns() // 1_000_000)
+        except ValueError as error:
+            log.error("store: a request that cannot be read: %s", type(error).__name__)
+            return {"error": "the request cannot be read"}
+        except Exception as error:
+            log.exception("store: a request to forget failed; the next write or snapshot tries again")
+            return {"error": f"{type(error).__name__}: see the log of `gleaner store`"}
+        log.info(
+            "store: forgot %s on request", ", ".join(f"{n} {name}" for name, n in done._asdict().items())
+        )
+        return done._asdict()
 
     async def publish_when_due(self) -> None:
         if self.owner.unpublished and due(

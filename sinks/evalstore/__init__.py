@@ -15,6 +15,9 @@ module           idea
 ``clustering``   the clusters of a store: its tables' rows, and the index built from them
 ``lock``         one owner per store, held beside the file and never on it
 ``owner``        :class:`~sinks.evalstore.owner.StoreOwner`: the one writer
+``forget``       a person's or a trace's rows go, and do not come back
+``erase``        the file written anew, without what was deleted from it
+``requests``     what another process wants of a store's owner
 ``snapshots``    publish the store under a new name; open the newest, hardened
 ``access``       from a ``--store`` path to a reader's connection
 ``reading``      cases and totals, as plain values
@@ -40,6 +43,7 @@ from sinks.evalstore.errors import (
     StoreMismatch,
     UnclearCase,
 )
+from sinks.evalstore.forget import Forget, Forgotten, Kind
 from sinks.evalstore.owner import StoreOwner, Written
 from sinks.evalstore.query import Answer, run_query
 from sinks.evalstore.reading import (
@@ -63,6 +67,9 @@ __all__ = [
     "CaseSummary",
     "ClusterSummary",
     "Connection",
+    "Forget",
+    "Forgotten",
+    "Kind",
     "NoStore",
     "NoSuchCase",
     "RollingFigure",

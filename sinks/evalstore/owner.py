@@ -18,7 +18,10 @@ from schemas.signal import Recovery, RollingReport, Signal, WindowStat
 from sinks.evalstore import clustering
 from sinks.evalstore.build import Storable, rows_of
 from sinks.evalstore.clusters import Clusters
+from sinks.evalstore.erase import discard_unfinished, rewrite
 from sinks.evalstore.errors import StoreBusy, StoreMismatch
+from sinks.evalstore.fields import moment
+from sinks.evalstore.forget import Forget, Forgotten, Tombstones, forget
 from sinks.evalstore.isolate import FAULTS_OF_A_VALUE, isolate
 from sinks.evalstore.lock import OwnerLock
 from sinks.evalstore.migrations import migrate
@@ -36,7 +39,10 @@ ROWS_PER_GROUP = 2048
 
 
 class Written(NamedTuple):
-    """What one ``write`` really added or replaced; ``rejected`` are the values that cannot be stored."""
+    """What one ``write`` really added or replaced.
+
+    ``rejected`` are values that cannot be stored, ``forgotten`` those of whom or what was forgotten.
+    """
 
     cases: int = 0
     case_events: int = 0
@@ -47,6 +53,7 @@ class Written(NamedTuple):
     incidents: int = 0
     dead_letters: int = 0
     rejected: int = 0
+    forgotten: int = 0
 
     def plus(self, other: Written) -> Written:
         return Written(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -63,6 +70,9 @@ class StoreOwner:
         self.path, self._con, self._lock = path, con, lock
         self._unpublished = True
         self._clusters: Clusters | None = None
+        self._tombstones = Tombstones.load(con)
+        unerased = con.execute("SELECT count(*) FROM forgotten WHERE erased_at IS NULL").fetchone()
+        self._unerased = unerased != (0,)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -109,7 +119,8 @@ class StoreOwner:
         A value that cannot be stored is set aside as a dead letter and counted in ``rejected``; the rest
         of its batch is stored. Raises ``duckdb.Error`` for what is no value's fault, with nothing written.
         """
-        values: list[Storable] = [
+        self._erase(now)
+        given: list[Storable] = [
             *cases,
             *signals,
             *recoveries,
@@ -118,6 +129,7 @@ class StoreOwner:
             *incidents,
             *dead_letters,
         ]
+        values = [value for value in given if not self._tombstones.cover(value)]
         rejected = 0
         try:
             done = self._commit(values, (), now)
@@ -135,9 +147,40 @@ class StoreOwner:
             done["incident_revisions"],
             done["dead_letters"],
             rejected,
+            len(given) - len(values),
         )
-        self._unpublished = self._unpublished or any(written)
+        self._unpublished = self._unpublished or any(written[:-1])
         return written
+
+    def forget(self, what: Forget, now: int) -> Forgotten:
+        """Delete a user's or a trace's rows, and their bytes from every file of the store.
+
+        The file is written anew, a snapshot published, and all older ones deleted: about as long as two
+        snapshots. Cases from before ``now`` that Kafka delivers again are not written; of a forgotten trace,
+        none. If it is interrupted, the next write or snapshot finishes it first. ``now`` in epoch ms.
+        """
+        self._con.begin()
+        try:
+            done = forget(self._con, what, now)
+            self._con.commit()
+        except BaseException:
+            self._con.rollback()
+            raise
+        self._clusters = None
+        self._tombstones = Tombstones.load(self._con)
+        self._unerased = self._unpublished = True
+        self._erase(now)
+        return done
+
+    def _erase(self, now: int) -> None:
+        """What is deleted is gone from the files, too; see ``forget``."""
+        if not self._unerased:
+            return
+        rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))
+        self.checkpoint()
+        publish(self.path, snapshots_of(self.path), now, keep=1)
+        self._con.execute("UPDATE forgotten SET erased_at = ? WHERE erased_at IS NULL", [moment(now)])
+        self._unerased, self._unpublished = False, True
 
     def _commit(self, values: Sequence[Storable], faults: Sequence[Row], now: int) -> dict[str, int]:
         rows = [row for value in values for row in rows_of(value, now)]
@@ -200,6 +243,7 @@ class StoreOwner:
 
         Nothing is written meanwhile: about half a second, and the time to copy the file.
         """
+        self._erase(now)
         self.checkpoint()
         path = publish(self.path, snapshots_of(self.path), now)
         self._unpublished = False
@@ -207,7 +251,7 @@ class StoreOwner:
 
     def clusters(self, case_ids: Collection[str]) -> int:
         """How many clusters these cases are."""
-        query = "SELECT count(DISTINCT cluster_id) FROM cluster_of WHERE list_contains(?, case_id)"
+        query = "SELECT count(DISTINCT cluster_id) FROM cluster_of WHERE case_id IN (SELECT unnest(?))"
         row = self._con.execute(query, [list(case_ids)]).fetchone()
         assert row is not None
         return int(row[0])
@@ -238,13 +282,18 @@ class StoreOwner:
         self.close()
 
 
-def _connect(path: Path) -> DuckDBPyConnection:
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+def _attach(con: DuckDBPyConnection, path: Path, name: str) -> None:
+    """Attached, because only that takes a row group size; it is not kept in the file."""
     target = str(path).replace("'", "''")
+    options = f"TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
+    con.execute(f"ATTACH '{target}' AS {name} ({options})")
+
+
+def _connect(path: Path) -> DuckDBPyConnection:
+    discard_unfinished(path)
+    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     try:
-        # Attached, because only that takes a row group size; it is not kept in the file.
-        options = f"TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
-        con.execute(f"ATTACH '{target}' AS store ({options})")
+        _attach(con, path, "store")
     except duckdb.Error as error:
         con.close()
         why = str(error).splitlines()[0]

@@ -54,12 +54,12 @@ def publish(store: Path, directory: Path, now: int, keep: int = 3) -> Path:
     _copy(store, unfinished)
     path = directory / f"snap-{sequence:010d}-{uuid.uuid4().hex[:8]}.duckdb"
     os.rename(unfinished, path)
-    _sync(path)
+    sync(path)
     manifest = directory / f".new-{uuid.uuid4().hex}.json"
     manifest.write_text(json.dumps({"file": path.name, "sequence": sequence, "published": now}))
-    _sync(manifest)
+    sync(manifest)
     os.replace(manifest, directory / MANIFEST)
-    _sync(directory)
+    sync(directory)
     _prune(directory, path.name, keep)
     return path
 
@@ -108,7 +108,8 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or a directory's names, are on disk. Never the live file: see ``lock``."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

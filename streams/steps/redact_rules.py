@@ -285,7 +285,7 @@ PERSONS: Final = (
         "IBAN", re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,29}"), _iban, _plain
     ),
     Rule("CARD", re.compile(r"(?<![\d.])[2-6](?:[ -]?[0-9]){12,18}(?![\d.]?\d)"), _card, _digits),
-    Rule("IP", re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\d.]*\d)"), _ipv4, needs="."),
+    Rule("IP", re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\d.]*\d)"), _ipv4, needs=(".",)),
     Rule(
         "IP",
         re.compile(

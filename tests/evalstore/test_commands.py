@@ -153,6 +153,33 @@ def test_foreign_text_cannot_steer_the_terminal(store: str) -> None:
     assert printable("é\n\t😀") == "é\n\t😀"
 
 
+def test_forget(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    trace = {"question": "What is my balance?", "answer": "None", "user_id": "u-1"}
+    with StoreOwner.open(path) as owner:
+        owner.write([make_case(1, trace=trace), make_case(2)], now=MARCH)
+    done = json.loads(run("cases", "forget", "--user", "u-1", "--store", str(path), "--json"))
+    assert done == {"cases": 1, "case_events": 1, "dead_letters": 0, "mentions": 0}
+    assert "forgotten: 0 cases" in run("cases", "forget", "--user", "u-1", "--store", str(path))
+    assert "forgotten: 1 cases" in run("cases", "forget", "--trace", "trace-2", "--store", str(path))
+    assert "the store holds no case yet" in run("cases", "list", "--store", str(path))
+    for wrong in ([], ["--user", "u", "--trace", "t"], ["--user", ""]):
+        assert "--user ID and --trace ID" in str(refused("cases", "forget", *wrong, "--store", str(path)))
+    missing = refused("cases", "forget", "--user", "u", "--store", str(tmp_path / "none.duckdb"))
+    assert "no eval store at" in str(missing)
+    assert list(tmp_path.glob("none*")) == [], "forgetting makes no store"
+
+
+def test_an_owner_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    arguments = ("cases", "forget", "--user", "u-1", "--store", str(path), "--timeout", "1")
+    with StoreOwner.open(path):
+        failure = refused(*arguments)
+    assert failure.status == 1
+    assert "did not answer within 1 s" in str(failure)
+    assert len(list(tmp_path.glob("store.duckdb.requests/*.ask.json"))) == 1, "the request stands"
+
+
 def test_sql(store: str) -> None:
     query = "SELECT app, count(*) AS n, min(ts) AS first, sum(1.5) AS sum FROM case_list GROUP BY app"
     answer = json.loads(run("sql", query, "--store", store, "--json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from schemas.case import CaseReason
 from schemas.codec import encode
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import CaseFilter, StoreOwner, Totals, list_cases, open_for_reading, totals
+from sinks.evalstore.requests import answer_to, ask, pending
 from streams.settings import Settings
 from streams.store import StoreWork, decode, due
 from streams.topics import ensure_topics
@@ -99,6 +101,50 @@ async def test_a_snapshot_that_fails_does_not_stop_the_store(
         assert "no snapshot was published" in caplog.text
         await work.close()
     with open_for_reading(settings.store_file(), MARCH) as con:
+        assert totals(con).cases == 1
+
+
+async def test_a_request_to_forget_is_done_by_the_owner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As ``gleaner cases forget`` asks while the store runs; what was asked before is done at its start."""
+    settings = Settings(store_path=tmp_path / "store.duckdb")
+    trace = {"question": "What is my balance?", "user_id": "secret-user"}
+    path = settings.store_file()
+    early = ask(path, {"forget": {"kind": "trace", "value": "trace-9", "app": None}})
+    with ThreadPoolExecutor(1) as thread:
+        work = StoreWork(settings, thread, {})
+        await work.open()
+        cases = [make_case(1, trace=trace), make_case(2), make_case(9)]
+        await work.handle([record("cases", encode(case)) for case in cases])
+        command = [sys.executable, "-m", "streams.cli", "cases", "forget", "--user", "secret-user", "--json"]
+        asking = await asyncio.create_subprocess_exec(
+            *command, "--store", str(path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        while asking.returncode is None:
+            await work.between_batches()
+            await asyncio.sleep(0.05)
+        answered, _ = await asking.communicate()
+        assert json.loads(answered) == {
+            "cases": 1,
+            "case_events": 1,
+            "dead_letters": 0,
+            "mentions": 0,
+        }
+        assert answer_to(early) == {"cases": 1, "case_events": 1, "dead_letters": 0, "mentions": 0}
+        wrong = [
+            ask(path, {"forget": {"kind": "planet", "value": "x", "app": None}}),
+            ask(path, {"drop": True}),
+        ]
+        await work.between_batches()
+        assert [answer_to(where) for where in wrong] == [{"error": "the request cannot be read"}] * 2
+        await work.handle([record("cases", encode(case)) for case in cases])
+        assert work.owner.counts().cases == 1
+        assert work.written.forgotten == 2
+        await work.close()
+    assert pending(path) == []
+    assert "secret-user" not in caplog.text
+    with open_for_reading(path, MARCH) as con:
         assert totals(con).cases == 1
 
 

@@ -1,0 +1,206 @@
+"""Forgetting: rows, bytes of every file, and what a replay brings back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.case import CaseReason, EvalCase
+from schemas.dead_letter import DeadLetter
+from sinks.evalstore import Forget, Forgotten, Kind, StoreOwner, list_cases, open_for_reading
+from sinks.evalstore.errors import StoreBusy
+from tests.evalstore.samples import MARCH, make_case, make_incident, make_letter, make_signal
+
+ROOT = Path(__file__).parents[2]
+HOUR = 3_600_000
+USER = Forget(Kind.USER, "anna-4711")
+MARKS = (b"anna-4711", b"xylophonist", b"quetzalcoatl", b"zugzwang")
+"""Her id, and words that only her texts have."""
+
+
+def of(number: int, user: str | None, text: str, **changes: Any) -> EvalCase:
+    # Random-looking text of some length, so that DuckDB's compression keeps it readable.
+    question = f"{text} asks for number {number}: " + "".join(
+        chr(97 + (number * i * i) % 26) for i in range(300)
+    )
+    trace = {"trace_id": f"trace-{number}", "question": question, "answer": text, "model": "m"}
+    trace |= {} if user is None else {"user_id": user}
+    return make_case(number, trace=trace, content_hash=question, **changes)
+
+
+def said(number: int, user: str, comment: str) -> dict[str, Any]:
+    feedback = {"kind": "thumbs", "user_id": user, "comment": comment, "timestamp": MARCH + HOUR}
+    return {"event": f"{user}-{number}", "feedback": feedback}
+
+
+def letter(offset: int, user: str, encoding: str = "utf-8") -> DeadLetter:
+    original = json.dumps({"trace_id": f"dead-{offset}", "user_id": user, "question": "zugzwang"})
+    if encoding == "base64":
+        original = base64.b64encode(original.encode() + b"\xff").decode()
+    return make_letter(offset).model_copy(update={"original": original, "original_encoding": encoding})
+
+
+def everything() -> dict[str, Any]:
+    others = [of(n, f"user-{n}", "piano") for n in range(20, 60)]
+    hers = [of(n, "anna-4711", "xylophonist") for n in range(10)]
+    unnamed = of(10, None, "quetzalcoatl", **said(10, "anna-4711", "quetzalcoatl is wrong"))
+    reviewed = of(20, "user-20", "piano", **said(20, "anna-4711", "xylophonist says no"))
+    only_hers = of(70, "user-70", "piano", **said(70, "anna-4711", "quetzalcoatl again"))
+    signal = make_signal(1)
+    incident = make_incident(1)
+    return {
+        "cases": [*hers, unnamed, *others, reviewed, only_hers],
+        "signals": [signal],
+        "incidents": [incident],
+        "dead_letters": [
+            letter(1, "anna-4711"),
+            letter(2, "anna-4711", "base64"),
+            letter(3, "user-20").model_copy(update={"original": '{"user_id": "user-20"}'}),
+        ],
+    }
+
+
+def found_in(directory: Path) -> dict[str, list[str]]:
+    """Every file below that holds one of the marks, read by a process of its own: see ``lock``."""
+    program = """
+import json, sys
+from pathlib import Path
+marks = [mark.encode() for mark in sys.argv[2:]]
+found = {}
+for path in Path(sys.argv[1]).rglob("*"):
+    if path.is_file() and (hits := [m.decode() for m in marks if m in path.read_bytes()]):
+        found[path.name] = hits
+print(json.dumps(found))
+"""
+    command = [sys.executable, "-c", program, str(directory), *(mark.decode() for mark in MARKS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def test_not_a_byte_is_left_in_any_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with StoreOwner.open(path) as owner:
+        owner.write(**everything(), now=MARCH)
+        owner.publish(MARCH)
+        owner.write([of(11, "anna-4711", "zugzwang")], now=MARCH)  # in the log only
+        before = found_in(tmp_path)
+        assert {"store.duckdb", "store.duckdb.wal"} <= before.keys(), before
+        assert any(name.startswith("snap-") for name in before)
+        done = owner.forget(USER, MARCH + 24 * HOUR)
+        assert done == Forgotten(cases=13, case_events=14, dead_letters=2)
+        assert found_in(tmp_path) == {}, "while the owner runs"
+        assert [row[:2] for row in owner._con.execute("FROM forgotten").fetchall()] != []
+        owner.write([of(71, "user-71", "piano")], now=MARCH)
+        assert owner.counts().cases == 41
+    assert found_in(tmp_path) == {}, "and after it has ended"
+    with open_for_reading(path, MARCH) as con:
+        assert len(list(list_cases(con))) == 41
+        assert con.execute("SELECT kind, cases, dead_letters FROM forgotten").fetchall() == [("user", 13, 2)]
+        assert con.execute("SELECT erased_at IS NOT NULL FROM forgotten").fetchall() == [(True,)]
+    with StoreOwner.open(path) as owner, pytest.raises(StoreBusy):
+        StoreOwner.open(path)
+    assert len(list(tmp_path.glob("*.duckdb.snapshots/snap-*"))) <= 2
+
+
+def test_a_replay_brings_nothing_back_but_what_is_new_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    later = of(80, "anna-4711", "later", time=MARCH + 48 * HOUR)
+    with StoreOwner.open(path) as owner:
+        owner.write(**everything(), now=MARCH)
+        kept = 40
+        owner.forget(USER, MARCH + 24 * HOUR)
+        assert owner.counts().cases == kept
+    with StoreOwner.open(path) as owner:
+        written = owner.write(**everything(), now=MARCH + 25 * HOUR)
+        # Her feedback on other people's cases is dropped, with what the case of the last one was made of.
+        assert (written.cases, written.case_events, written.dead_letters) == (0, 0, 0)
+        assert written.forgotten == 10 + 1 + 2 + 2
+        assert owner.counts().cases == kept
+        assert owner.write([later], now=MARCH + 49 * HOUR).cases == 1, "she is a user still"
+        late = {"feedback": {"kind": "thumbs", "user_id": "anna-4711", "timestamp": MARCH + 48 * HOUR}}
+        for old in (
+            of(1, "anna-4711", "xylophonist", event="3", **late),
+            of(10, None, "quetzalcoatl", event="3", **late),
+        ):
+            assert owner.write([old], now=MARCH + 49 * HOUR).forgotten == 1, "new feedback, but an old trace"
+        assert owner.write([of(21, "user-21", "piano", event="3", **late)], now=MARCH).case_events == 1
+    left = found_in(tmp_path)
+    assert set(map(tuple, left.values())) == {("anna-4711",)}, "her new case names her"
+
+
+def test_a_trace_is_forgotten_for_good(tmp_path: Path) -> None:
+    with StoreOwner.open(tmp_path / "store.duckdb") as owner:
+        owner.write([of(1, "u", "xylophonist"), of(2, "u", "piano")], now=MARCH)
+        assert owner.forget(Forget(Kind.TRACE, "trace-1", "desk"), MARCH).cases == 0
+        assert owner.forget(Forget(Kind.TRACE, "trace-1", "shop"), MARCH) == Forgotten(1, 1)
+        again = of(1, "u", "xylophonist", time=MARCH + 48 * HOUR, event="2")
+        assert owner.write([again], now=MARCH).forgotten == 1
+        assert (
+            owner.write([again.model_copy(update={"app": "other", "case_id": "x"})], now=MARCH).forgotten == 0
+        )
+        assert owner.forget(Forget(Kind.TRACE, "trace-1", "shop"), MARCH) == Forgotten(), "twice is once"
+
+
+def test_the_record_names_nobody_and_differs_between_stores(tmp_path: Path) -> None:
+    identities = set()
+    for name in ("a", "b"):
+        with StoreOwner.open(tmp_path / f"{name}.duckdb") as owner:
+            owner.forget(USER, MARCH)
+            identities |= {row[0] for row in owner._con.execute("SELECT identity FROM forgotten").fetchall()}
+    assert len(identities) == 2
+
+
+def test_alarms_and_incidents_no_longer_name_a_user(tmp_path: Path) -> None:
+    with StoreOwner.open(tmp_path / "store.duckdb") as owner:
+        owner.write(incidents=[make_incident(1)], now=MARCH)
+        owner._con.execute(
+            """UPDATE incident_revisions SET body = '{"cause": {"to": "anna-4711"}, "x": "anna"}'"""
+        )
+        assert owner.forget(USER, MARCH).mentions == 1
+        bodies = owner._con.execute("SELECT body FROM incident_revisions").fetchall()
+        assert [json.loads(body) for (body,) in bodies] == [{"cause": {"to": "[forgotten]"}, "x": "anna"}]
+
+
+@pytest.mark.parametrize("step", ["rewrite", "publish"])
+def test_what_was_interrupted_is_finished_by_the_next_owner(tmp_path: Path, step: str) -> None:
+    """Killed after the rows are deleted, before or after the file is written anew."""
+    path = tmp_path / "store.duckdb"
+    program = f"""
+import os, sys
+from pathlib import Path
+import sinks.evalstore.owner as module
+from tests.evalstore.test_forget import MARCH, USER, everything
+owner = module.StoreOwner.open(Path({str(path)!r}))
+owner.write(**everything(), now=MARCH)
+owner.publish(MARCH)
+module.{step} = lambda *_, **__: os._exit(9)
+owner.forget(USER, MARCH + 86_400_000)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 9
+    (tmp_path / "store.duckdb.new-crashed").write_bytes(b"xylophonist")
+    assert found_in(tmp_path) != {}
+    with StoreOwner.open(path) as owner:
+        owner.publish(MARCH)
+        assert found_in(tmp_path) == {}
+        assert owner.counts().cases == 40
+
+
+def test_the_lock_outlives_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with StoreOwner.open(path) as owner:
+        owner.write([of(1, "anna-4711", "xylophonist"), of(2, "u", "piano")], now=MARCH)
+        before = os.stat(path).st_ino
+        owner.forget(USER, MARCH)
+        assert os.stat(path).st_ino != before
+        program = f"import duckdb; duckdb.connect({str(path)!r})"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert "Could not set lock on file" in done.stderr
+        owner.write([make_case(3, CaseReason.ERROR)], now=MARCH)
+        assert owner.counts().cases == 2
