@@ -14,7 +14,7 @@ export PYTHON
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(RUNTIME) ## a silent model update, from the first event to the Slack thread; about a minute
@@ -42,6 +42,10 @@ bench: setup ## what the numbers in docs/ were measured with
 .PHONY: accept-detect
 accept-detect: setup ## the detectors' run lengths, delays and attribution, beside the field's; minutes of two cores
 	$(BIN)/python -m benchmarks.detectors $(DETECT_ARGS)
+
+.PHONY: accept-evalstore
+accept-evalstore: setup ## near-duplicates and speed of the eval store, at length: some minutes
+	$(BIN)/python -m benchmarks.evalstore $(EVALSTORE_ARGS)
 
 .PHONY: kafka
 kafka: setup ## a single real Kafka node on loopback, without Docker (needs Java 17 and Maven)

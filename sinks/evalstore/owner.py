@@ -303,4 +303,5 @@ def _connect(path: Path) -> DuckDBPyConnection:
     con.execute("USE store")
     con.execute(f"SET wal_autocheckpoint = '{LOG_BEFORE_CHECKPOINT}'")
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would stand between the lines of a command's output
     return con

@@ -82,6 +82,7 @@ def open_reader(directory: Path) -> DuckDBPyConnection:
                 raise StoreError(f"{directory / name} cannot be opened: {why}") from None
             continue
         con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = false")  # after 2 s it would stand in a command's output
         con.execute("SET lock_configuration = true")
         check(applied(con), migrations())
         return con

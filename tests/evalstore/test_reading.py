@@ -143,6 +143,14 @@ def test_a_newer_snapshot_says_upgrade(tmp_path: Path) -> None:
         open_reader(snapshots_of(path))
 
 
+def test_no_progress_bar_stands_in_what_a_command_prints(store: Path) -> None:
+    setting = "SELECT current_setting('enable_progress_bar')"
+    with open_for_reading(store, MARCH) as con:
+        assert con.execute(setting).fetchone() == (False,)
+    with StoreOwner.open(store) as owner:
+        assert owner._con.execute(setting).fetchone() == (False,)
+
+
 def test_filters(store: Path) -> None:
     with open_for_reading(store, MARCH) as con:
 
