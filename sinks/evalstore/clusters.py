@@ -29,7 +29,7 @@ SIMILAR = 0.7
 BUCKET = 16
 COMPARED = 64
 WINDOW = 1_000_000
-"""Distinct texts that a new case is compared with, the latest ones: what bounds the memory (half a GB)."""
+"""Distinct texts that a new case is compared with, the latest ones: this bounds the memory (374 MiB)."""
 
 
 class Via(StrEnum):

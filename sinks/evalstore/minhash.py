@@ -25,7 +25,7 @@ def found(similarity: float) -> float:
     """Probability that two texts of this Jaccard similarity share a band: the S-curve.
 
     >>> [round(found(s), 4) for s in (0.2, 0.3, 0.5, 0.7, 0.78, 0.9)]
-    [0.0253, 0.1221, 0.6439, 0.9877, 0.9994, 1.0]
+    [0.0253, 0.122, 0.6439, 0.9876, 0.9994, 1.0]
     """
     return 1 - (1 - similarity**ROWS) ** BANDS
 
