@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple
 
+EVERY_ROUTE = "*"
+"""The route of what is watched over several: those of little traffic together."""
 DEFAULT = "default"
 """The app, environment or route of an event that names none."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from schemas.catalog import CATALOG, Measure
 from schemas.incident import CasePreview, Incident, IncidentState, Note
+from schemas.observation import EVERY_ROUTE
 from schemas.signal import Cause, SignalName
 from sinks.clean import clean, cut
 from sinks.numbers import clock, duration, one_in, percent, significant, value
@@ -124,7 +125,9 @@ def facts(incident: Incident) -> list[Fact]:
     again = f"; {alarms} alarms so far" if alarms > 1 else ""
     found.append(Fact("Detected", f"{later} after it began{again}"))
     where = [clean(incident.app, 80), clean(incident.environment, 40)]
-    if incident.route:
+    if incident.route == EVERY_ROUTE:
+        where.append("routes of little traffic, together")
+    elif incident.route:
         where.append(f"route {clean(incident.route, 80)}")
     found.append(Fact("Where", " · ".join(where)))
     return found

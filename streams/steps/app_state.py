@@ -8,13 +8,15 @@ from typing import Any
 
 import orjson
 
+from detectors.baseline import DAY_MS
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.identity import Coordinates
-from schemas.observation import ChangeRow, FeedbackRow, Source
+from schemas.observation import ChangeRow, FeedbackRow, Profile, Source, TraceRow
 from schemas.signal import Recovery, Signal, WindowStat
 from streams.steps.chunks import ChunkLog
 from streams.steps.conversations import Conversations
-from streams.steps.inflight import Pending
+from streams.steps.inflight import Pending, Result
+from streams.steps.pool import SMALL, Pool, Smalls, Units, since_then
 from streams.steps.score_queue import ScoreQueue
 from streams.steps.segment_state import Flushed, SegmentState
 from streams.steps.segment_windows import Horizons
@@ -48,6 +50,13 @@ class AppState:
         self._declaring: list[SegmentState] = []
         """Those with a rule that is asked as event time passes."""
         self._since: list[int] = []
+        self._young: list[tuple[int, str, SegmentState]] = []
+        """When it will be known whether a segment is small, its environment, and it: those still open."""
+        self._newest = -1
+        """Time of the newest trace that was fed."""
+        self._smalls: dict[str, Smalls] = {}
+        self._pools: dict[str, Pool] = {}
+        """By environment, where it has two small segments."""
         self.flushed = Flushed([], [])
         """What the segments have said since the owner last asked."""
 
@@ -75,6 +84,7 @@ class AppState:
     def _add(self, segment: SegmentState, environment: str, route: str) -> None:
         self.segments[environment, route] = segment
         insort(self._since, segment.since)
+        self._young.append((segment.since + DAY_MS, environment, segment))
         if segment.declares:
             self._declaring.append(segment)
 
@@ -86,11 +96,58 @@ class AppState:
     def flush(self) -> None:
         """Feed the detectors what has been applied."""
         segments = self.shared_by()
-        for segment in self.segments.values():
+        fed: dict[str, list[tuple[int, Units]]] = {}
+        for (environment, _), segment in self.segments.items():
             if segment.traces or segment.decided:
+                if segment.traces:
+                    self._newest = max(self._newest, segment.traces[-1][0])
                 signals, cases = segment.flush(segments, self._decided_ms)
                 self.flushed.signals.extend(signals)
                 self.flushed.cases.extend(cases)
+                if segment.fed is not None:
+                    fed.setdefault(environment, []).append((segment.since + DAY_MS, segment.fed))
+                    segment.fed = None
+        if self._young:
+            self._grow_up()
+        for environment, several in fed.items():
+            self._pool(environment, several, segments)
+
+    def _grow_up(self) -> None:
+        """A day after its first trace it is known whether a segment is small."""
+        ready = [young for young in self._young if young[0] <= self._newest]
+        if not ready:
+            return
+        self._young = [young for young in self._young if young[0] > self._newest]
+        for _, environment, segment in ready:
+            if segment.first_day >= SMALL:
+                continue
+            smalls = self._smalls.setdefault(environment, Smalls())
+            smalls.add(segment.since)
+            if smalls.begins is not None and environment not in self._pools:
+                self._pools[environment] = Pool(self.name, environment, self._rules)
+
+    def _pool(self, environment: str, several: list[tuple[int, Units]], segments: int) -> None:
+        """Small segments' units once more, together."""
+        pool = self._pools.get(environment)
+        if pool is None:
+            return
+        begins = self._smalls[environment].begins
+        assert begins is not None
+        units = [since_then(units, max(small, begins)) for small, units in several]
+        if any(any(one) for one in units):
+            self.flushed.signals.extend(pool.feed(units, segments + 1, self._decided_ms))
+
+    def pool_score(self, row: TraceRow, profile: Profile, result: Result | None) -> list[Signal | Recovery]:
+        """A judge's score of a small segment's trace, once more."""
+        segment, pool = self.segments[profile[0], profile[1]], self._pools.get(profile[0])
+        if pool is None or segment.first_day >= SMALL or result is None or result.value is None:
+            return []
+        begins = self._smalls[profile[0]].begins
+        assert begins is not None
+        if row[0] < max(segment.since + DAY_MS, begins):
+            return []
+        unit = (row[0], result.value, row[1], profile, row[8])
+        return pool.score(unit, result.scorer, self.shared_by(row[0]) + 1)
 
     def on_change(self, row: ChangeRow) -> None:
         """A change explains what follows in every segment of its environment (of all, without one)."""
@@ -99,6 +156,9 @@ class AppState:
             if row.environment is None or row.environment == environment:
                 segment.on_change(row)
                 segment.touched = True
+        for environment, pool in self._pools.items():
+            if row.environment is None or row.environment == environment:
+                pool.on_change(row)
 
     def close_declared(self, watermark: int) -> None:
         """Ask the declared rules about what has ended; everything up to ``watermark`` has been flushed."""
@@ -156,6 +216,7 @@ class AppState:
             "head": self.scores.head,
             "tail": self.scores.tail,
             "waited": self.waiting.count,
+            "newest": self._newest,
         }
 
     def changes(self) -> dict[str, bytes | None]:
@@ -165,6 +226,11 @@ class AppState:
             if segment.touched:
                 for part, data in segment.changes().items():
                     entries["segment:" + orjson.dumps([self.name, *key, part]).decode()] = data
+        for environment, pool in sorted(self._pools.items()):
+            if pool.touched:
+                pool.touched = False
+                for part, data in pool.state.changes().items():
+                    entries["pool:" + orjson.dumps([self.name, environment, part]).decode()] = data
         for number, item in self.waiting.changes().items():
             entries["waiting:" + orjson.dumps([self.name, number]).decode()] = item
         return entries
@@ -174,8 +240,16 @@ class AppState:
         self.counters = dict(state["counters"])
         self.scores.head, self.scores.tail = state["head"], state["tail"]
         self.waiting.restore(waiting, state["waited"])
+        self._newest = state["newest"]
 
     def restore_segment(self, environment: str, route: str, parts: dict[str, bytes]) -> None:
         segment = self._new(environment, route)
         segment.load(parts)
         self._add(segment, environment, route)
+
+    def restore_pools(self, pools: dict[str, dict[str, bytes]]) -> None:
+        """Once all segments are there."""
+        self._grow_up()
+        for environment, parts in pools.items():
+            self._pools[environment].state.load(parts)
+            self._pools[environment].touched = False

@@ -327,6 +327,8 @@ class Owner:
             signals = segment.on_score(row, profile, unit, result, app.shared_by(row[0]))
             if signals:
                 self.outputs.signals.extend(signals)
+            if unit:
+                self.outputs.signals.extend(app.pool_score(row, profile, result))
 
     # -- late --------------------------------------------------------------------------------------
 

@@ -51,6 +51,13 @@ def restore(owner: Owner, entries: dict[str, bytes]) -> None:
             segments.setdefault((name, environment, route), {})[part] = data
     for (name, environment, route), parts in segments.items():
         owner.apps[name].restore_segment(environment, route, parts)
+    pools: dict[str, dict[str, dict[str, bytes]]] = {}
+    for key, data in entries.items():
+        if key.startswith("pool:"):
+            name, environment, part = orjson.loads(key.removeprefix("pool:"))
+            pools.setdefault(name, {}).setdefault(environment, {})[part] = data
+    for name, app in owner.apps.items():
+        app.restore_pools(pools.get(name, {}))
     _restore_flying(owner, entries)
 
 

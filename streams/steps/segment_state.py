@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import Any, NamedTuple
+from bisect import bisect_left
+from typing import NamedTuple
 
-import orjson
-
-from detectors.baseline import Pin
+from detectors.baseline import DAY_MS
 from detectors.declared.watch import DeclaredWatch, SegmentsAt
 from detectors.harvest import FAILING, trace_reasons
 from detectors.rules import DEFAULT_RULES, Rule
@@ -19,10 +17,9 @@ from schemas.observation import ChangeRow, Flag, Profile, Row, TraceRow
 from schemas.signal import Recovery, Signal, SignalName, WindowStat
 from streams.steps.inflight import Pending, Result
 from streams.steps.ledger import SCORE_REQUESTED
+from streams.steps.monitor_state import MonitorState, packed, unpacked
+from streams.steps.pool import SMALL, Units
 from streams.steps.segment_windows import Horizons, SegmentWindows
-
-MEMORY = "recent:"
-APART = "apart:"
 
 Order = tuple[int, int]
 """When something was decided, in event time; at one instant traces (0) come before conversations (1), and
@@ -67,10 +64,11 @@ class SegmentState:
         """Time of its first event, ms."""
         self.touched = False
         """Whether it has changed since it was last written down."""
-        self._written: tuple[Pin | None, ...] | None = None
-        """The pins whose baselines are written down."""
-        self._apart: dict[str, int] = {}
-        """Versions of what is written apart."""
+        self.state = MonitorState(self.monitors)
+        self.first_day = 0
+        """Traces within a day of its first event."""
+        self.fed: Units | None = None
+        """What the last flush fed, while the segment may be a small one."""
         self.traces: list[Pending] = []
         self.units: list[Pending] = []
         self.measured: list[TraceRow] = []
@@ -79,8 +77,9 @@ class SegmentState:
     def flush(self, segments: int, decided_ms: int) -> Flushed:
         """Feed what has been applied. ``segments`` share a budget; ``decided_ms``: see ``Conversations``."""
         flushed = Flushed([], [])
+        fed = Units([], [], [], self.decided)
         if self.traces:
-            self._flush_traces(segments, flushed)
+            fed = self._flush_traces(segments, flushed)._replace(decided=self.decided)
         if self.measured:
             self.windows.measured(self.measured)
             self.measured = []
@@ -99,6 +98,7 @@ class SegmentState:
                     assert isinstance(item.row, TraceRow)
                     low = bool(item.row.flags & LOW_SCORE)
                     flushed.signals.extend(self._declared.on_score(time, trace_id, "app", score, low))
+            fed = fed._replace(scores=units)
             self.units = []
         if self.decided:
             self.windows.rates.extend([conversation[:2] for conversation in self.decided])
@@ -108,9 +108,10 @@ class SegmentState:
             flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
             self.decided = []
         flushed.signals.extend(self.monitors.settle())
+        self.fed = fed if self.first_day < SMALL else None
         return flushed
 
-    def _flush_traces(self, segments: int, flushed: Flushed) -> None:
+    def _flush_traces(self, segments: int, flushed: Flushed) -> Units:
         items, self.traces = self.traces, []
         rows: list[TraceRow] = [item[5] for item in items]  # type: ignore[misc]
         profiles: list[Profile] = [item[6] for item in items]  # type: ignore[misc]
@@ -123,6 +124,9 @@ class SegmentState:
         for at in sorted(failing.union(outliers)) if outliers else sorted(failing):
             reasons = trace_reasons(rows[at][9], at in outliers)
             flushed.cases.append(((rows[at][0], 0), items[at], reasons))
+        if rows[0][0] < self.since + DAY_MS:
+            self.first_day += bisect_left(rows, (self.since + DAY_MS,))
+        return Units(rows, profiles, [], [])
 
     def on_score(
         self, row: TraceRow, profile: Profile, unit: bool, result: Result | None, segments: int
@@ -178,57 +182,29 @@ class SegmentState:
     def changes(self) -> dict[str, bytes | None]:
         """What is to be written down, once all has been flushed; None deletes a part.
 
-        ``hot`` changes with every unit, and so do the open ``windows``; ``parts`` when something came for a
-        closed one; ``base`` when a baseline is pinned; ``recent`` units come in chunks, each written once
-        when it is full; ``apart`` is what changes now and then.
+        The monitors' parts (see ``MonitorState``); the open ``windows`` change with every unit, ``parts``
+        when something came for a closed one.
         """
         self.touched = False
-        entries: dict[str, bytes | None] = {
-            "hot": packed({"monitors": self.monitors.snapshot(), "since": self.since}),
-            "windows": packed(self.windows.snapshot()),
-        }
+        entries = self.state.changes(since=self.since, first_day=self.first_day)
+        entries["windows"] = packed(self.windows.snapshot())
         if (parts := self.windows.parts()) is not None:
             entries["parts"] = packed(parts)
-        for part, data in self.monitors.monitors.remembered().items():
-            entries[MEMORY + part] = packed(data)
-        for part, (version, data_of) in self.monitors.monitors.apart().items():
-            if version != self._apart.get(part, 0):
-                self._apart[part] = version
-                data = data_of()
-                entries[APART + part] = None if data is None else packed(data)
         if self.declares:
             entries["declared"] = packed(self._declared.snapshot())
-        pins = self.monitors.monitors.pins
-        if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
-            self._written = pins
-            entries["base"] = packed(self.monitors.baselines())
         return entries
 
     def load(self, entries: dict[str, bytes]) -> None:
-        state = unpacked(entries["hot"])
-        remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
-        apart = {p.removeprefix(APART): unpacked(d) for p, d in entries.items() if p.startswith(APART)}
-        self.monitors.restore(unpacked(entries["base"]), state["monitors"], remembered, apart)
-        self._written = self.monitors.monitors.pins
-        self._apart = {part: version for part, (version, _) in self.monitors.monitors.apart().items()}
+        hot = self.state.load(entries)
         self.windows.restore(
             unpacked(entries["windows"]), unpacked(entries["parts"]) if "parts" in entries else None
         )
         if self.declares and "declared" in entries:
             self._declared.restore(unpacked(entries["declared"]))
-        self.since = state["since"]
+        self.since, self.first_day = hot["since"], hot["first_day"]
 
 
 def _verdict(unit: Unit, row: Row) -> Unit:
     """A unit scored by the application as 1 where its score is low, else 0."""
     assert isinstance(row, TraceRow)
     return (unit[0], 1.0 if row.flags & LOW_SCORE else 0.0, *unit[2:])
-
-
-def packed(data: Any) -> bytes:
-    """JSON, compressed: digits and repeated names are most of it."""
-    return zlib.compress(orjson.dumps(data), 1)
-
-
-def unpacked(data: bytes) -> Any:
-    return orjson.loads(zlib.decompress(data))

@@ -1,0 +1,62 @@
+"""The monitors of a segment, and what of them is written down when."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import orjson
+
+from detectors.baseline import Pin
+from detectors.segment import SegmentMonitors
+
+MEMORY = "recent:"
+APART = "apart:"
+
+
+class MonitorState:
+    """``hot`` changes with every unit; ``base`` when a baseline is pinned; ``recent`` units come in chunks,
+    each written once when it is full; ``apart`` is what changes now and then."""
+
+    def __init__(self, monitors: SegmentMonitors) -> None:
+        self.monitors = monitors
+        self._written: tuple[Pin | None, ...] | None = None
+        """The pins whose baselines are written down."""
+        self._apart: dict[str, int] = {}
+        """Versions of what is written apart."""
+
+    def changes(self, **more: Any) -> dict[str, bytes | None]:
+        """What is to be written down, ``more`` with what is hot; None deletes a part."""
+        segment, monitors = self.monitors, self.monitors.monitors
+        entries: dict[str, bytes | None] = {"hot": packed({"monitors": segment.snapshot(), **more})}
+        for part, data in monitors.remembered().items():
+            entries[MEMORY + part] = packed(data)
+        for part, (version, data_of) in monitors.apart().items():
+            if version != self._apart.get(part, 0):
+                self._apart[part] = version
+                data = data_of()
+                entries[APART + part] = None if data is None else packed(data)
+        pins = monitors.pins
+        if self._written is None or any(new is not old for new, old in zip(pins, self._written, strict=True)):
+            self._written = pins
+            entries["base"] = packed(segment.baselines())
+        return entries
+
+    def load(self, entries: dict[str, bytes]) -> dict[str, Any]:
+        """Take over what was written; what was hot."""
+        hot: dict[str, Any] = unpacked(entries["hot"])
+        remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
+        apart = {p.removeprefix(APART): unpacked(d) for p, d in entries.items() if p.startswith(APART)}
+        self.monitors.restore(unpacked(entries["base"]), hot["monitors"], remembered, apart)
+        self._written = self.monitors.monitors.pins
+        self._apart = {part: version for part, (version, _) in self.monitors.monitors.apart().items()}
+        return hot
+
+
+def packed(data: Any) -> bytes:
+    """JSON, compressed: digits and repeated names are most of it."""
+    return zlib.compress(orjson.dumps(data), 1)
+
+
+def unpacked(data: bytes) -> Any:
+    return orjson.loads(zlib.decompress(data))
