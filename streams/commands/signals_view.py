@@ -52,7 +52,17 @@ def _table(figures: Sequence[RollingFigure]) -> Table:
             for span in SPANS
         ]
         table.add_row(line.name, *(cell or NOTHING for cell in cells))
+        if line.name == CATALOG[SignalName.COST].noun:
+            table.add_row("  per success", *(_per_success(by_place, span) or NOTHING for span in SPANS))
     return table
+
+
+def _per_success(figures: dict[tuple[str, str], RollingFigure], span: str) -> str:
+    """Total cost by the decided conversations that did not fail."""
+    cost, failures = figures.get((SignalName.COST, span)), figures.get((SignalName.TASK_FAILURE, span))
+    if cost is None or failures is None or failures.n - failures.total <= 0:
+        return ""
+    return value(SignalName.COST_PER_SUCCESS, cost.total / (failures.n - failures.total))
 
 
 def _lines(signals: set[str]) -> Iterator[Line]:

@@ -24,6 +24,13 @@ from streams.demo.usual import compared, usual_table
 from streams.simulate.shape import Event
 
 CASES_EACH = 2
+PER_UNIT = """SELECT start_ms - start_ms % 3600000 AS hour, sum(n)::BIGINT, sum(total) FROM windows
+    WHERE app = ? AND environment = ? AND route = ? AND signal = ? GROUP BY hour ORDER BY hour"""
+PER_SUCCESS = """SELECT start_ms - start_ms % 3600000 AS hour,
+        sum(n - total) FILTER (WHERE signal = 'task_failure_rate')::BIGINT AS successes,
+        sum(total) FILTER (WHERE signal = 'cost_per_request') AS cost
+    FROM windows WHERE app = ? AND environment = ? AND route = ? GROUP BY hour
+    HAVING successes > 0 AND cost IS NOT NULL ORDER BY hour"""
 TELLING = {
     SignalName.ESCALATION: CaseReason.ESCALATION,
     SignalName.COST: CaseReason.HIGH_COST,
@@ -55,10 +62,15 @@ class Report:
 
     def _signal(self, incident: Incident) -> None:
         """The hours of an incident's signal, on its route."""
+        of_success = incident.signal is SignalName.COST_PER_SUCCESS
         rows = self.store.execute(
-            """SELECT start_ms - start_ms % 3600000 AS hour, sum(n)::BIGINT, sum(total) FROM windows
-            WHERE app = ? AND environment = ? AND route = ? AND signal = ? GROUP BY hour ORDER BY hour""",
-            [incident.app, incident.environment, incident.route, incident.signal.value],
+            PER_SUCCESS if of_success else PER_UNIT,
+            [
+                incident.app,
+                incident.environment,
+                incident.route,
+                *([] if of_success else [incident.signal.value]),
+            ],
         ).fetchall()
         if not rows or incident.baseline is None:
             return

@@ -138,6 +138,9 @@ SELECT app, environment, route, rolling, max(rolling_end) AS rolling_end,
     max(per_hour) FILTER (WHERE signal = 'cost_per_request') AS spend_usd_per_hour,
     max(mean) FILTER (WHERE signal = 'cost_per_request') AS cost_per_request_usd,
     max(p95) FILTER (WHERE signal = 'cost_per_request') AS p95_cost_usd,
+    -- NULL, not infinite, where no task has succeeded.
+    max(total) FILTER (WHERE signal = 'cost_per_request')
+        / nullif(max(n - total) FILTER (WHERE signal = 'task_failure_rate'), 0) AS cost_per_success_usd,
     max(unmeasured_share) FILTER (WHERE signal = 'cost_per_request') AS unpriced_share,
     max(p95) FILTER (WHERE signal = 'tokens_per_request') AS p95_tokens,
     max(p50) FILTER (WHERE signal = 'latency_ms') AS p50_latency_ms,
