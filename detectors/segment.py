@@ -376,6 +376,11 @@ class SegmentMonitors:
         self.monitors.restore(baselines, state, remembered, apart)
 
 
+def one_monitor(rule: Rule, policy: ArmingPolicy | None = None) -> Monitor:
+    """The monitor of a score, rate or amount by itself, with a memory of its own."""
+    return Monitor(rule, _detector(rule, policy or ArmingPolicy()))
+
+
 def one_of(bits: int) -> Read:
     """Reads 1 from a conversation that has one of these bits, else 0."""
     return lambda value: 1.0 if int(value) & bits else 0.0

@@ -10,14 +10,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.detectors import comparison, nab, nulls
+from benchmarks.detectors import comparison, nab, nulls, recovery
 from benchmarks.detectors.attribution import report
 from benchmarks.detectors.contenders import FIELD
 from benchmarks.detectors.fleet import fleet
 from benchmarks.machine import machine
 
 FAMILIES = tuple(FIELD)
-PARTS = (*FAMILIES, "comparison", "nulls", "fleet", "attribution", "nab")
+PARTS = (*FAMILIES, "comparison", "nulls", "fleet", "recovery", "attribution", "nab")
 
 
 def main() -> int:
@@ -46,6 +46,8 @@ def main() -> int:
             sound = _nulls(given.streams, given.seed, given.workers) and sound
         elif part == "fleet":
             sound = _fleet(given.segments, given.seed) and sound
+        elif part == "recovery":
+            print(recovery.table(list(recovery.recovery(given.streams, given.seed))) + "\n", flush=True)
         elif part == "attribution":
             sound = report(max(given.streams // 20, 1), given.seed) and sound
             print()
