@@ -48,8 +48,9 @@ class RecoveryWatch:
 
     **Provable:** while it is true, the mean run to a wrong all-clear is at least ``threshold`` units, see
     :class:`~detectors.esr.MixtureESR`. **Heuristic:** the shift is estimated, at an alarm it is inflated,
-    and so is the bar; measured with a quarter and 20,000: 0 to 3 % of alarms on clear shifts end while it
-    is still bad, within 10,000 units, two in five of those on a rate's rise from 2 to 3 % (docs/detectors.md).
+    and so is the bar; measured with a quarter and 20,000: 0 to 3 % of alarms on clear shifts end while
+    it is still bad, within 10,000 units, two in five of those on a rate's rise from 2 to 3 %
+    (docs/detectors.md).
     Silence never ends an alarm: it takes units.
 
     >>> watch = RecoveryWatch(usual=0.1, shift=0.4, variance=0.09)
