@@ -36,7 +36,6 @@ from streams.steps.owner import Owner, OwnerPolicy
 
 FLUSH = 4_000
 """Rows between two looks at the watermark, as ingest's flushes bring them."""
-COMMIT = 40_000
 SOURCE = Source("stream", "traces", 0)
 START = 1_772_323_200_000
 HOT, SEGMENT = 4 * 1024, 32 * 1024
@@ -93,7 +92,7 @@ def resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def run(events: int, segments: int, per_second: float, seed: int, folder: Path) -> int:
+def run(events: int, segments: int, per_second: float, seed: int, commit: int, folder: Path) -> int:
     generator = Generator(segments, per_second, seed)
     ledger = RocksLedger(folder, logged=False)
     owner = Owner(0, OwnerPolicy(), Ledger(ledger))
@@ -106,7 +105,7 @@ def run(events: int, segments: int, per_second: float, seed: int, folder: Path) 
             owner.absorb(batch)
         owner.absorb(progress)
         uncommitted += FLUSH
-        if uncommitted >= COMMIT:
+        if uncommitted >= commit:
             outputs = owner.take_outputs()
             entries = owner.changes()
             owner.ledger.flush(generator.count)
@@ -167,12 +166,15 @@ def main() -> int:
     parser.add_argument("--segments", type=int, default=1_000)
     parser.add_argument("--per-second", type=float, default=200.0, help="of event time, all segments (200)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--commit", type=int, default=40_000, help="rows between two commits (40000)")
     given = parser.parse_args()
     if given.events < FLUSH * 10 or given.segments < 1 or given.per_second <= 0:
         parser.error(f"--events at least {FLUSH * 10}, --segments at least 1, --per-second above 0")
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        return run(given.events, given.segments, given.per_second, given.seed, Path(folder) / "ledger")
+        return run(
+            given.events, given.segments, given.per_second, given.seed, given.commit, Path(folder) / "ledger"
+        )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ EXAMPLES = 3
 """Units that an alarm names."""
 NAMED_USERS = 5
 """Units of one user from which on an alarm may name that user."""
+USERS = "users"
 MARKED = "\0"
 """What the token of a user begins with: written down in place of a name that no alarm can need."""
 
@@ -40,10 +41,10 @@ class UnitMemory:
     What is remembered at a number depends on the number alone, so how units are split over batches changes
     nothing, and neither does writing down and restoring.
 
-    Written in chunks of 64 units, each once when it is full; only the last one is written again. A chunk
-    names traces only where an alarm to come could name them (among those since the change, the three worst:
-    so those with fewer than three worse ones after them), and users by a token of 4 bytes, unless they have
-    five units. About 1.1 kB a chunk, compressed.
+    Written in chunks of 64 units, each once when it is full; only the last one is written again. A full
+    chunk names traces only where an alarm to come could name them (among those since the change, the three
+    worst: so those with fewer than three worse ones after them), and users by a token of 4 bytes; the names
+    of users with five units are written beside. About 1.1 kB a chunk, compressed.
     """
 
     __slots__ = ("_first", "_names", "_past", "_units", "_written")
@@ -114,16 +115,23 @@ class UnitMemory:
             return {}
         self._written = count
         parts: dict[str, Any] = {}
-        names = self._to_name(reads)
-        for chunk in range(max(start, self._first) // CHUNK, -(-count // CHUNK)):
-            begin = max(chunk * CHUNK, self._first)
-            units = self._units[begin - self._first : (chunk + 1) * CHUNK - self._first]
-            numbers = range(begin, begin + len(units))
-            named = [u if n in names else _nameless(u) for n, u in zip(numbers, units, strict=True)]
-            parts[f"{chunk % RECENT_SLOTS}"] = columns(numbers, named)
-        if start // CHUNK != count // CHUNK:
+        full = count // CHUNK
+        if start // CHUNK != full:
+            names = self._to_name(reads)
+            for chunk in range(max(start, self._first) // CHUNK, full):
+                numbers, units = self._chunk(chunk)
+                named = [u if n in names else _nameless(u) for n, u in zip(numbers, units, strict=True)]
+                parts[f"{chunk % RECENT_SLOTS}"] = columns(numbers, named, _short)
             self._write_past(start, parts)
+            parts[USERS] = self.users()
+        if count % CHUNK:
+            parts[f"{full % RECENT_SLOTS}"] = columns(*self._chunk(full), str)
         return parts
+
+    def _chunk(self, chunk: int) -> tuple[range, list[Unit]]:
+        begin = max(chunk * CHUNK, self._first)
+        units = self._units[begin - self._first : (chunk + 1) * CHUNK - self._first]
+        return range(begin, begin + len(units)), units
 
     def _write_past(self, start: int, parts: dict[str, Any]) -> None:
         """Those that have left the ring since a chunk was full; until then the chunks still have them."""
@@ -132,7 +140,7 @@ class UnitMemory:
             units = [(n, u) for n, u in self._past if chunk * size <= n < (chunk + 1) * size]
             if units:
                 numbers, kept = zip(*units, strict=True)
-                parts[f"past:{chunk % PAST_SLOTS}"] = columns(numbers, kept)
+                parts[f"past:{chunk % PAST_SLOTS}"] = columns(numbers, kept, _short)
 
     def _to_name(self, reads: Sequence[Read]) -> set[int]:
         """Numbers of the units that may yet be among the three worst since a change."""
@@ -164,11 +172,11 @@ class UnitMemory:
                     names[token] = user
         return {t: names[t] for t, count in sorted(by_token.items()) if count >= NAMED_USERS and t in names}
 
-    def restore(self, count: int, users: dict[str, str], parts: dict[str, Any]) -> None:
-        """Become the memory that had seen ``count`` units and wrote ``users`` and these parts."""
+    def restore(self, count: int, parts: dict[str, Any]) -> None:
+        """Become the memory that had seen ``count`` units and wrote these parts."""
         units: dict[int, Unit] = {}
-        for data in parts.values():
-            for number, unit in from_columns(data):
+        for name, data in parts.items():
+            for number, unit in from_columns(data) if name != USERS else ():
                 if number not in units or unit[2]:
                     units[number] = unit
         numbers = sorted(number for number in units if number < count)
@@ -177,7 +185,7 @@ class UnitMemory:
         self._units = [units[number] for number in numbers[at:]]
         old = [number for number in numbers[:at] if number % STRIDE == STRIDE - 1]
         self._past = deque([(n, _nameless(units[n])) for n in old], maxlen=HISTORY)
-        self._names = dict(users)
+        self._names = dict(parts.get(USERS, {}))
         self._written = count
 
 
@@ -186,8 +194,8 @@ def token_of(user: str) -> str:
     return MARKED + blake2b(user.encode(), digest_size=4).hexdigest()
 
 
-def columns(numbers: Iterable[int], units: Iterable[Unit]) -> list[Any]:
-    """Units column by column, each profile once, users as tokens."""
+def columns(numbers: Iterable[int], units: Iterable[Unit], name: Callable[[str], int | str]) -> list[Any]:
+    """Units column by column, each profile once, users by ``name``."""
     profiles: dict[Profile, int] = {}
     numbers, units = list(numbers), list(units)
     first_number, first_time = numbers[0], units[0][0]
@@ -199,7 +207,7 @@ def columns(numbers: Iterable[int], units: Iterable[Unit]) -> list[Any]:
         [unit[1] for unit in units],
         {str(at): unit[2] for at, unit in enumerate(units) if unit[2]},
         [profiles.setdefault(unit[3], len(profiles)) for unit in units],
-        [None if unit[4] is None else _short(unit[4]) for unit in units],
+        [None if unit[4] is None else name(unit[4]) for unit in units],
         [list(profile) for profile in profiles],
     ]
 
@@ -216,7 +224,7 @@ def from_columns(data: list[Any]) -> list[tuple[int, Unit]]:
                 value,
                 names.get(str(at), ""),
                 profiles[which],
-                None if user is None else MARKED + f"{user:08x}",
+                MARKED + f"{user:08x}" if isinstance(user, int) else user,
             ),
         )
         for at, (number, time, value, which, user) in enumerate(
@@ -226,6 +234,7 @@ def from_columns(data: list[Any]) -> list[tuple[int, Unit]]:
 
 
 def _short(user: str) -> int:
+    """A token as a number."""
     return int((user if user[0] == MARKED else token_of(user))[1:], 16)
 
 

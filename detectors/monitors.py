@@ -70,7 +70,7 @@ class Monitors:
         """What changes with every unit, but for what is written apart."""
         return {
             "monitors": {name: monitor.snapshot() for name, monitor in self._by_name.items()},
-            "memories": {name: [m.count, m.users()] for name, (m, _) in self._memories().items()},
+            "memories": {name: memory.count for name, (memory, _) in self._memories().items()},
         }
 
     def restore(
@@ -83,9 +83,9 @@ class Monitors:
         """Take over what was written; a monitor that it does not know starts from nothing."""
         for name, (memory, _) in self._memories().items():
             if name in state["memories"]:
-                parts = {part: data for part, data in remembered.items() if part.startswith(f"{name}:")}
-                count, users = state["memories"][name]
-                memory.restore(count, users, parts)
+                own = f"{name}:"
+                parts = {p.removeprefix(own): data for p, data in remembered.items() if p.startswith(own)}
+                memory.restore(state["memories"][name], parts)
         for name, monitor in self._by_name.items():
             if name in state["monitors"] and name in baselines:
                 good, learned = apart.get(f"good:{name}"), apart.get(f"learned:{name}")

@@ -149,7 +149,7 @@ class Track:
         """What was before the incident that is open, as JSON data; ``version`` rises when that changes."""
         if self._good is None:
             return None
-        return columns(range(len(self._good)), self._good) if self._good else []
+        return columns(range(len(self._good)), self._good, str) if self._good else []
 
     def close(self) -> None:
         """The incident is over; its units are no longer what the next one is compared with."""

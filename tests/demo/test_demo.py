@@ -92,7 +92,7 @@ def test_interrupted_it_leaves_no_process_and_no_folder(tmp_path: Path, number: 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         # As from a terminal: a shell that puts a test run into the background has SIGINT ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while len(children := _children(process.pid)) < 5 and time.monotonic() < deadline:

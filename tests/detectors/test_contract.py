@@ -48,8 +48,8 @@ class Remembering(Monitor):
         super().__init__(DEFAULT_RULES[0], detector)
 
     def restore(self, *parts: Any) -> None:
-        baseline, state, good, (count, users, remembered) = parts
-        self.track.memory.restore(count, users, remembered)
+        baseline, state, good, (count, remembered) = parts
+        self.track.memory.restore(count, remembered)
         super().restore(baseline, state, good)
 
 
@@ -165,7 +165,7 @@ def written(subject: Any) -> list[Any]:
     if isinstance(subject, Monitor):
         track = subject.track
         track.memory._written = 0
-        memory = [track.memory.count, track.memory.users(), track.memory.write([track.read])]
+        memory = [track.memory.count, track.memory.write([track.read])]
         return [subject.detector.baseline(), subject.snapshot(), track.good(), memory]
     if isinstance(subject, BoundedDetector | CostDetector):
         return [subject.baseline(), subject.snapshot(), subject.learned()]

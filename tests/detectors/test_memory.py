@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.memory import HISTORY, MARKED, RING, STRIDE, UnitMemory, token_of
+from detectors.memory import HISTORY, MARKED, NAMED_USERS, RING, STRIDE, UnitMemory, token_of
 from detectors.track import Track
 from detectors.unit import Unit
 from schemas.observation import Profile
@@ -31,14 +32,14 @@ class Stored:
         self.memory = UnitMemory()
         self.parts: dict[str, bytes] = {}
 
-    def write(self) -> tuple[int, bytes]:
+    def write(self) -> int:
         self.parts |= {k: orjson.dumps(data) for k, data in self.memory.write([float]).items()}
-        return self.memory.count, orjson.dumps(self.memory.users())
+        return self.memory.count
 
-    def restore(self, count: int, users: bytes) -> None:
+    def restore(self, count: int) -> None:
         self.memory = UnitMemory()
         parts: dict[str, Any] = {name: orjson.loads(data) for name, data in self.parts.items()}
-        self.memory.restore(count, orjson.loads(users), parts)
+        self.memory.restore(count, parts)
 
 
 def seen(units: list[Unit]) -> list[tuple[object, ...]]:
@@ -73,7 +74,7 @@ def test_batches_writing_and_restoring_change_nothing(seed: int) -> None:
         if random.random() < 0.5:
             written = pieces.write()
             if random.random() < 0.5:
-                pieces.restore(*written)
+                pieces.restore(written)
         at = end
         ring, past = pieces.memory.ring(at), pieces.memory.past(at)
         assert seen(ring) == seen(whole.ring(at)) == seen(units[max(at - RING, 0) : at])
@@ -81,7 +82,10 @@ def test_batches_writing_and_restoring_change_nothing(seed: int) -> None:
         assert seen(past) == seen(whole.past(at)) == seen([units[number] for number in kept])
         for since in (0, len(ring) // 2, len(ring) - 1):
             assert worst_three(ring[since:]) == worst_three(whole.ring(at)[since:])
-        assert pieces.memory.users() == whole.users()
+        both = ring + past
+        users = Counter(token(user) for *_, user in both if user is not None)
+        named = {token(user): user for *_, user in pieces.memory.named(both) if user is not None}
+        assert all(named[user][0] != MARKED for user, n in users.items() if n >= NAMED_USERS)
 
 
 def test_what_is_remembered_within_a_batch_is_as_of_the_unit() -> None:
@@ -98,14 +102,15 @@ def test_what_is_remembered_within_a_batch_is_as_of_the_unit() -> None:
 
 def test_a_user_with_five_units_keeps_the_name_and_others_a_token() -> None:
     stored = Stored()
-    for at in range(40):
+    for at in range(70):
         stored.memory.extend([(at, 1.0, f"t{at}", PROFILES[0], "often" if at < 5 else f"once-{at}")])
-    stored.restore(*stored.write())
-    users = [unit[4] for unit in stored.memory.named(stored.memory.ring(40))]
+    stored.restore(stored.write())
+    users = [unit[4] for unit in stored.memory.named(stored.memory.ring(70))]
     assert users[:5] == ["often"] * 5
-    assert users[5:] == [token_of(f"once-{at}") for at in range(5, 40)]
-    stored.memory.extend([(41, 1.0, "t41", PROFILES[0], "once-7")])
-    assert stored.memory.named(stored.memory.ring(41))[7][4] == "once-7"
+    assert users[5:64] == [token_of(f"once-{at}") for at in range(5, 64)]
+    assert users[64:] == [f"once-{at}" for at in range(64, 70)], "a chunk that is not full yet has all names"
+    stored.memory.extend([(71, 1.0, "t71", PROFILES[0], "once-7")])
+    assert stored.memory.named(stored.memory.ring(71))[7][4] == "once-7"
 
 
 def test_a_window_is_exact_within_the_ring_and_a_checkpoint_before_it_beyond() -> None:
