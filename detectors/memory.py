@@ -162,6 +162,9 @@ class UnitMemory:
         """Token to name of the users that have five units or more."""
         counts = Counter(unit[4] for unit in self._units)
         counts.update(unit[4] for _, unit in self._past)
+        if not any(user and user[0] == MARKED for user in counts):
+            often = [u for u, count in counts.items() if u is not None and count >= NAMED_USERS]
+            return dict(sorted((token_of(user), user) for user in often))
         by_token: Counter[str] = Counter()
         names = dict(self._names)
         for user, count in counts.items():
