@@ -106,7 +106,8 @@ class Ledger:
         prefix, fresh, lookup = self._prefix(app)[0], self._fresh, self._lookup
         keys = [prefix + row[1].encode() for row in rows]
         claimed = set(keys)
-        if len(claimed) < len(keys) or not claimed.isdisjoint(fresh):
+        # The view asks for each of ours; the set would ask for each of all that is fresh.
+        if len(claimed) < len(keys) or not fresh.keys().isdisjoint(claimed):
             return False
         if not all([lookup(key) is None for key in keys]):  # noqa: C419 - half the time of a generator
             return False
