@@ -182,6 +182,11 @@ class Outbox:
                 found.add(one)
         return found
 
+    def verdict(self, command_id: str) -> tuple[str, bool] | None:
+        """What became of a command, and whether it was done; None where it has not come yet."""
+        row = self.db.execute("select verdict, done from commands where id = ?", (command_id,)).fetchone()
+        return (row["verdict"], bool(row["done"])) if row else None
+
     # What a batch changed.
 
     def commit(self, batch: Batch, now: int) -> None:

@@ -27,10 +27,13 @@ from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
 from sinks.outbox import Asked, Batch, Outbox
+from sinks.slack.buttons import Offer
 from sinks.slack.client import SlackSink
+from sinks.slack.desk import Desk
 from streams.batches import BatchLoop, consumer, producer
 from streams.event_clock import EventClock
 from streams.notify_boards import batch_of, board_of, units
+from streams.notify_clicks import desk_of, listening
 from streams.notify_events import Undecodable, decode, order
 from streams.settings import Settings
 
@@ -186,7 +189,8 @@ def sink_of(settings: Settings) -> Sink:
     """Slack where there is a token and a channel, else the console."""
     token = settings.slack_token.get_secret_value()
     if token and settings.slack_channel:
-        return SlackSink(token, settings.slack_channel, settings.slack_url)
+        offer = Offer(settings.slack_clicks, settings.incident_url)
+        return SlackSink(token, settings.slack_channel, settings.slack_url, offer=offer)
     missing = "GLEANER_SLACK_CHANNEL" if token else "GLEANER_SLACK_TOKEN"
     log.warning("notify: alerts go to the console: %s is not set", missing)
     return ConsoleSink()
@@ -206,15 +210,19 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
     try:
         await sender.start()
         notify = Notify(settings, outbox, _publisher(settings, sender))
+        desk = None
+        if settings.slack_clicks and isinstance(sink, SlackSink):
+            desk = desk_of(settings, outbox, sender, sink)
         outbox.forget(now_ms())
         await notify.publish_owed()
         reader = consumer(settings, "notify", SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES)
         loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
         delivery.recover(now_ms())
-        delivering = asyncio.create_task(_deliver(delivery, stop))
+        delivering = asyncio.create_task(_deliver(delivery, stop, desk))
         stopping = asyncio.create_task(_stop(stop, loop))
         try:
-            await loop.run()
+            async with listening(settings, desk):
+                await loop.run()
         finally:
             stop.set()
             await stopping
@@ -240,11 +248,13 @@ def _publisher(settings: Settings, sender: AIOKafkaProducer) -> Publish:
     return publish
 
 
-async def _deliver(delivery: Delivery, stop: asyncio.Event) -> None:
+async def _deliver(delivery: Delivery, stop: asyncio.Event, desk: Desk | None) -> None:
     """Delivery beside the batches: a slow Slack holds up no signal."""
     while not stop.is_set():
         try:
             await delivery.step(now_ms())
+            if desk is not None:
+                await desk.answer()
         except Exception:
             # Whatever it is, the rows are still owed; the next tick finds them.
             log.exception("notify: delivery failed, goes on")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from schemas.topics import MAX_EVENT_BYTES, Topic
+from sinks.slack.allowed import Allowed
 from streams.steps.privacy import Privacy
 
 EXIT_RESTART = 70
@@ -89,6 +90,18 @@ class Settings(BaseSettings):
     slack_token: SecretStr = Field(SecretStr(""), description="Bot token; empty: alerts go to the console")
     slack_channel: str = Field("", description="Channel id that pages go to")
     slack_url: str = Field("https://slack.com/api/", description="Base URL of the Web API")
+    slack_app_token: SecretStr = Field(
+        SecretStr(""), description="App-level token (connections:write): buttons, by Socket Mode"
+    )
+    slack_signing_secret: SecretStr = Field(
+        SecretStr(""), description="The app's signing secret, by which clicks over HTTP are checked"
+    )
+    slack_http: str = Field("", description="host:port that takes Slack's signed clicks: buttons, by HTTP")
+    slack_actors: str = Field(
+        "",
+        description="Who may click: ids of users (U…) and groups (S…), comma-separated; empty: everybody",
+    )
+    incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
     incident_window_minutes: float = Field(
         30, gt=0, description="Alarms whose onsets are this near are one incident"
     )
@@ -101,6 +114,38 @@ class Settings(BaseSettings):
     group_wait_seconds: float = Field(
         5, ge=0, description="A new incident waits this long for further members and for cases"
     )
+
+    @field_validator("slack_http")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            host, _, port = value.rpartition(":")
+            if not host or not port.isdecimal() or int(port) > 65535:
+                raise ValueError("is host:port, such as 127.0.0.1:8765")
+            secret = info.data.get("slack_signing_secret")
+            if not (secret and secret.get_secret_value().strip()):
+                raise ValueError("needs GLEANER_SLACK_SIGNING_SECRET: unsigned clicks are never taken")
+        return value
+
+    @field_validator("slack_actors")
+    @classmethod
+    def _actors(cls, value: str) -> str:
+        Allowed.parse(value)
+        return value
+
+    @field_validator("incident_url")
+    @classmethod
+    def _page(cls, value: str) -> str:
+        if value and not (value.startswith(("https://", "http://")) and "{id}" in value):
+            raise ValueError("is an http(s) address with {id} in it")
+        if any(character in value for character in "<>|\"'") or any(map(str.isspace, value)):
+            raise ValueError("has a character that no address has")
+        return value
+
+    @property
+    def slack_clicks(self) -> bool:
+        """Whether there is a way to take clicks: what buttons are shown for."""
+        return bool(self.slack_app_token.get_secret_value() or self.slack_http)
 
     @classmethod
     def settings_customise_sources(

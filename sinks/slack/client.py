@@ -23,8 +23,9 @@ from sinks.base import (
     RetryAfter,
     Unknown,
 )
+from sinks.slack.buttons import Offer
 from sinks.slack.outcomes import classify
-from sinks.slack.render import EVENT_TYPE, render
+from sinks.slack.render import EVENT_TYPE, NO_OFFER, render
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,19 @@ PAGES = 20
 class SlackSink:
     """Posts to one channel with a bot token (``chat:write``; ``channels:history`` to find lost messages).
 
-    ``url`` is the base of the Web API; a sandbox's works as well as Slack's.
+    ``url`` is the base of the Web API; a sandbox's works as well as Slack's. ``offer`` says which buttons and
+    links messages carry. :meth:`whisper` and :meth:`group` are what the desk for clicks needs of Slack.
     """
 
     def __init__(
-        self, token: str, channel: str, url: str = "https://slack.com/api/", timeout_seconds: int = 10
+        self,
+        token: str,
+        channel: str,
+        url: str = "https://slack.com/api/",
+        timeout_seconds: int = 10,
+        offer: Offer = NO_OFFER,
     ) -> None:
-        self.channel = channel
+        self.channel, self.offer = channel, offer
         # The SDK's default handler posts again after a dropped connection: two messages. We look first.
         self.client = AsyncWebClient(token=token, base_url=url, timeout=timeout_seconds, retry_handlers=[])
 
@@ -51,7 +58,7 @@ class SlackSink:
         return f"slack:{self.channel}"
 
     async def post(self, message: Message) -> Outcome:
-        payload = render(message)
+        payload = render(message, self.offer)
         return await self._send(
             lambda: self.client.chat_postMessage(
                 channel=self.channel, unfurl_links=False, unfurl_media=False, **payload
@@ -59,11 +66,11 @@ class SlackSink:
         )
 
     async def edit(self, message: Message, ref: Ref) -> Outcome:
-        payload = render(message)
+        payload = render(message, self.offer)
         return await self._send(lambda: self.client.chat_update(channel=ref.channel, ts=ref.ts, **payload))
 
     async def reply(self, message: Message, root: Ref) -> Outcome:
-        payload = render(message)
+        payload = render(message, self.offer)
         return await self._send(
             lambda: self.client.chat_postMessage(
                 channel=root.channel, thread_ts=root.ts, unfurl_links=False, unfurl_media=False, **payload
@@ -88,6 +95,22 @@ class SlackSink:
             if not cursor:
                 return Absent()
         return Blind("the channel is too busy to search")
+
+    async def whisper(self, channel: str, user: str, text: str) -> Outcome:
+        """A line that only ``user`` sees; Slack forgets it, and doesn't say whether it was read."""
+        return await self._send(
+            lambda: self.client.chat_postEphemeral(channel=channel, user=user, text=text), "message_ts"
+        )
+
+    async def group(self, group: str) -> frozenset[str] | None:
+        """User ids of a user group's members (scope ``usergroups:read``); None where Slack doesn't say."""
+        try:
+            response = await self.client.usergroups_users_list(usergroup=group)
+        except Exception as error:
+            log.warning("user group %s: %s", group, _outcome(error))
+            return None
+        users = response.get("users")
+        return frozenset(str(one) for one in users) if isinstance(users, list) else None
 
     async def close(self) -> None:
         """Nothing is held open between calls."""
@@ -114,15 +137,15 @@ class SlackSink:
                 case other:
                     return Unknown(type(other).__name__)
 
-    async def _send(self, call: Callable[[], Awaitable[Any]]) -> Outcome:
+    async def _send(self, call: Callable[[], Awaitable[Any]], ts: str = "ts") -> Outcome:
         try:
             response = await call()
         except Exception as error:
             return _outcome(error)
         data = response.data
-        if not isinstance(data, dict) or "ts" not in data:
+        if not isinstance(data, dict) or ts not in data:
             return Unknown("an answer without ts")
-        return Delivered(Ref(str(data.get("channel", self.channel)), str(data["ts"])))
+        return Delivered(Ref(str(data.get("channel", self.channel)), str(data[ts])))
 
 
 def _outcome(error: Exception) -> Outcome:

@@ -23,11 +23,17 @@ class Limits:
     header: int
     elements: int
     block_id: int
+    actions: int
+    button: int
+    value: int
+    url: int
+    option: int
+    option_value: int
 
 
 SLACK = Limits(
     blocks=50, total=11_000, text=40_000, section=3_000, fields=10, field=2_000, header=150, elements=10,
-    block_id=255,
+    block_id=255, actions=25, button=75, value=2_000, url=3_000, option=75, option_value=150,
 )  # fmt: skip
 OURS = Limits(
     blocks=12,
@@ -39,6 +45,12 @@ OURS = Limits(
     header=120,
     elements=2,
     block_id=80,
+    actions=5,
+    button=30,
+    value=80,
+    url=3_000,
+    option=40,
+    option_value=80,
 )
 KNOWN = {
     "header": {"type", "block_id", "text"},
@@ -46,7 +58,13 @@ KNOWN = {
     "context": {"type", "block_id", "elements"},
     "rich_text": {"type", "block_id", "elements"},
     "divider": {"type", "block_id"},
+    "actions": {"type", "block_id", "elements"},
 }
+CONTROLS = {
+    "button": {"type", "action_id", "text", "value", "url", "style", "confirm", "accessibility_label"},
+    "static_select": {"type", "action_id", "placeholder", "options", "confirm"},
+}
+CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 RICH = {"rich_text_section", "rich_text_quote", "rich_text_preformatted"}
 
 
@@ -106,6 +124,8 @@ def _block(block: dict[str, Any], at: str, limits: Limits) -> Iterator[str]:
                 yield f"{at}/elements: {len(elements)} elements, 1 to {limits.elements}"
             for number, element in enumerate(elements):
                 yield from _text(element, f"{at}/elements/{number}", limits.section)
+        case "actions":
+            yield from _actions(block.get("elements", []), f"{at}/elements", limits)
         case "rich_text":
             elements = block.get("elements", [])
             if not elements:
@@ -113,6 +133,46 @@ def _block(block: dict[str, Any], at: str, limits: Limits) -> Iterator[str]:
             for number, element in enumerate(elements):
                 if element.get("type") not in RICH or not element.get("elements"):
                     yield f"{at}/elements/{number}: unknown or empty"
+
+
+def _actions(elements: list[Any], at: str, limits: Limits) -> Iterator[str]:
+    if not 1 <= len(elements) <= limits.actions:
+        yield f"{at}: {len(elements)} elements, 1 to {limits.actions}"
+    seen: set[object] = set()
+    for number, element in enumerate(elements):
+        here, kind = f"{at}/{number}", element.get("type")
+        if kind not in CONTROLS:
+            yield f"{here}/type: unknown"
+            continue
+        for key in sorted(set(element) - CONTROLS[kind]):
+            yield f"{here}/{key}: unknown key"
+        action_id = element.get("action_id")
+        if action_id in seen:
+            yield f"{here}/action_id: twice"
+        seen.add(action_id)
+        yield from _string(action_id, f"{here}/action_id", limits.block_id)
+        for key, limit in CONFIRM.items() if "confirm" in element else ():
+            yield from _text(element["confirm"].get(key), f"{here}/confirm/{key}", limit)
+        if kind == "button":
+            yield from _text(element.get("text"), f"{here}/text", limits.button, ("plain_text",))
+            for key, limit in (("value", limits.value), ("url", limits.url)):
+                if key in element:
+                    yield from _string(element[key], f"{here}/{key}", limit)
+            continue
+        yield from _text(element.get("placeholder"), f"{here}/placeholder", 150, ("plain_text",))
+        options = element.get("options", [])
+        if not 1 <= len(options) <= 100:
+            yield f"{here}/options: {len(options)} options, 1 to 100"
+        for place, option in enumerate(options):
+            yield from _text(option.get("text"), f"{here}/options/{place}/text", limits.option)
+            yield from _string(option.get("value"), f"{here}/options/{place}/value", limits.option_value)
+
+
+def _string(value: Any, at: str, limit: int) -> Iterator[str]:
+    if not isinstance(value, str) or not value:
+        yield f"{at}: missing"
+    elif len(value) > limit:
+        yield f"{at}: {len(value)} characters, at most {limit}"
 
 
 def _text(

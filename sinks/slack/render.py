@@ -14,15 +14,17 @@ from sinks import words
 from sinks.actions import first_action
 from sinks.base import Degrade, Message
 from sinks.news import reply
-from sinks.slack.escape import date, escape, prose
+from sinks.slack.buttons import Offer, buttons
+from sinks.slack.escape import date, entities, escape, prose
 from sinks.slack.limits import OURS
 from sinks.standing import standing
 
 EVENT_TYPE = "gleaner_incident"
+NO_OFFER = Offer()
 Block = dict[str, Any]
 
 
-def render(message: Message) -> dict[str, Any]:
+def render(message: Message, offer: Offer = NO_OFFER) -> dict[str, Any]:
     """``text``, ``blocks`` and ``metadata`` of a post, an edit or a reply.
 
     Always both text and blocks: an edit that leaves the blocks out may leave the old ones standing.
@@ -37,10 +39,10 @@ def render(message: Message) -> dict[str, Any]:
     if message.degrade is Degrade.TEXT_ONLY:
         lines = [words.headline(incident), first_action(incident), words.footer(incident)]
         return _payload(message, "\n".join(escape(line, 900) for line in lines), [])
-    return _payload(message, headline, blocks(incident, cases=message.degrade is Degrade.FULL))
+    return _payload(message, headline, blocks(incident, offer, cases=message.degrade is Degrade.FULL))
 
 
-def blocks(incident: Incident, *, cases: bool = True) -> list[Block]:
+def blocks(incident: Incident, offer: Offer = NO_OFFER, *, cases: bool = True) -> list[Block]:
     """The message's blocks; ``block_id`` carries the revision, since Slack wants new ones for an edit."""
     at = incident.revision
     verdict = f"*{prose(standing(incident), 200)}*"
@@ -65,11 +67,18 @@ def blocks(incident: Incident, *, cases: bool = True) -> list[Block]:
     if cases:
         found.append(_cases(incident, f"cases:{at}"))
     found.append(_mrkdwn(f"do:{at}", f"*Do first:* {prose(first_action(incident), 600)}"))
+    offered = buttons(incident, offer)
+    if offered is not None:
+        found.append(offered)
+    foot = prose(words.footer(incident), 900)
+    if offered is None and (link := offer.link(incident)):
+        # The only link: from the settings, with an id that is ours.
+        foot += f" · <{entities(link)}|Open>"
     found.append(
         {
             "type": "context",
             "block_id": f"foot:{at}",
-            "elements": [{"type": "mrkdwn", "text": prose(words.footer(incident), 900)}],
+            "elements": [{"type": "mrkdwn", "text": foot}],
         }
     )
     return found

@@ -2,6 +2,8 @@
 
 It checks token, content type, channel, text, blocks and threads as Slack does, keeps messages in
 memory, notes every text that would have pinged somebody, and fails on request: see :class:`Fault`.
+The buttons on its page work: a click goes to whoever has opened a Socket Mode connection, or, signed, to
+``slack.clicks.interactivity``.
 What it doesn't know: Slack's real total size limit, and how fast history shows a new message.
 """
 
@@ -18,11 +20,13 @@ from typing import Any, Self
 from aiohttp import web
 
 from sinks.slack.sandbox_channel import Channel, Posted, Refusal
+from sinks.slack.sandbox_clicks import Clicks
 from sinks.slack.sandbox_page import page
 
 TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing but this sandbox
 CHANNEL = "C0GLEANER"
-WRITES = ("chat.postMessage", "chat.update")
+APP_TOKEN = "xapp-sandbox"  # noqa: S105
+WRITES = ("chat.postMessage", "chat.update", "chat.postEphemeral")
 MAX_BODY = 1024 * 1024
 
 
@@ -60,6 +64,9 @@ class Sandbox:
     ) -> None:
         self.token, self.port, self.visible_after, self.clock = token, port, visible_after, clock
         self.channels = {channel: Channel(channel)}
+        self.clicks = Clicks(lambda: self.clock())
+        self.groups: dict[str, list[str]] = {}
+        """User groups and their members."""
         self.write_faults: deque[Fault] = deque()
         self.read_faults: deque[Fault] = deque()
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -76,6 +83,8 @@ class Sandbox:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/", self._page)
+        app.router.add_post("/click", self._click)
+        app.router.add_get("/socket", self.clicks.connect)
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", self.port)
@@ -83,6 +92,7 @@ class Sandbox:
         self.port = self.runner.addresses[0][1]
 
     async def stop(self) -> None:
+        await self.clicks.close()
         if self.runner is not None:
             await self.runner.cleanup()
 
@@ -114,8 +124,25 @@ class Sandbox:
 
     async def _page(self, request: web.Request) -> web.Response:
         del request
-        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return web.Response(text=page(list(self.channels.values())), content_type="text/html", headers=policy)
+        policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+        text = page(list(self.channels.values()), live=True)
+        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
+
+    async def _click(self, request: web.Request) -> web.Response:
+        """A click on the page, by its form; only from the page itself."""
+        if request.headers.get("Origin", self.page_url[:-1]) != self.page_url[:-1]:
+            return web.Response(status=403)
+        form = {key: str(value) for key, value in (await request.post()).items()}
+        channel = self.channels.get(form.get("channel", ""))
+        if channel is None:
+            return web.Response(status=404)
+        try:
+            await self.clicks.click(
+                channel, form.get("ts", ""), form.get("action_id", ""), form.get("value", "")
+            )
+        except (LookupError, StopIteration):
+            return web.Response(status=404)
+        raise web.HTTPSeeOther("/")
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -130,6 +157,8 @@ class Sandbox:
                 return _cut(request)
             if fault.kind == "500":
                 return web.Response(status=500, text="oops")
+            if method in ("apps.connections.open", "usergroups.users.list"):
+                return web.json_response({"ok": True} | self._workspace(method, body))
             channel = self._channel(body)
             if fault.kind == "429":
                 channel.paused_until = self.clock() + float(fault.argument)
@@ -151,7 +180,8 @@ class Sandbox:
         return web.json_response({"ok": True} | answer)
 
     async def _read(self, request: web.Request, method: str) -> dict[str, Any]:
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        token = APP_TOKEN if method == "apps.connections.open" else self.token
+        if request.headers.get("Authorization") != f"Bearer {token}":
             raise Refusal("invalid_auth" if "Authorization" in request.headers else "not_authed")
         if request.method == "GET":
             return dict(request.query)
@@ -167,6 +197,15 @@ class Sandbox:
             raise Refusal("invalid_form_data")
         return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
 
+    def _workspace(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The methods that concern no channel."""
+        if method == "apps.connections.open":
+            return {"url": f"ws://127.0.0.1:{self.port}/socket?ticket={self.clicks.ticket()}"}
+        group = str(body.get("usergroup"))
+        if group not in self.groups:
+            raise Refusal("no_such_subteam")
+        return {"users": self.groups[group]}
+
     def _channel(self, body: dict[str, Any]) -> Channel:
         channel = self.channels.get(str(body.get("channel")))
         if channel is None:
@@ -178,6 +217,9 @@ class Sandbox:
             case "chat.postMessage":
                 posted = channel.post(body, self.clock(), self.visible_after)
                 return {"channel": channel.id, "ts": posted.ts, "message": {"text": body.get("text", "")}}
+            case "chat.postEphemeral":
+                channel.whisper(body)
+                return {"message_ts": f"{self.clock():.6f}"}
             case "chat.update":
                 return {"channel": channel.id, "ts": channel.update(body).ts}
             case "conversations.history" | "conversations.replies":

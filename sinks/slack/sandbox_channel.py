@@ -10,7 +10,8 @@ from typing import Any
 from sinks.slack.limits import problems, texts
 
 PING = re.compile(r"<(?!!date\^)[!@#][^>]*>")
-"""What would notify people: any unescaped mention. Ours come from configuration, and there are none yet."""
+"""What would notify people: any unescaped mention. Ours come from configuration alone."""
+MENTION = re.compile(r"<(?:@|!subteam\^)([A-Z0-9]+)>")
 
 
 @dataclass
@@ -42,6 +43,10 @@ class Channel:
     messages: list[Posted] = field(default_factory=list)
     pings: list[str] = field(default_factory=list)
     """Every text that would have pinged somebody; a test asserts that there is none."""
+    mentions: frozenset[str] = frozenset()
+    """Ids of users and groups that may be mentioned: the test's copy of what the settings name."""
+    whispers: list[tuple[str, str]] = field(default_factory=list)
+    """Ephemeral messages: user and text. Slack keeps none; the page shows the newest."""
 
     def post(self, body: dict[str, Any], now: float, visible_after: float = 0.0) -> Posted:
         self._admit(body)
@@ -53,6 +58,14 @@ class Channel:
         message = Posted(self._next_ts(now), copy.deepcopy(body), thread_ts, now + visible_after)
         self.messages.append(message)
         return message
+
+    def whisper(self, body: dict[str, Any]) -> None:
+        """An ephemeral message. Whoever it mentions is not notified: only ``user`` sees it."""
+        user = body.get("user")
+        if not isinstance(user, str) or not user:
+            raise Refusal("user_not_in_channel")
+        self._admit(body)
+        self.whispers.append((user, str(body.get("text", ""))))
 
     def update(self, body: dict[str, Any]) -> Posted:
         found = self.at(body.get("ts"))
@@ -106,7 +119,10 @@ class Channel:
         ):
             raise Refusal("metadata_must_be_flat")
         said = [body.get("text", ""), *texts(body.get("blocks", []))]
-        self.pings += [match for text in said for match in PING.findall(text)]
+        for ping in (match for text in said for match in PING.findall(text)):
+            named = MENTION.fullmatch(ping)
+            if named is None or named[1] not in self.mentions:
+                self.pings.append(ping)
 
     def _next_ts(self, now: float) -> str:
         """Grows with every message, as Slack's do, whatever the clock says."""

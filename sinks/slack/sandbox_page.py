@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from sinks.slack.sandbox_channel import Channel, Posted
+from sinks.slack.sandbox_channel import MENTION, Channel, Posted
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1d1c1d;--dim:#616061;--line:#ddd;--quote:#bbb}
@@ -27,40 +27,68 @@ blockquote{border-left:4px solid var(--quote);margin:2px 0 8px;padding:1px 0 1px
 .context{color:var(--dim);font-size:12px}.ping{background:#c00;color:#fff;padding:0 3px}
 .thread{margin:4px 0 0;padding-left:12px;border-left:2px solid var(--line)}
 .screen{color:var(--dim);font-size:12px;margin:0 0 2px}
+.actions{display:flex;flex-wrap:wrap;gap:8px;margin:8px 0}.actions form{display:contents}
+.actions button,.actions select,.actions a{font:inherit;font-size:13px;font-weight:700;min-height:32px;
+padding:4px 12px;border:1px solid var(--quote);border-radius:6px;background:var(--bg);color:var(--fg);
+cursor:pointer;text-decoration:none;box-sizing:border-box;display:inline-flex;align-items:center}
+.actions button.primary{background:#007a5a;border-color:#007a5a;color:#fff}
+.actions button.go{margin-left:-6px}
+.actions :disabled{cursor:default;opacity:.8}
+.whisper{margin:4px 0;padding:6px 10px;border-radius:6px;
+background:color-mix(in srgb,var(--line) 45%,transparent)}
+.whisper small{color:var(--dim);display:block}a{color:#1264a3}
+@media(prefers-color-scheme:dark){a{color:#1d9bd1}}
 @media(max-width:520px){.fields{grid-template-columns:1fr}}
 """
 
 
-def page(channels: list[Channel]) -> str:
-    """The whole page; nothing in it is a script, and it loads nothing."""
+def page(channels: list[Channel], *, live: bool = False) -> str:
+    """The whole page; nothing in it is a script, and it loads nothing.
+
+    ``live``: its buttons work, and it looks again every few seconds.
+    """
     parts = [
         f"<header class=top># {_safe(channel.name)}<small>a Slack of this machine only: nobody is paged"
-        f"</small></header><main>{_threads(channel) or '<p>No message yet.'}</main>"
+        f"</small></header><main>{_threads(channel, live) or '<p>No message yet.'}{_whispers(channel)}</main>"
         for channel in channels
     ]
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Gleaner: alerts</title>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
+        f"{'<meta http-equiv=refresh content=5>' if live else ''}"
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
     )
 
 
-def _threads(channel: Channel) -> str:
-    return "".join(_thread(channel, one) for one in channel.roots())
+def _threads(channel: Channel, live: bool) -> str:
+    return "".join(_thread(channel, one, live) for one in channel.roots())
 
 
-def _thread(channel: Channel, root: Posted) -> str:
+def _whispers(channel: Channel) -> str:
+    return "".join(
+        f"<div class=whisper><small>Only visible to {_safe(user)}</small>"
+        f"{_mrkdwn(text, whispered=True)}</div>"
+        for user, text in channel.whispers[-3:]
+    )
+
+
+def _thread(channel: Channel, root: Posted, live: bool) -> str:
     replies = channel.replies(root.ts)
     inner = "".join(_message(one) for one in replies)
     count = f"<i>{len(replies)} repl{'y' if len(replies) == 1 else 'ies'}</i>" if replies else ""
-    return _message(root, f"<div class=thread>{count}{inner}</div>" if replies else "")
+    below = f"<div class=thread>{count}{inner}</div>" if replies else ""
+    return _message(root, below, channel.id if live else "")
 
 
-def _message(one: Posted, below: str = "") -> str:
+def _message(one: Posted, below: str = "", channel: str = "") -> str:
+    """``channel`` is its id where clicks work."""
     when = datetime.fromtimestamp(float(one.ts), UTC)
     edited = "<i>(edited)</i>" if one.edits else ""
     blocks = one.body.get("blocks") or []
-    body = "".join(_block(block) for block in blocks) or f"<p>{_mrkdwn(one.body.get('text', ''))}</p>"
+    body = (
+        "".join(_block(block, channel, one.ts) for block in blocks)
+        or f"<p>{_mrkdwn(one.body.get('text', ''))}</p>"
+    )
     screen = f"<p class=screen>Lock screen: {_mrkdwn(one.body.get('text', ''))}</p>" if blocks else ""
     return (
         "<article class=message><div class=avatar aria-hidden=true>G</div><div>"
@@ -69,7 +97,7 @@ def _message(one: Posted, below: str = "") -> str:
     )
 
 
-def _block(block: dict[str, Any]) -> str:
+def _block(block: dict[str, Any], channel: str, ts: str) -> str:
     match block["type"]:
         case "header":
             return f"<h3>{_plain(block['text']['text'])}</h3>"
@@ -79,10 +107,39 @@ def _block(block: dict[str, Any]) -> str:
             return text + (f"<div class=fields>{fields}</div>" if fields else "")
         case "context":
             return "".join(f"<p class=context>{_mrkdwn(one['text'])}</p>" for one in block["elements"])
+        case "actions":
+            inner = "".join(_control(one, channel, ts) for one in block["elements"])
+            return f"<div class=actions>{inner}</div>"
         case "rich_text":
             return "".join(_rich(one) for one in block["elements"])
         case _:
             return "<hr>"
+
+
+def _control(element: dict[str, Any], channel: str, ts: str) -> str:
+    """A button or a select: a form where clicks work. What Slack asks back is in the tooltip."""
+    off = "" if channel else " disabled"
+    hidden = "".join(
+        f'<input type=hidden name={name} value="{_safe(value)}">'
+        for name, value in (("channel", channel), ("ts", ts), ("action_id", element["action_id"]))
+    )
+    if element["type"] == "static_select":
+        options = "".join(
+            f'<option value="{_safe(one["value"])}">{_plain(one["text"]["text"])}</option>'
+            for one in element["options"]
+        )
+        label = _plain(element["placeholder"]["text"])
+        inner = (
+            f'<select name=value required aria-label="{label}"{off}><option value="">{label}</option>'
+            f'{options}</select><button class=go aria-label="Snooze so long"{off}>✓</button>'
+        )
+    elif "url" in element:
+        return f'<a href="{_safe(element["url"])}" rel=noreferrer>{_plain(element["text"]["text"])}</a>'
+    else:
+        asks = _plain(element["confirm"]["text"]["text"]) if "confirm" in element else ""
+        style = " class=primary" if element.get("style") == "primary" else ""
+        inner = f'<button{style} title="{asks}"{off}>{_plain(element["text"]["text"])}</button>'
+    return f"<form method=post action=/click>{hidden}{inner}</form>"
 
 
 def _rich(element: dict[str, Any]) -> str:
@@ -94,14 +151,23 @@ def _rich(element: dict[str, Any]) -> str:
     return f"<{tag}>{inner}</{tag}>"
 
 
-def _mrkdwn(text: str) -> str:
-    """Slack's markup as HTML: dates, bold and line breaks; any other unescaped markup is shown in red."""
+def _mrkdwn(text: str, *, whispered: bool = False) -> str:
+    """Slack's markup as HTML: dates, links, bold and line breaks; what would ping is shown in red.
+
+    In a ``whispered`` message a mention pings nobody, and is only a name.
+    """
     shown = ""
     for index, part in enumerate(re.split(r"<([^<>]*)>", text)):
         if index % 2 == 0:
             shown += re.sub(r"(?<!\S)\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", _plain(part)).replace("\n", "<br>")
         elif part.startswith("!date^"):
             shown += f"<time>{_plain(part.rpartition('|')[2])}</time>"
+        elif part.startswith(("https://", "http://")) and "|" in part:
+            url, _, label = part.partition("|")
+            href = _plain(url)
+            shown += f'<a href="{href}" rel=noreferrer>{_plain(label)}</a>'
+        elif whispered and (named := MENTION.fullmatch(f"<{part}>")):
+            shown += f"<b>@{_safe(named[1])}</b>"
         else:
             shown += f"<span class=ping>{_safe('<' + part + '>')}</span>"
     return shown

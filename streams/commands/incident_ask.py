@@ -21,30 +21,13 @@ from schemas.codec import encode
 from schemas.command import Command, Verb
 from schemas.identity import derive
 from schemas.topics import COMMANDS
+from sinks.asked import SAYS
 from sinks.clean import clean
 from streams.batches import producer
 from streams.commands.fail import Failed
 from streams.commands.incident_file import State, file_of, one, rows
 from streams.settings import Settings
 
-SAYS = {
-    "acked": "acknowledged",
-    "unacked": "nobody's again: firing",
-    "snoozed": "snoozed",
-    "assigned": "assigned",
-    "resolved": "resolved",
-    "not_a_problem": "resolved, and labelled a false positive",
-    "muted": "muted: edits only",
-    "unmuted": "no longer muted",
-    "duplicate": "done already",
-    "nothing_to_do": "nothing to do: it is so already",
-    "is_resolved": "it is resolved already",
-    "reopened_since": "it has come back since you asked: look again",
-    "no_end": "a snooze has an end: use mute",
-    "too_late": "that time is over",
-    "unknown_incident": "notify knows no such incident",
-}
-"""By verdict."""
 LOOK_SECONDS = 0.1
 DURATION = re.compile(r"(\d+)\s*([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -15,10 +15,10 @@ from schemas.command import Command
 from schemas.incident import Incident, Member
 from schemas.lifecycle import Entry
 from sinks import words
+from sinks.asked import SAYS
 from sinks.clean import clean
 from sinks.phrases import SIGNALS, capital, numbers
 from sinks.standing import held_back, standing
-from streams.commands.incident_ask import SAYS
 from streams.commands.incident_file import State, one, rows
 
 

@@ -10,8 +10,8 @@ from schemas.command import Verb
 from schemas.effect import NotifyReason
 from schemas.incident import IncidentState
 from sinks import words
+from sinks.asked import SAYS
 from sinks.samples import SAMPLES
-from streams.commands.incident_ask import SAYS
 from streams.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerting.md").read_text(encoding="utf-8")

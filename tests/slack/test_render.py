@@ -15,11 +15,13 @@ from sinks import words
 from sinks.actions import first_action
 from sinks.base import Degrade, Message
 from sinks.samples import SAMPLES
+from sinks.slack.buttons import Offer
 from sinks.slack.limits import OURS, SLACK, problems
 from sinks.slack.render import render
 from sinks.standing import standing
 
 GOLDEN = Path(__file__).parent / "golden"
+OFFER = Offer(clicks=True, url="https://gleaner.example/incidents/{id}")
 
 
 def message(kind: str, **rest: object) -> Message:
@@ -30,7 +32,7 @@ def message(kind: str, **rest: object) -> Message:
 def test_golden(kind: str) -> None:
     """GLEANER_WRITE_GOLDEN=1 writes them anew; then read them, as somebody would who was woken by them."""
     path = GOLDEN / f"{kind}.json"
-    payload = json.dumps(render(message(kind)), indent=2, ensure_ascii=False) + "\n"
+    payload = json.dumps(render(message(kind), OFFER), indent=2, ensure_ascii=False) + "\n"
     if os.environ.get("GLEANER_WRITE_GOLDEN"):
         path.write_text(payload, encoding="utf-8")
     assert payload == path.read_text(encoding="utf-8")

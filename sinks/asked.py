@@ -1,0 +1,22 @@
+"""What notify made of a person's command, in words."""
+
+from __future__ import annotations
+
+SAYS = {
+    "acked": "acknowledged",
+    "unacked": "nobody's again: firing",
+    "snoozed": "snoozed",
+    "assigned": "assigned",
+    "resolved": "resolved",
+    "not_a_problem": "resolved, and labelled a false positive",
+    "muted": "muted: edits only",
+    "unmuted": "no longer muted",
+    "duplicate": "done already",
+    "nothing_to_do": "nothing to do: it is so already",
+    "is_resolved": "it is resolved already",
+    "reopened_since": "it has come back since you asked: look again",
+    "no_end": "a snooze has an end: use mute",
+    "too_late": "that time is over",
+    "unknown_incident": "notify knows no such incident",
+}
+"""By verdict."""

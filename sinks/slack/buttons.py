@@ -1,0 +1,106 @@
+"""The buttons of an incident's first message: which there are in which state, and what each carries.
+
+A button carries the incident's id and nothing else: what a click does is decided from the incident as it
+is then, so a click on an old message is harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from schemas.incident import Incident, IncidentState
+
+Block = dict[str, Any]
+URL_LENGTH = 3_000
+
+
+class Press(StrEnum):
+    """The ``action_id`` of each button."""
+
+    ACK = "gleaner:ack"
+    SNOOZE = "gleaner:snooze"
+    ASSIGN = "gleaner:assign"
+    NOT_A_PROBLEM = "gleaner:not_a_problem"
+    OPEN = "gleaner:open"
+
+
+class SnoozeFor(StrEnum):
+    """How long: the second half of a snooze option's value."""
+
+    HOUR = "1h"
+    DEPLOY = "deploy"
+
+
+SNOOZES = {SnoozeFor.HOUR: "1 hour", SnoozeFor.DEPLOY: "Until the next deploy"}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a message offers besides reading.
+
+    ``clicks``: somebody takes clicks; without, Slack would warn whoever clicks, even on a link's button, so
+    there are no buttons then, and the link stands in the text. ``url`` is the page of an incident with
+    ``{id}`` for its id, or empty.
+    """
+
+    clicks: bool = False
+    url: str = ""
+
+    def link(self, incident: Incident) -> str:
+        """The page of ``incident``, or an empty string."""
+        return self.url.replace("{id}", incident.id)[:URL_LENGTH]
+
+
+def buttons(incident: Incident, offer: Offer) -> Block | None:
+    """The actions block, or None where there is nothing to click."""
+    if not offer.clicks:
+        return None
+    elements: list[Block] = []
+    if incident.state is not IncidentState.RESOLVED:
+        if incident.state is not IncidentState.ACKED:
+            elements.append(_button(Press.ACK, "Acknowledge", incident, style="primary"))
+        elements += [_snooze(incident), _button(Press.ASSIGN, "Assign to me", incident)]
+    if incident.label is None:
+        # No colour: next to "Acknowledge", a red button would be the one that the eye goes to.
+        elements.append(_button(Press.NOT_A_PROBLEM, "Not a problem", incident, confirm=CONFIRM))
+    if link := offer.link(incident):
+        elements.append(_button(Press.OPEN, "Open", incident, url=link))
+    if not elements:
+        return None
+    return {"type": "actions", "block_id": f"actions:{incident.revision}", "elements": elements}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+CONFIRM = {
+    "title": _plain("Not a problem?"),
+    "text": _plain("This ends the incident and labels its alarms as false positives of their rules."),
+    "confirm": _plain("Not a problem"),
+    "deny": _plain("Cancel"),
+}
+
+
+def _button(press: Press, text: str, incident: Incident, **more: Any) -> Block:
+    return {
+        "type": "button",
+        "action_id": press.value,
+        "text": _plain(text),
+        "value": incident.id,
+        **more,
+    }
+
+
+def _snooze(incident: Incident) -> Block:
+    return {
+        "type": "static_select",
+        "action_id": Press.SNOOZE.value,
+        "placeholder": _plain("Snooze…"),
+        "options": [
+            {"text": _plain(text), "value": f"{incident.id}:{how_long.value}"}
+            for how_long, text in SNOOZES.items()
+        ],
+    }

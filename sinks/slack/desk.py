@@ -1,0 +1,157 @@
+"""The desk that takes clicks: may this person, then a command on the topic, then an answer to the person.
+
+Slack waits three seconds for an acknowledgement. A click is acknowledged once its command is in the log, so
+that what Slack shows as taken is never lost; where that takes longer than two seconds it is not acknowledged,
+and Slack warns whoever clicked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from schemas.command import Command
+from sinks.base import Delivered, Outcome
+from sinks.slack.allowed import Allowed
+from sinks.slack.clicks import Click, NoClick, click_of
+
+log = logging.getLogger(__name__)
+
+TAKE_SECONDS = 2.0
+"""Of the three that Slack waits."""
+ANSWER_MS = 15_000
+"""A verdict that takes longer is not answered: it shows in the message."""
+REMEMBER = 1_000
+"""Clicks that are remembered, so that one that Slack delivers twice is answered once."""
+GROUP_MS = 300_000
+"""The members of a user group are asked for again after this."""
+
+
+class Taken(StrEnum):
+    """What became of a payload; all but ``FAILED`` are acknowledged."""
+
+    PUBLISHED = "published"
+    AGAIN = "again"
+    NOT_ALLOWED = "not_allowed"
+    NOTHING = "nothing"
+    FAILED = "failed"
+
+
+class Answer(NamedTuple):
+    """The reducer's verdict on a command, in words; ``done`` needs none, the message shows it."""
+
+    done: bool
+    words: str
+
+
+class Slack(Protocol):
+    """What the desk asks of Slack; a sink of alerts does it."""
+
+    async def whisper(self, channel: str, user: str, text: str) -> Outcome: ...
+
+    async def group(self, group: str) -> frozenset[str] | None:
+        """User ids of a user group's members; None where Slack doesn't say."""
+        ...
+
+
+class Desk:
+    """``publish`` puts a command into the log, or raises; ``verdict`` is None until there is one."""
+
+    def __init__(
+        self,
+        slack: Slack,
+        allowed: Allowed,
+        publish: Callable[[Command], Awaitable[None]],
+        verdict: Callable[[Command], Answer | None],
+        clock: Callable[[], int],
+    ) -> None:
+        self.slack, self.allowed, self.publish, self.verdict = slack, allowed, publish, verdict
+        self.clock = clock
+        self.counts: Counter[str] = Counter()
+        self.taken: OrderedDict[str, Click] = OrderedDict()
+        self.unanswered: dict[str, int] = {}
+        self.groups: dict[str, tuple[int, frozenset[str]]] = {}
+        self.refused: list[Click] = []
+
+    async def take(self, payload: object) -> Taken:
+        """What a payload of Slack's asks for; never raises for what Slack or the broker do."""
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                taken = await self._take(payload)
+        except Exception as error:
+            # Not acknowledged: Slack tells the person that it didn't work, and they click again.
+            log.error("a click was not taken: %s", type(error).__name__)
+            taken = Taken.FAILED
+        self.counts[taken.value] += 1
+        return taken
+
+    async def answer(self) -> None:
+        """Tells people whose click changed nothing why; to be called several times a second."""
+        now = self.clock()
+        while self.refused:
+            who = self.allowed.who()
+            await self._whisper(self.refused.pop(0), f"You can't act on incidents here. Who may: {who}")
+        for command_id, deadline in list(self.unanswered.items()):
+            click = self.taken.get(command_id)
+            found = self.verdict(click.command) if click else None
+            if found is None and now < deadline:
+                continue
+            del self.unanswered[command_id]
+            if click and found and not found.done:
+                await self._whisper(click, found.words)
+
+    async def _take(self, payload: object) -> Taken:
+        click = click_of(payload)
+        if isinstance(click, NoClick):
+            if click is not NoClick.A_LINK:
+                log.warning("an interaction of Slack's asks for nothing: %s", click.value)
+            return Taken.NOTHING
+        command = click.command
+        if command.id in self.taken:
+            return Taken.AGAIN
+        if not await self._may(click.user):
+            log.warning("user %s may not %s incidents", click.user, command.verb.value)
+            self._remember(click)
+            self.refused.append(click)
+            return Taken.NOT_ALLOWED
+        await self.publish(command)
+        log.info("a click of user %s: %s incident %s", click.user, command.verb.value, command.incident_id)
+        self._remember(click)
+        self.unanswered[command.id] = self.clock() + ANSWER_MS
+        return Taken.PUBLISHED
+
+    def _remember(self, click: Click) -> None:
+        self.taken[click.command.id] = click
+        while len(self.taken) > REMEMBER:
+            self.taken.popitem(last=False)
+
+    async def _may(self, user: str) -> bool:
+        if self.allowed.everybody or user in self.allowed.users:
+            return True
+        for group in self.allowed.groups:
+            if user in await self._members(group):
+                return True
+        return False
+
+    async def _members(self, group: str) -> frozenset[str]:
+        asked_at, members = self.groups.get(group, (None, frozenset()))
+        now = self.clock()
+        if asked_at is None or now - asked_at >= GROUP_MS:
+            found = await self.slack.group(group)
+            if found is None:
+                # Who was a member a while ago still is; who is unknown is not.
+                log.error("user group %s can't be read: is the scope usergroups:read missing?", group)
+                return members
+            members = found
+            self.groups[group] = (now, found)
+        return members
+
+    async def _whisper(self, click: Click, text: str) -> None:
+        outcome = await self.slack.whisper(click.channel, click.user, text)
+        if not isinstance(outcome, Delivered):
+            log.warning("user %s could not be answered: %s", click.user, outcome)
+            self.counts["unanswered"] += 1
