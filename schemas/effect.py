@@ -49,6 +49,8 @@ class NotifyReason(StrEnum):
     STALE = "stale"
     DATA_BACK = "data_back"
     ROOT_LOST = "root_lost"
+    FELL_BACK = "fell_back"
+    """While the receiver did not take it, it was told elsewhere: said once the receiver is back."""
 
 
 class Effect(Record):

@@ -40,6 +40,8 @@ class Message:
     incident: Incident
     member: str | None = None
     degrade: Degrade = Degrade.FULL
+    detail: str = ""
+    """Where it was told meanwhile, for the reason ``fell_back``."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 
-from schemas.effect import EffectKind
+from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident
-from schemas.signal import Severity
 from sinks.base import Blind, Degradable, Message, Outcome, Rejected, Sink
+from sinks.fallback import Chain
 from sinks.fate import Next, Row, RowState, after_call, after_look
+from sinks.hops import Hop, SinkHop
+from sinks.numbers import clock
 from sinks.outbox import Outbox
 from sinks.outbox_rows import Posted
 from sinks.pace import Pace
@@ -25,16 +28,27 @@ from sinks.pace import Pace
 log = logging.getLogger(__name__)
 
 FALLBACK_AFTER_MS = 120_000
-"""A P1 that couldn't be delivered for this long is shown by the fallback, too."""
+"""A P1 or P2 that couldn't be delivered for this long goes down the fallback chain, too."""
 CLOCK_SLACK_MS = 120_000
 """The receiver's clock may be behind ours by this much."""
 
 
 class Delivery:
-    """Drains ``outbox`` into ``sink``; what the sink won't take goes to ``fallback``."""
+    """Drains ``outbox`` into ``sink``; what that won't take goes to ``hops``, and at last to ``fallback``."""
 
-    def __init__(self, outbox: Outbox, sink: Sink, fallback: Sink, pace: Pace | None = None) -> None:
-        self.outbox, self.sink, self.fallback = outbox, sink, fallback
+    def __init__(
+        self,
+        outbox: Outbox,
+        sink: Sink,
+        fallback: Sink,
+        pace: Pace | None = None,
+        *,
+        hops: Sequence[Hop] = (),
+        fallback_after_ms: int = FALLBACK_AFTER_MS,
+    ) -> None:
+        self.outbox, self.sink = outbox, sink
+        self.chain = Chain(outbox, hops, SinkHop(fallback))
+        self.fallback_after_ms = fallback_after_ms
         self.pace = pace or Pace()
         self.counts: Counter[str] = Counter()
         self.healthy = True
@@ -57,9 +71,10 @@ class Delivery:
             elif not await self._send(row, incident, now):
                 break
             done += 1
-        for row in self.outbox.rows.overdue(now - FALLBACK_AFTER_MS, Severity.P1):
+        for row in self.outbox.rows.overdue(now - self.fallback_after_ms):
             if incident := self.outbox.incident(row.incident_id):
-                await self._fall_back(row, incident, "waited too long")
+                await self._fall_back(row, incident, now, "waited too long")
+        await self.chain.follow(now)
         return done
 
     async def _send(self, row: Row, incident: Incident, now: int) -> bool:
@@ -83,7 +98,8 @@ class Delivery:
 
     async def _call(self, row: Row, incident: Incident, posted: Posted | None) -> Outcome:
         root_id = posted.root_id if posted and row.kind is EffectKind.EDIT else row.id
-        message = Message(root_id, row.kind, row.reason, incident, row.member, row.degrade)
+        detail = self._elsewhere(incident) if row.reason is NotifyReason.FELL_BACK else ""
+        message = Message(root_id, row.kind, row.reason, incident, row.member, row.degrade, detail)
         try:
             if row.kind is EffectKind.POST or posted is None:
                 return await self.sink.post(message)
@@ -124,17 +140,20 @@ class Delivery:
         elif then.state is RowState.DEAD and not then.lost_root:
             self.healthy = False
             if row.kind is not EffectKind.EDIT:
-                await self._fall_back(row, incident, then.why)
+                await self._fall_back(row, incident, now, then.why)
 
-    async def _fall_back(self, row: Row, incident: Incident, why: str) -> None:
+    def _elsewhere(self, incident: Incident) -> str:
+        told = self.chain.told(incident.id)
+        return ", ".join(f"{one.hop} at {clock(one.at)}" for one in told) or "nowhere, all hops failed"
+
+    async def _fall_back(self, row: Row, incident: Incident, now: int, why: str) -> None:
         if row.fell_back:
             return
-        log.error(
-            "%s of incident %s goes to %s: %s", row.kind.value, row.incident_id, self.fallback.name, why
-        )
-        try:
-            await self.fallback.post(Message(row.id, row.kind, row.reason, incident, row.member))
-        except Exception:
-            log.exception("the fallback failed, too: incident %s is only in `gleaner incidents`", incident.id)
+        took = await self.chain.tell(row, incident, now)
         self.outbox.rows.fell_back(row)
         self.counts["fallback"] += 1
+        what = (row.kind.value, row.incident_id)
+        if took is None:
+            log.error("%s of incident %s is only in `gleaner incidents`: nothing takes it", *what)
+        else:
+            log.error("%s of incident %s went to %s: %s", *what, took, why)

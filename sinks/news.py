@@ -17,6 +17,8 @@ def reply(message: Message) -> str:
     incident, reason = message.incident, message.reason
     if reason is NotifyReason.RECOVERED:
         return _recovered(incident)
+    if reason is NotifyReason.FELL_BACK:
+        return f"While this could not be posted here, it was told elsewhere: {message.detail}."
     if reason in (NotifyReason.WORSENED, NotifyReason.GREW):
         worse = reason is NotifyReason.WORSENED
         return _member(f"Worse, now {incident.severity.value}" if worse else "It grew", message)

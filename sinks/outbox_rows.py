@@ -118,15 +118,21 @@ class Rows:
             self.db.execute("select count(*) from outbox where state in ('pending', 'sending')").fetchone()[0]
         )
 
-    def overdue(self, created_before: int, severity: Severity) -> list[Row]:
-        """First messages of this severity that have waited too long and no fallback has shown yet."""
+    def overdue(self, created_before: int) -> list[Row]:
+        """What has waited too long and no fallback has shown yet.
+
+        Of a P1 everything; of a P2 what the receiver was asked to take and did not, since one that waits for
+        the pace alone is on its way.
+        """
         found = self.db.execute(
             """
             select o.* from outbox as o join incidents as i on i.id = o.incident_id
-            where o.kind = 'post' and o.state in ('pending', 'sending') and o.fell_back = 0
-              and o.created_at < ? and json_extract(i.body, '$.severity') = ?
+            where o.kind in ('post', 'reply') and o.state in ('pending', 'sending') and o.fell_back = 0
+              and o.reason != ? and o.created_at < ? and (json_extract(i.body, '$.severity') = ?
+                or (json_extract(i.body, '$.severity') = ? and o.first_sent_at is not null))
+            order by o.rowid
             """,
-            (created_before, severity.value),
+            (NotifyReason.FELL_BACK.value, created_before, Severity.P1.value, Severity.P2.value),
         )
         return [_row(row) for row in found]
 
@@ -173,6 +179,7 @@ class Rows:
             )
             if then.state is RowState.SENT:
                 self._log(row, then, now, receiver, revision)
+                self._say_fell_back(row, now, revision)
             if then.lost_root:
                 self._post_again(row, now, revision)
 
@@ -188,6 +195,19 @@ class Rows:
                 "update messages set revision = max(revision, ?), edited_at = ? where incident_id = ?",
                 (revision, now, row.incident_id),
             )
+
+    def _say_fell_back(self, row: Row, now: int, revision: int) -> None:
+        """Whoever reads the thread learns that others were told of it elsewhere."""
+        fell_back = self.db.execute("select fell_back from outbox where id = ?", (row.id,)).fetchone()
+        if row.kind is EffectKind.EDIT or not fell_back["fell_back"]:
+            return
+        effect = Effect(
+            kind=EffectKind.REPLY,
+            incident_id=row.incident_id,
+            revision=revision,
+            reason=NotifyReason.FELL_BACK,
+        )
+        self.insert(derive("outbox", row.incident_id, "fell-back", row.id), effect, now, now)
 
     def _post_again(self, row: Row, now: int, revision: int) -> None:
         """A first message that is gone is posted once more, and only once.

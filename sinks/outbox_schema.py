@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-VERSION = 2
+VERSION = 3
 
 DDL = """
 create table if not exists incidents (
@@ -111,6 +111,20 @@ create table if not exists labels (    -- alarms that a person has called false 
   primary key (incident_id, rule, route)
 ) without rowid;
 
+create table if not exists fallbacks (  -- what each hop of the fallback chain was told
+  incident_id text not null,
+  hop text not null,
+  stage text not null,            -- trigger, news:<outbox id>, acknowledge:<when>, resolve:<when>
+  state text not null,            -- sending, sent, failed, pending
+  at integer not null,
+  open integer not null,          -- the hop keeps the incident open: it is to be acknowledged and resolved
+  attempts integer not null default 0,
+  not_before integer not null default 0,
+  error text not null default '',
+  primary key (incident_id, hop, stage)
+) without rowid;
+create index if not exists fallbacks_open on fallbacks (incident_id, hop) where open = 1;
+
 create table if not exists messages (  -- the notification log: where an incident's first message stands
   incident_id text primary key,
   receiver text not null,
@@ -132,7 +146,7 @@ alter table incidents add column due_watermark integer;
 -- Due at once: the first look finds what time has brought them.
 update incidents set detected_at = json_extract(body, '$.detected_at'), due_watermark = 0;
 """
-MIGRATIONS = {1: FROM_1}
+MIGRATIONS = {1: FROM_1, 2: ""}
 """By the version that they start from; each ends at the next one."""
 
 

@@ -35,6 +35,7 @@ from streams.event_clock import EventClock
 from streams.notify_boards import batch_of, board_of, units
 from streams.notify_clicks import desk_of, listening
 from streams.notify_events import Undecodable, decode, order
+from streams.notify_hops import hops_of
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,13 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
     stop = stop or asyncio.Event()
     outbox = Outbox.open(settings.state_dir / "notify.sqlite")
     sink = sink or sink_of(settings)
-    delivery = Delivery(outbox, sink, ConsoleSink())
+    delivery = Delivery(
+        outbox,
+        sink,
+        ConsoleSink(),
+        hops=hops_of(settings),
+        fallback_after_ms=round(settings.fallback_after_minutes * 60_000),
+    )
     sender = producer(settings)
     try:
         await sender.start()
@@ -235,6 +242,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
     finally:
         await sender.stop()
         await sink.close()
+        await delivery.chain.close()
         outbox.close()
 
 

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from schemas.topics import MAX_EVENT_BYTES, Topic
+from sinks.hops import PAGERDUTY_URL, checked_url
 from sinks.slack.allowed import Allowed
 from streams.steps.privacy import Privacy
 
@@ -102,6 +103,20 @@ class Settings(BaseSettings):
         description="Who may click: ids of users (U…) and groups (S…), comma-separated; empty: everybody",
     )
     incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
+    fallback_after_minutes: float = Field(
+        2, gt=0, description="A P1 or P2 that Slack has not taken for this long goes down the fallback chain"
+    )
+    fallback_channel: str = Field("", description="Fallback: id of a second Slack channel")
+    fallback_webhook_url: str = Field("", description="Fallback: address of a signed webhook (https)")
+    fallback_webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        validate_default=True,
+        description="What the webhook's requests are signed with",
+    )
+    fallback_pagerduty_key: SecretStr = Field(
+        SecretStr(""), description="Fallback: routing key of a PagerDuty service (Events API v2)"
+    )
+    fallback_pagerduty_url: str = Field(PAGERDUTY_URL, description="Where PagerDuty takes events")
     incident_window_minutes: float = Field(
         30, gt=0, description="Alarms whose onsets are this near are one incident"
     )
@@ -114,6 +129,18 @@ class Settings(BaseSettings):
     group_wait_seconds: float = Field(
         5, ge=0, description="A new incident waits this long for further members and for cases"
     )
+
+    @field_validator("fallback_webhook_url", "fallback_pagerduty_url")
+    @classmethod
+    def _receiver(cls, value: str) -> str:
+        return value and checked_url(value)
+
+    @field_validator("fallback_webhook_secret")
+    @classmethod
+    def _signed(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if info.data.get("fallback_webhook_url") and not value.get_secret_value():
+            raise ValueError("is needed: GLEANER_FALLBACK_WEBHOOK_URL takes signed requests only")
+        return value
 
     @field_validator("slack_http")
     @classmethod

@@ -27,13 +27,12 @@ blockquote{border-left:4px solid var(--quote);margin:2px 0 8px;padding:1px 0 1px
 .context{color:var(--dim);font-size:12px}.ping{background:#c00;color:#fff;padding:0 3px}
 .thread{margin:4px 0 0;padding-left:12px;border-left:2px solid var(--line)}
 .screen{color:var(--dim);font-size:12px;margin:0 0 2px}
-.actions{display:flex;flex-wrap:wrap;gap:8px;margin:8px 0}.actions form{display:contents}
+.actions{display:flex;flex-wrap:wrap;gap:8px;margin:8px 0}.actions form{display:flex;gap:4px}
 .actions button,.actions select,.actions a{font:inherit;font-size:13px;font-weight:700;min-height:32px;
 padding:4px 12px;border:1px solid var(--quote);border-radius:6px;background:var(--bg);color:var(--fg);
 cursor:pointer;text-decoration:none;box-sizing:border-box;display:inline-flex;align-items:center}
 .actions button.primary{background:#007a5a;border-color:#007a5a;color:#fff}
-.actions button.go{margin-left:-6px}
-.actions :disabled{cursor:default;opacity:.8}
+.actions select{width:118px}.actions :disabled{cursor:default;opacity:.8}
 .whisper{margin:4px 0;padding:6px 10px;border-radius:6px;
 background:color-mix(in srgb,var(--line) 45%,transparent)}
 .whisper small{color:var(--dim);display:block}a{color:#1264a3}
