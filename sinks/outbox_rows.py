@@ -95,20 +95,26 @@ class Rows:
         self.insert(row_id, effect, now, due, attempts)
 
     def due(self, now: int) -> list[Row]:
-        """What may be done now, first messages first. Edits and replies wait for their first message, and a
-        reply for the earlier ones: news are told in their order."""
+        """What may be done now: what concerns a P1 first, then first messages, the gravest of them first.
+
+        Edits and replies wait for their first message, and a reply for the earlier ones: news are told in
+        their order.
+        """
         found = self.db.execute(
             """
-            select * from outbox as o where state in ('pending', 'sending') and not_before <= ?
+            select o.* from outbox as o join incidents as i on i.id = o.incident_id
+            where state in ('pending', 'sending') and not_before <= ?
               and (kind = 'post' or not exists (
                 select 1 from outbox as r where r.incident_id = o.incident_id and r.kind = 'post'
                   and r.state in ('pending', 'sending')))
               and (kind != 'reply' or not exists (
                 select 1 from outbox as e where e.incident_id = o.incident_id and e.kind = 'reply'
                   and e.rowid < o.rowid and e.state in ('pending', 'sending')))
-            order by kind != 'post', created_at, revision, rowid
+            order by json_extract(i.body, '$.severity') != ?, kind != 'post',
+              case kind when 'post' then json_extract(i.body, '$.severity') end,
+              o.created_at, o.revision, o.rowid
             """,
-            (now,),
+            (now, Severity.P1.value),
         )
         return [_row(row) for row in found]
 

@@ -27,6 +27,7 @@ from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
 from sinks.outbox import Asked, Batch, Outbox
+from sinks.slack.allowed import Allowed
 from sinks.slack.buttons import Offer
 from sinks.slack.client import SlackSink
 from sinks.slack.desk import Desk
@@ -190,7 +191,8 @@ def sink_of(settings: Settings) -> Sink:
     """Slack where there is a token and a channel, else the console."""
     token = settings.slack_token.get_secret_value()
     if token and settings.slack_channel:
-        offer = Offer(settings.slack_clicks, settings.incident_url)
+        oncall = [Allowed.parse(one).who() for one in (settings.slack_oncall, settings.slack_oncall_next)]
+        offer = Offer(settings.slack_clicks, settings.incident_url, tuple(filter(None, oncall)))
         return SlackSink(token, settings.slack_channel, settings.slack_url, offer=offer)
     missing = "GLEANER_SLACK_CHANNEL" if token else "GLEANER_SLACK_TOKEN"
     log.warning("notify: alerts go to the console: %s is not set", missing)

@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         "",
         description="Who may click: ids of users (U…) and groups (S…), comma-separated; empty: everybody",
     )
+    slack_oncall: str = Field(
+        "", description="Whom an escalation mentions: ids of users (U…) and groups (S…), comma-separated"
+    )
+    slack_oncall_next: str = Field(
+        "", description="Whom its second level mentions, in the same form; empty: the same again"
+    )
     incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
     fallback_after_minutes: float = Field(
         2, gt=0, description="A P1 or P2 that Slack has not taken for this long goes down the fallback chain"
@@ -154,7 +160,7 @@ class Settings(BaseSettings):
                 raise ValueError("needs GLEANER_SLACK_SIGNING_SECRET: unsigned clicks are never taken")
         return value
 
-    @field_validator("slack_actors")
+    @field_validator("slack_actors", "slack_oncall", "slack_oncall_next")
     @classmethod
     def _actors(cls, value: str) -> str:
         Allowed.parse(value)

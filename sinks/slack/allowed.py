@@ -1,4 +1,4 @@
-"""Who may act on incidents in Slack: users and user groups, by id."""
+"""Users and user groups of Slack by id: who may act on incidents, and who is called."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Allowed:
         return not self.users and not self.groups
 
     def who(self) -> str:
-        """Who may, as mentions: only for a message that nobody but its reader sees, and that pings nobody."""
+        """They as mentions, which ping them unless the message is one that only its reader sees."""
         return ", ".join(
             [*(f"<@{one}>" for one in self.users), *(f"<!subteam^{one}>" for one in self.groups)]
         )

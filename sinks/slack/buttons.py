@@ -42,15 +42,21 @@ class Offer:
 
     ``clicks``: somebody takes clicks; without, Slack would warn whoever clicks, even on a link's button, so
     there are no buttons then, and the link stands in the text. ``url`` is the page of an incident with
-    ``{id}`` for its id, or empty.
+    ``{id}`` for its id, or empty. ``oncall`` has, for each level of escalation, the mentions of who is called
+    then, the last for every higher one: ids of the settings, and all that ever pings anybody.
     """
 
     clicks: bool = False
     url: str = ""
+    oncall: tuple[str, ...] = ()
 
     def link(self, incident: Incident) -> str:
         """The page of ``incident``, or an empty string."""
         return self.url.replace("{id}", incident.id)[:URL_LENGTH]
+
+    def mention(self, level: int) -> str:
+        """Who is called at ``level``; nobody at 0, which is where an acknowledged incident stands."""
+        return self.oncall[min(level, len(self.oncall)) - 1] if self.oncall and level > 0 else ""
 
 
 def buttons(incident: Incident, offer: Offer) -> Block | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.effect import EffectKind
+from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident
 from sinks import words
 from sinks.actions import first_action
@@ -32,9 +32,13 @@ def render(message: Message, offer: Offer = NO_OFFER) -> dict[str, Any]:
     incident = message.incident
     if message.kind is EffectKind.REPLY:
         line = reply(message)
-        return _payload(
-            message, escape(line, words.LOCK_SCREEN * 2), [_section(f"news:{incident.revision}", line)]
-        )
+        escalated = message.reason is NotifyReason.ESCALATED
+        mention = offer.mention(incident.escalation_level) if escalated else ""
+        start = f"{mention} " if mention else ""
+        block = _mrkdwn(f"news:{incident.revision}", start + prose(line, 900))
+        payload = _payload(message, start + escape(line, words.LOCK_SCREEN * 2), [block])
+        # Who is called sees it in the channel, too.
+        return payload | ({"reply_broadcast": True} if mention else {})
     headline = escape(words.headline(incident), OURS.text)
     if message.degrade is Degrade.TEXT_ONLY:
         lines = [words.headline(incident), first_action(incident), words.footer(incident)]
@@ -132,10 +136,6 @@ def _rich(kind: str, parts: list[tuple[str, int, bool]]) -> Block:
 
 def _list(heading: str, lines: list[str]) -> str:
     return f"*{heading}*\n" + "\n".join(f"• {prose(line, 380)}" for line in lines[:7])
-
-
-def _section(block_id: str, text: str) -> Block:
-    return _mrkdwn(block_id, prose(text, 900))
 
 
 def _mrkdwn(block_id: str, text: str) -> Block:

@@ -18,6 +18,7 @@ from sinks.samples import SAMPLES
 from sinks.slack.buttons import Offer
 from sinks.slack.limits import OURS, SLACK, problems
 from sinks.slack.render import render
+from sinks.slack.sandbox_channel import PING
 from sinks.standing import standing
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -121,3 +122,32 @@ def test_limits_see_what_the_sdk_misses() -> None:
         found = problems({"text": "t", "blocks": blocks}, SLACK)
         assert any(what in one for one in found), (what, found)
     assert problems({"blocks": []}) == ["/text: missing"]
+
+
+ONCALL = Offer(oncall=("<@U1>, <!subteam^S2>", "<@U3>"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "level", "start"),
+    [
+        (NotifyReason.ESCALATED, 1, "<@U1>, <!subteam^S2> Nobody has acknowledged it (level 1)"),
+        (NotifyReason.ESCALATED, 2, "<@U3> Nobody has acknowledged it (level 2)"),
+        (NotifyReason.ESCALATED, 3, "<@U3> Nobody has acknowledged it (level 3)"),
+        (NotifyReason.ESCALATED, 0, "Nobody has acknowledged it"),
+        (NotifyReason.REOPENED, 1, "Back again"),
+    ],
+)
+def test_only_an_escalation_mentions_and_only_whom_the_settings_name(
+    reason: NotifyReason, level: int, start: str
+) -> None:
+    hostile = SAMPLES["cost"].model_copy(update={"escalation_level": level, "app": "<!channel> <@U9>"})
+    payload = render(Message("o", EffectKind.REPLY, reason, hostile), ONCALL)
+    said = [payload["text"], payload["blocks"][0]["text"]["text"]]
+    assert all(one.startswith(start) for one in said), said
+    pings = {"<@U1>", "<!subteam^S2>"} if level == 1 else {"<@U3>"} if level > 1 else set()
+    pings = pings if reason is NotifyReason.ESCALATED else set()
+    assert [set(PING.findall(one)) for one in said] == [pings, pings]
+    assert payload.get("reply_broadcast", False) is bool(pings)
+    assert problems(payload, OURS) == []
+    without = render(Message("o", EffectKind.REPLY, reason, hostile))
+    assert PING.findall(str(without)) == []
