@@ -63,7 +63,9 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
-        print(f"gleaner: setting {name}: {first['msg']} (got {first['input']!r})", file=sys.stderr)
+        # An address can hold a password, and a secret is one.
+        got = "" if name.endswith(("_URL", "_SECRET", "_TOKEN", "_KEY")) else f" (got {first['input']!r})"
+        print(f"gleaner: setting {name}: {first['msg']}{got}", file=sys.stderr)
         sys.exit(2)
     except RulesError as error:
         print(f"gleaner: {error}", file=sys.stderr)

@@ -27,16 +27,17 @@ from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
 from sinks.outbox import Asked, Batch, Outbox
-from sinks.slack.allowed import Allowed
 from sinks.slack.buttons import Offer
 from sinks.slack.client import SlackSink
 from sinks.slack.desk import Desk
+from sinks.slack.routes import Routes, mentions
 from streams.batches import BatchLoop, consumer, producer
 from streams.event_clock import EventClock
 from streams.notify_boards import batch_of, board_of, units
 from streams.notify_clicks import desk_of, listening
 from streams.notify_events import Undecodable, decode, order
 from streams.notify_hops import hops_of
+from streams.rules_file import load_rules
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -191,12 +192,27 @@ def sink_of(settings: Settings) -> Sink:
     """Slack where there is a token and a channel, else the console."""
     token = settings.slack_token.get_secret_value()
     if token and settings.slack_channel:
-        oncall = [Allowed.parse(one).who() for one in (settings.slack_oncall, settings.slack_oncall_next)]
-        offer = Offer(settings.slack_clicks, settings.incident_url, tuple(filter(None, oncall)))
-        return SlackSink(token, settings.slack_channel, settings.slack_url, offer=offer)
+        return SlackSink(
+            token,
+            settings.slack_channel,
+            settings.slack_url,
+            offer=Offer(settings.slack_clicks, settings.incident_url),
+            routes=routes_of(settings),
+        )
     missing = "GLEANER_SLACK_CHANNEL" if token else "GLEANER_SLACK_TOKEN"
     log.warning("notify: alerts go to the console: %s is not set", missing)
     return ConsoleSink()
+
+
+def routes_of(settings: Settings) -> Routes:
+    """The routes, and where one asks for them the owners of the rules file; raises ``RulesError``."""
+    rules = load_rules(settings.rules) if any(route.owner != "*" for route in settings.routes) else ()
+    return Routes(
+        settings.slack_channel,
+        mentions(settings.slack_oncall, settings.slack_oncall_next),
+        settings.routes,
+        {rule.name: rule.owner for rule in rules if rule.owner},
+    )
 
 
 def now_ms() -> int:

@@ -19,6 +19,7 @@ from pydantic_settings import (
 from schemas.topics import MAX_EVENT_BYTES, Topic
 from sinks.hops import PAGERDUTY_URL, checked_url
 from sinks.slack.allowed import Allowed
+from sinks.slack.routes import Route
 from streams.steps.privacy import Privacy
 
 EXIT_RESTART = 70
@@ -107,6 +108,9 @@ class Settings(BaseSettings):
     )
     slack_oncall_next: str = Field(
         "", description="Whom its second level mentions, in the same form; empty: the same again"
+    )
+    routes: tuple[Route, ...] = Field(
+        (), description="Channel and mentions by app, owner, severity and hours; see docs/alerting.md"
     )
     incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
     fallback_after_minutes: float = Field(

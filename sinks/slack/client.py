@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -26,6 +28,7 @@ from sinks.base import (
 from sinks.slack.buttons import Offer
 from sinks.slack.outcomes import classify
 from sinks.slack.render import EVENT_TYPE, NO_OFFER, render
+from sinks.slack.routes import Routes
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,9 @@ PAGES = 20
 
 
 class SlackSink:
-    """Posts to one channel with a bot token (``chat:write``; ``channels:history`` to find lost messages).
+    """Posts to ``channel``, or to that of the incident's route, with a bot token.
+
+    Its scopes: ``chat:write``, and ``channels:history`` to find lost messages.
 
     ``url`` is the base of the Web API; a sandbox's works as well as Slack's. ``offer`` says which buttons and
     links messages carry. :meth:`whisper` and :meth:`group` are what the desk for clicks needs of Slack.
@@ -48,8 +53,11 @@ class SlackSink:
         url: str = "https://slack.com/api/",
         timeout_seconds: int = 10,
         offer: Offer = NO_OFFER,
+        routes: Routes | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.channel, self.offer = channel, offer
+        self.channel, self.offer, self.clock = channel, offer, clock
+        self.routes = routes or Routes(channel, offer.oncall)
         # The SDK's default handler posts again after a dropped connection: two messages. We look first.
         self.client = AsyncWebClient(token=token, base_url=url, timeout=timeout_seconds, retry_handlers=[])
 
@@ -58,19 +66,19 @@ class SlackSink:
         return f"slack:{self.channel}"
 
     async def post(self, message: Message) -> Outcome:
-        payload = render(message, self.offer)
+        channel, payload = self._render(message)
         return await self._send(
             lambda: self.client.chat_postMessage(
-                channel=self.channel, unfurl_links=False, unfurl_media=False, **payload
+                channel=channel, unfurl_links=False, unfurl_media=False, **payload
             )
         )
 
     async def edit(self, message: Message, ref: Ref) -> Outcome:
-        payload = render(message, self.offer)
+        _, payload = self._render(message)
         return await self._send(lambda: self.client.chat_update(channel=ref.channel, ts=ref.ts, **payload))
 
     async def reply(self, message: Message, root: Ref) -> Outcome:
-        payload = render(message, self.offer)
+        _, payload = self._render(message)
         return await self._send(
             lambda: self.client.chat_postMessage(
                 channel=root.channel, thread_ts=root.ts, unfurl_links=False, unfurl_media=False, **payload
@@ -78,11 +86,26 @@ class SlackSink:
         )
 
     async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
-        """Pages through history (or the thread) for our metadata, since ``since`` (epoch ms)."""
+        """Pages through history (or the thread) for our metadata, since ``since`` (epoch ms).
+
+        The route may be another one by now, so every channel is looked through.
+        """
+        if root is not None:
+            return await self._find(outbox_id, since, root.channel, root)
+        found: Found = Absent()
+        for channel in self.routes.channels():
+            here = await self._find(outbox_id, since, channel, None)
+            if isinstance(here, Delivered):
+                return here
+            if not isinstance(here, Absent):
+                found = here
+        return found
+
+    async def _find(self, outbox_id: str, since: int, channel: str, root: Ref | None) -> Found:
         cursor: str | None = None
         oldest = f"{since / 1000:.6f}"
         for _ in range(PAGES):
-            answer = await self._page(oldest, cursor, root)
+            answer = await self._page(oldest, cursor, channel, root)
             if not isinstance(answer, dict):
                 return answer
             for found in answer.get("messages", []):
@@ -90,7 +113,7 @@ class SlackSink:
                 if metadata.get("event_type") != EVENT_TYPE:
                     continue
                 if metadata.get("event_payload", {}).get("outbox_id") == outbox_id:
-                    return Delivered(Ref(root.channel if root else self.channel, found["ts"]))
+                    return Delivered(Ref(channel, found["ts"]))
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return Absent()
@@ -115,13 +138,20 @@ class SlackSink:
     async def close(self) -> None:
         """Nothing is held open between calls."""
 
-    async def _page(self, oldest: str, cursor: str | None, root: Ref | None) -> dict[str, Any] | Found:
+    def _render(self, message: Message) -> tuple[str, dict[str, Any]]:
+        """The channel of a first message, and the payload."""
+        channel, oncall = self.routes.of(message.incident, self.clock())
+        return channel, render(message, replace(self.offer, oncall=oncall))
+
+    async def _page(
+        self, oldest: str, cursor: str | None, channel: str, root: Ref | None
+    ) -> dict[str, Any] | Found:
         options: dict[str, Any] = {"oldest": oldest, "limit": PAGE, "include_all_metadata": True}
         if cursor:
             options["cursor"] = cursor
         try:
             if root is None:
-                response = await self.client.conversations_history(channel=self.channel, **options)
+                response = await self.client.conversations_history(channel=channel, **options)
             else:
                 response = await self.client.conversations_replies(
                     channel=root.channel, ts=root.ts, **options

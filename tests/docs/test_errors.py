@@ -45,3 +45,17 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "GLEANER_PARTITIONS" in done.stderr
+
+
+def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*GLEANER, "topics", "list"],
+        cwd=tmp_path,
+        env=os.environ | {"GLEANER_FALLBACK_WEBHOOK_URL": "https://gleaner:hunter2@alerts.example/"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "GLEANER_FALLBACK_WEBHOOK_URL" in done.stderr
+    assert "hunter2" not in done.stderr

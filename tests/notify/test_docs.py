@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
 
 from detectors.incident import DONE, Verdict
 from detectors.incident.inhibition import TABLE
@@ -12,6 +17,7 @@ from schemas.incident import IncidentState
 from sinks import words
 from sinks.asked import SAYS
 from sinks.samples import SAMPLES
+from sinks.slack.routes import Route
 from streams.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerting.md").read_text(encoding="utf-8")
@@ -33,6 +39,16 @@ def test_reasons_settings_and_samples_are_documented() -> None:
     for verb in Verb:
         assert verb.value.replace("_", "-") in TEXT
     assert words.headline(SAMPLES["faithfulness"]) in TEXT
+
+
+def test_routes_are_documented() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    settings = Settings.model_validate(tomllib.loads(example))
+    assert [route.channel for route in settings.routes] == ["C0BILLING", "C0SUPPORT"]
+    for name in Route.model_fields:
+        assert f"\n{name} = " in example
+    with pytest.raises(ValidationError, match=r"is a time to a time, such as 09:00-18:00"):
+        Route(channel="C01", hours="9-18")
 
 
 def test_the_table_of_what_is_held_back_is_the_one_that_acts() -> None:
