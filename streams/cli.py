@@ -11,6 +11,7 @@ from streams.commands import (
     backtest,
     cases,
     incidents,
+    release,
     roles,
     rules,
     run,
@@ -46,6 +47,7 @@ for command in (
     app.command()(command)
 app.add_typer(cases.app, name="cases")
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(release.app, name="release")
 app.add_typer(rules.app, name="rules")
 app.add_typer(topics.app, name="topics")
 

@@ -25,7 +25,8 @@ from schemas.incident import Incident
 from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, WindowStat
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import StoreBusy, StoreOwner, Written
-from sinks.evalstore.forget import read_forget
+from sinks.evalstore.asked import perform
+from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.requests import answer, pending, read
 from streams.batches import BatchLoop, consumer
 from streams.settings import Settings
@@ -186,7 +187,7 @@ class StoreWork:
         await self.publish_when_due()
 
     async def answer_requests(self) -> None:
-        """Forget what another process asked to be forgotten (``gleaner cases forget``)."""
+        """Do what another process asked for: to forget, to freeze, to keep a verdict or results."""
         for request in pending(self.owner.path):
             reply = await self._in_thread(lambda request=request: self._answer(request))  # type: ignore[misc]
             answer(request, reply)
@@ -194,17 +195,17 @@ class StoreWork:
     def _answer(self, request: Path) -> dict[str, Any]:
         """In the DuckDB thread. What is wrong is the asker's answer; whom it names stays out of the log."""
         try:
-            done = self.owner.forget(read_forget(read(request)), time.time_ns() // 1_000_000)
+            what, done = perform(self.owner, read(request), time.time_ns() // 1_000_000)
+        except BadRequest as error:
+            return {"error": str(error), "refused": True}
         except ValueError as error:
             log.error("store: a request that cannot be read: %s", type(error).__name__)
             return {"error": "the request cannot be read"}
         except Exception as error:
-            log.exception("store: a request to forget failed; the next write or snapshot tries again")
+            log.exception("store: a request failed; what it had begun is finished with the next write")
             return {"error": f"{type(error).__name__}: see the log of `gleaner store`"}
-        log.info(
-            "store: forgot %s on request", ", ".join(f"{n} {name}" for name, n in done._asdict().items())
-        )
-        return done._asdict()
+        log.info("store: %s on request: %s", what, ", ".join(f"{n} {name}" for name, n in _numbers(done)))
+        return done
 
     async def publish_when_due(self) -> None:
         if self.owner.unpublished and due(
@@ -241,6 +242,11 @@ class StoreWork:
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+
+
+def _numbers(done: dict[str, Any]) -> list[tuple[str, int]]:
+    """What of an answer may stand in a log: counts, no text."""
+    return [(name, value) for name, value in done.items() if type(value) is int]
 
 
 def due(since: float, every: float, took: float) -> bool:

@@ -8,6 +8,7 @@
     ├── NoStore         nothing to read there (yet)
     ├── NoSuchCase      the answer is "no"
     ├── UnclearCase     an id prefix that several cases share
+    ├── BadRequest      the owner refuses what it was asked to do: ask for something else
     └── BadQuery        SQL that is refused, wrong, too slow or too large
 """
 
@@ -35,6 +36,10 @@ class NoSuchCase(StoreError):
 
 
 class UnclearCase(StoreError):
+    pass
+
+
+class BadRequest(StoreError):
     pass
 
 

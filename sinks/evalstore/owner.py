@@ -27,6 +27,9 @@ from sinks.evalstore.lock import OwnerLock
 from sinks.evalstore.migrations import migrate
 from sinks.evalstore.reading import Totals, totals
 from sinks.evalstore.rejects import rejection
+from sinks.evalstore.releases.bundle import settle
+from sinks.evalstore.releases.freezing import Freeze, Frozen, freeze
+from sinks.evalstore.releases.reviews import Review, review
 from sinks.evalstore.rows import Row
 from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, publish, snapshots_of
 from sinks.evalstore.staging import insert
@@ -97,6 +100,7 @@ class StoreOwner:
         owner = cls(path, con, lock)
         try:
             owner._place_older_cases()
+            settle(con, path)
         except BaseException:
             owner.close()
             raise
@@ -172,10 +176,32 @@ class StoreOwner:
         self._erase(now)
         return done
 
+    def freeze(self, wanted: Freeze, now: int) -> Frozen:
+        """Freeze a set of cases, for good, and write its files beside the store; ``now`` in epoch ms.
+
+        Asked twice for the same, it is there once. Raises ``BadRequest`` where the name is another set's.
+        """
+        self._con.begin()
+        try:
+            done = freeze(self._con, wanted, now)
+            self._con.commit()
+        except BaseException:
+            self._con.rollback()
+            raise
+        self._unpublished = True
+        settle(self._con, self.path)
+        return done
+
+    def review(self, said: Review, now: int) -> int:
+        """Keep somebody's verdict on a case; the cases that it counts for. Raises ``BadRequest``."""
+        self._unpublished = True
+        return review(self._con, said, now)
+
     def _erase(self, now: int) -> None:
         """What is deleted is gone from the files, too; see ``forget``."""
         if not self._unerased:
             return
+        settle(self._con, self.path)
         rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))
         self.checkpoint()
         publish(self.path, snapshots_of(self.path), now, keep=1)

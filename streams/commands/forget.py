@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from streams.commands.fail import Failed
-from streams.commands.printable import json_line, printable
-from streams.settings import Settings
-
-if TYPE_CHECKING:
-    from sinks.evalstore import Forget
-
-POLL = 0.1
+from streams.commands.owner import by_the_owner, store_file
+from streams.commands.printable import json_line
 
 
 def forget(
@@ -35,23 +29,15 @@ def forget(
 
     Example: gleaner cases forget --user u-4711
     """
-    from sinks.evalstore import Forget, Kind, StoreBusy, StoreError, StoreOwner
+    from sinks.evalstore import Forget, Kind
 
     if (user is None) == (trace is None) or "" in (user, trace):
         raise Failed("one of --user ID and --trace ID says what to forget")
-    path = (store or Settings().store_file()).absolute()
-    if not path.is_file():
-        raise Failed(f"no eval store at {printable(path)}: name its file with --store")
+    path = store_file(store)
     what = (
         Forget(Kind.USER, user, app_name) if user is not None else Forget(Kind.TRACE, trace or "", app_name)
     )
-    try:
-        with StoreOwner.open(path) as owner:
-            done = owner.forget(what, time.time_ns() // 1_000_000)._asdict()
-    except StoreBusy:
-        done = _ask(path, what, timeout)
-    except StoreError as error:
-        raise Failed(printable(error)) from error
+    done = by_the_owner(path, {"forget": what._asdict()}, timeout)
     if as_json:
         typer.echo(json_line(done))
         return
@@ -60,21 +46,3 @@ def forget(
         f"refused events, {done['mentions']:,} mentions; snapshots from before are deleted. Kafka keeps its "
         "topics for as long as you told it to"
     )
-
-
-def _ask(path: Path, what: Forget, timeout: float) -> dict[str, Any]:
-    from sinks.evalstore.requests import answer_to, ask
-
-    where = ask(path, {"forget": what._asdict()})
-    deadline = time.monotonic() + timeout
-    while (reply := answer_to(where)) is None:
-        if time.monotonic() > deadline:
-            raise Failed(
-                f"the owner of {printable(path)} did not answer within {timeout:g} s. The request waits "
-                "for it, or for the next `gleaner store`; nothing is forgotten before that",
-                status=1,
-            )
-        time.sleep(POLL)
-    if "error" in reply:
-        raise Failed(f"the store's owner could not do it: {printable(reply['error'])}", status=1)
-    return reply

@@ -1,0 +1,15 @@
+"""The end of the loop: failures become a frozen set, a set gates a release, and the release is looked at.
+
+===============  ================================================================================
+module           idea
+===============  ================================================================================
+``selection``    which cases make a set: one of each failure, every reason and app in turn
+``record``       a case as it is frozen: one line of JSON, and a hash over all lines
+``freezing``     what a reader may choose from; the owner's rows once it is chosen
+``bundle``       a frozen release as files that need no store
+``changes``      what changed between two sets
+``reviews``      what a person says of a case
+``shapes``       a frozen case in the words of other tools
+``export``       a frozen release as files for them
+===============  ================================================================================
+"""

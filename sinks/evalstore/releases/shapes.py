@@ -1,0 +1,202 @@
+"""A frozen case in the words of other tools. Every function is pure: a case and its release's name in.
+
+The expected answer is a person's correction; where nobody gave one, there is none, and the tool's field is
+empty or left out: the answer in production was a failure, and is never passed off as the expected one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from schemas.identity import derive
+
+Case = dict[str, Any]
+Shape = Callable[[Case, str], dict[str, Any]]
+
+FLAT = (
+    *(
+        "case_id",
+        "cluster_id",
+        "cluster_size",
+        "app",
+        "environment",
+        "route",
+        "trace_id",
+        "ts",
+        "reasons",
+        "severity",
+    ),
+    *("critical", "question", "messages", "contexts", "answer", "expected_answer", "provider", "model"),
+    *(
+        "served_model",
+        "prompt_version",
+        "index_version",
+        "release",
+        "score",
+        "scorer",
+        "cost_usd",
+        "content_hash",
+    ),
+)
+ABOUT = (
+    "case_id",
+    "cluster_id",
+    "app",
+    "environment",
+    "route",
+    "reasons",
+    "severity",
+    "critical",
+    "model",
+    "prompt_version",
+)
+"""What travels with a case as metadata: enough to slice results by."""
+
+
+def flat(case: Case) -> dict[str, Any]:
+    """One row of CSV; nested values as JSON text."""
+    return {name: _cell(case[name]) for name in FLAT}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def about(case: Case, release: str) -> dict[str, Any]:
+    return {name: case[name] for name in ABOUT if case[name] is not None} | {"release": release}
+
+
+def texts(case: Case) -> list[str]:
+    """The passages that have a text, in the order of retrieval."""
+    return [passage["text"] for passage in case["contexts"] or () if passage["text"] is not None]
+
+
+def messages(case: Case) -> list[dict[str, Any]]:
+    """The conversation as it was sent, else the question as the only message.
+
+    Tools that replay a chat give the passages with it; where the application sent no ``messages``, a system
+    message holds them.
+    """
+    if case["messages"]:
+        return list(case["messages"])
+    passages = (
+        [{"role": "system", "content": "Context:\n\n" + "\n\n".join(texts(case))}] if texts(case) else []
+    )
+    return [*passages, {"role": "user", "content": case["question"] or ""}]
+
+
+def ragas(case: Case, release: str) -> dict[str, Any]:
+    """A single-turn sample of ``EvaluationDataset.from_jsonl`` (ragas 0.4.3).
+
+    All samples of a file must have the same fields for ragas to print them as a table: a reference that
+    nobody gave is null.
+    """
+    return {
+        "user_input": case["question"] or "",
+        "retrieved_contexts": texts(case),
+        "response": case["answer"] or "",
+        "reference": case["expected_answer"],
+    }
+
+
+def promptfoo(case: Case, release: str) -> dict[str, Any]:
+    """A test case; a correction becomes a rubric, without one the test has no assertion of its own."""
+    rubric = f"The answer says the same as: {case['expected_answer']}"
+    expected = [] if case["expected_answer"] is None else [{"type": "llm-rubric", "value": rubric}]
+    return {
+        "description": f"{case['app']}: {', '.join(case['reasons'])} ({case['case_id'][:8]})",
+        "vars": {"question": case["question"] or "", "context": "\n\n".join(texts(case))},
+        "assert": expected,
+        "metadata": about(case, release),
+    }
+
+
+def deepeval(case: Case, release: str) -> dict[str, Any]:
+    """A golden of ``add_goldens_from_json_file``. The failing answer is ``actual_output``."""
+    golden = {
+        "input": case["question"] or "",
+        "actual_output": case["answer"],
+        "expected_output": case["expected_answer"],
+        "context": texts(case),
+        "retrieval_context": texts(case),
+        "name": case["case_id"],
+        "comments": ", ".join(case["reasons"]),
+        "source_file": f"gleaner release {release}",
+        "additional_metadata": about(case, release),
+    }
+    return {name: value for name, value in golden.items() if value is not None}
+
+
+def langsmith(case: Case, release: str) -> dict[str, Any]:
+    """An example; the case's id is a UUID already. Without a correction there are no outputs."""
+    expected = case["expected_answer"]
+    return {
+        "id": case["case_id"],
+        "inputs": {"question": case["question"] or "", "contexts": texts(case), "messages": messages(case)},
+        "outputs": None if expected is None else {"answer": expected},
+        "metadata": about(case, release),
+        "split": "test",
+        "source_run_id": None,
+    }
+
+
+def langfuse(case: Case, release: str) -> dict[str, Any]:
+    """A dataset item of POST /api/public/dataset-items; its id is unique in the project, not the dataset."""
+    item = {
+        "datasetName": release,
+        "id": derive("langfuse-item", release, case["case_id"]),
+        "input": {"question": case["question"] or "", "contexts": texts(case)},
+        "expectedOutput": case["expected_answer"],
+        "metadata": about(case, release) | {"gleaner_trace_id": case["trace_id"]},
+        "status": "ACTIVE",
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def braintrust(case: Case, release: str) -> dict[str, Any]:
+    record = {
+        "id": case["case_id"],
+        "input": {"question": case["question"] or "", "contexts": texts(case)},
+        "expected": case["expected_answer"],
+        "metadata": about(case, release),
+        "tags": [case["app"], *case["reasons"]],
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def openai_evals(case: Case, release: str) -> dict[str, Any]:
+    """A sample of the open-source evals: chat messages and the ideal answer; "" where nobody gave one."""
+    return {"input": messages(case), "ideal": case["expected_answer"] or "", "metadata": about(case, release)}
+
+
+def inspect(case: Case, release: str) -> dict[str, Any]:
+    """A sample of Inspect's ``json_dataset``; ``target`` is "" where nobody gave an expected answer."""
+    metadata = about(case, release) | {"contexts": texts(case)}
+    return {
+        "input": case["question"] or "",
+        "target": case["expected_answer"] or "",
+        "id": case["case_id"],
+        "metadata": metadata,
+    }
+
+
+def argilla(case: Case, release: str) -> dict[str, Any]:
+    """A record for ``dataset.records.log``: fields are text, metadata are terms and numbers."""
+    suggested = case["expected_answer"]
+    return {
+        "id": case["case_id"],
+        "fields": {
+            "question": case["question"] or "",
+            "contexts": "\n\n".join(texts(case)),
+            "answer": case["answer"] or "",
+        },
+        "metadata": {name: value for name, value in about(case, release).items() if name != "critical"},
+        "suggestions": []
+        if suggested is None
+        else [{"question_name": "expected_answer", "value": suggested}],
+        "responses": [],
+    }
