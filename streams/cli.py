@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from streams.commands import (
     backtest,
     cases,
+    gate,
     incidents,
     release,
     roles,
@@ -41,6 +42,7 @@ for command in (
     *score.COMMANDS,
     *incidents.COMMANDS,
     *cases.COMMANDS,
+    *gate.COMMANDS,
     *signals.COMMANDS,
     *backtest.COMMANDS,
 ):

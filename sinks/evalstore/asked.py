@@ -7,6 +7,7 @@ from typing import Any
 from sinks.evalstore.forget import read_forget
 from sinks.evalstore.owner import StoreOwner
 from sinks.evalstore.releases.freezing import read_freeze
+from sinks.evalstore.releases.kept import read_run
 from sinks.evalstore.releases.reviews import read_review
 
 
@@ -25,4 +26,9 @@ def perform(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, A
         cases = owner.review(read_review(request), now)
         owner.publish(now)
         return "kept a verdict", {"cases": cases}
+    if kind == "keep":
+        run = read_run(request)
+        run_id = owner.keep(run, now)
+        owner.publish(now)
+        return "kept a gate's run", {"run_id": run_id, "results": len(run.results)}
     return "forgot", owner.forget(read_forget(request), now)._asdict()

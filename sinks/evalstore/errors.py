@@ -9,6 +9,7 @@
     ├── NoSuchCase      the answer is "no"
     ├── UnclearCase     an id prefix that several cases share
     ├── BadRequest      the owner refuses what it was asked to do: ask for something else
+    ├── BadResults      a file of test results that cannot be read: what is wrong, and where
     └── BadQuery        SQL that is refused, wrong, too slow or too large
 """
 
@@ -40,6 +41,10 @@ class UnclearCase(StoreError):
 
 
 class BadRequest(StoreError):
+    pass
+
+
+class BadResults(StoreError):
     pass
 
 

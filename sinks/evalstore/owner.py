@@ -29,6 +29,7 @@ from sinks.evalstore.reading import Totals, totals
 from sinks.evalstore.rejects import rejection
 from sinks.evalstore.releases.bundle import settle
 from sinks.evalstore.releases.freezing import Freeze, Frozen, freeze
+from sinks.evalstore.releases.kept import Run, keep
 from sinks.evalstore.releases.reviews import Review, review
 from sinks.evalstore.rows import Row
 from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, publish, snapshots_of
@@ -196,6 +197,18 @@ class StoreOwner:
         """Keep somebody's verdict on a case; the cases that it counts for. Raises ``BadRequest``."""
         self._unpublished = True
         return review(self._con, said, now)
+
+    def keep(self, run: Run, now: int) -> str:
+        """Keep a run of the gate; its id. Raises ``BadRequest`` where there is no such release."""
+        self._con.begin()
+        try:
+            done = keep(self._con, run, now)
+            self._con.commit()
+        except BaseException:
+            self._con.rollback()
+            raise
+        self._unpublished = True
+        return done
 
     def _erase(self, now: int) -> None:
         """What is deleted is gone from the files, too; see ``forget``."""

@@ -11,5 +11,11 @@ module           idea
 ``reviews``      what a person says of a case
 ``shapes``       a frozen case in the words of other tools
 ``export``       a frozen release as files for them
+``results``      what a test runner wrote, as one kind of value
+``exact``        binomial and Poisson tails, and the intervals that follow
+``family``       several exact tests under one level
+``gate``         whether a release may go out
+``gate_report``  the verdict as JUnit XML and as Markdown
+``kept``         the runs of the gate, in the store
 ===============  ================================================================================
 """

@@ -189,6 +189,7 @@ def unfreeze_forgotten(con: DuckDBPyConnection) -> None:
     gone = con.execute(
         """DELETE FROM release_cases WHERE case_id IN (SELECT case_id FROM doomed) RETURNING release"""
     ).fetchall()
+    con.execute("DELETE FROM gate_results WHERE case_id IN (SELECT case_id FROM doomed)")
     con.execute("DELETE FROM case_reviews WHERE case_id IN (SELECT case_id FROM doomed)")
     for release in sorted({str(row[0]) for row in gone}):
         lines = release_lines(con, release)

@@ -177,9 +177,11 @@ def test_a_dismissed_failure_is_out_until_somebody_accepts_it(store: Path) -> No
 def test_a_bundle_that_was_touched_or_lost_is_noticed(store: Path) -> None:
     frozen(store, "v1", "--tier", "smoke")
     folder = releases_of(store) / "v1"
-    parquet = duckdb.sql(
-        f"SELECT case_id, len(contexts), critical FROM '{folder / 'cases.parquet'}'"
-    ).fetchall()
+    parquet = (
+        duckdb.connect()
+        .execute(f"SELECT case_id, len(contexts), critical FROM '{folder / 'cases.parquet'}'")
+        .fetchall()
+    )
     assert [row[0] for row in parquet] == [case["case_id"] for case in records(store, "v1")]
     assert {row[1] for row in parquet} == {1}
     lines = folder / "cases.jsonl"
