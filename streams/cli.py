@@ -12,6 +12,7 @@ from streams.commands import (
     cases,
     gate,
     incidents,
+    loop,
     release,
     roles,
     rules,
@@ -43,6 +44,7 @@ for command in (
     *incidents.COMMANDS,
     *cases.COMMANDS,
     *gate.COMMANDS,
+    *loop.COMMANDS,
     *signals.COMMANDS,
     *backtest.COMMANDS,
 ):

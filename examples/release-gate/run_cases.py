@@ -3,8 +3,8 @@
 python run_cases.py cases.jsonl results.jsonl -- COMMAND…
 
 The command gets the case as JSON on standard input and prints ``{"answer": …, "cost_usd": …}``. A case has
-passed if its expected answer is in the answer; without one, if the answer is not the failing one of production.
-That is the least one can check: put your own scoring here.
+passed if its expected answer is in the answer; without one, if the answer is not the failing one of
+production. That is the least one can check: put your own scoring here.
 """
 
 from __future__ import annotations

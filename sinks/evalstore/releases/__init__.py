@@ -17,5 +17,7 @@ module           idea
 ``gate``         whether a release may go out
 ``gate_report``  the verdict as JUnit XML and as Markdown
 ``kept``         the runs of the gate, in the store
+``loop``         what became of each failure
+``live``         cases and traffic in production, before and after
 ===============  ================================================================================
 """

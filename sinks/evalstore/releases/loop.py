@@ -1,0 +1,210 @@
+"""Did the release help? What became of each harvested failure, in the tests and in production."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sinks.evalstore.releases.exact import Interval, poisson_mean, rate_ratio
+from sinks.evalstore.releases.results import Outcome
+from sinks.evalstore.releases.selection import gravest
+
+PER = 1_000
+"""Rates are cases per so many traces."""
+NOBODY = "–"
+
+SIGNAL_OF = {
+    "low_score": "faithfulness",
+    "escalation": "escalation_rate",
+    "correction": "correction_rate",
+    "negative_feedback": "negative_feedback_rate",
+    "abandoned": "abandonment_rate",
+    "bad_citation": "faithfulness",
+    "unsafe": "policy_block_rate",
+    "high_cost": "cost_per_request",
+    "schema_break": "broken_output_rate",
+    "empty_answer": "broken_output_rate",
+    "error": "error_rate",
+    "failed_task": "task_failure_rate",
+}
+"""The signal whose rule's owner is asked about cases of a reason."""
+
+
+class Fate(StrEnum):
+    """``held``: passed under both. ``untested``: the later release has no result of it."""
+
+    FIXED = "fixed"
+    STILL_FAILING = "still_failing"
+    REGRESSED = "regressed"
+    FLAKY = "flaky"
+    HELD = "held"
+    UNTESTED = "untested"
+
+
+class Live(NamedTuple):
+    """Cases of one failure in production: before and after the later release went live."""
+
+    before: int = 0
+    after: int = 0
+    last_seen: str | None = None
+
+
+class Traces(NamedTuple):
+    """Traces of an app before and after; None: no window says how many."""
+
+    before: int | None = None
+    after: int | None = None
+
+
+class Failure(NamedTuple):
+    """``new``: harvested since the earlier set was frozen. ``recurring``: it came back in production."""
+
+    case_id: str
+    cluster_id: str
+    app: str
+    reasons: tuple[str, ...]
+    owner: str
+    question: str | None
+    new: bool
+    fate: Fate
+    live: Live
+    recurring: bool
+
+
+class Group(NamedTuple):
+    """One reason, app or owner. Rates per 1,000 traces, None where the traces are not known.
+
+    ``ratio``: rate after over rate before, with its exact 95 % interval.
+    """
+
+    name: str
+    fates: dict[str, int]
+    recurring: int
+    before: int
+    after: int
+    traces: Traces
+    rate_before: float | None
+    rate_before_interval: Interval | None
+    rate_after: float | None
+    rate_after_interval: Interval | None
+    ratio: Interval | None
+
+    @property
+    def trend(self) -> str:
+        """``down`` or ``up`` where the interval of the ratio leaves 1 out, else ``unclear``."""
+        if self.ratio is None:
+            return "unknown"
+        return "down" if self.ratio.high < 1 else "up" if self.ratio.low > 1 else "unclear"
+
+
+def fate(before: bool | None, after: bool | None, flaky: bool) -> Fate:
+    """What became of a failure, by its results under the two releases.
+
+    Without a result under the earlier one it failed there: production had it fail, that is why it is a case.
+
+    >>> fate(None, True, False).value, fate(True, False, False).value, fate(False, True, True).value
+    ('fixed', 'regressed', 'flaky')
+    """
+    if after is None:
+        return Fate.UNTESTED
+    if flaky:
+        return Fate.FLAKY
+    if after:
+        return Fate.HELD if before else Fate.FIXED
+    return Fate.REGRESSED if before else Fate.STILL_FAILING
+
+
+def failures(
+    earlier: Sequence[Mapping[str, Any]],
+    later: Sequence[Mapping[str, Any]],
+    results: tuple[Mapping[str, Outcome], Mapping[str, Outcome]],
+    unstable: Iterable[str],
+    live: Mapping[str, Live],
+    owners: Mapping[tuple[str, str], str],
+) -> list[Failure]:
+    """The cases of both sets, the later set's first. ``live`` by case id; ``owners`` by (app, signal).
+
+    Misleads where a failure comes back in other words: it is then another cluster, and not counted as
+    recurring.
+    """
+    shaky = set(unstable)
+    old = {case["case_id"] for case in earlier} | {case["cluster_id"] for case in earlier}
+    found = []
+    for case in {case["case_id"]: case for case in [*later, *earlier]}.values():
+        case_id, seen = case["case_id"], live.get(case["case_id"], Live())
+        before, after = (mine[case_id].passed if case_id in mine else None for mine in results)
+        signal = SIGNAL_OF.get(gravest(case["reasons"]), "")
+        found.append(
+            Failure(
+                case_id,
+                case["cluster_id"],
+                case["app"],
+                tuple(case["reasons"]),
+                owners.get((case["app"], signal)) or NOBODY,
+                case["question"],
+                case_id not in old and case["cluster_id"] not in old,
+                fate(before, after, case_id in shaky),
+                seen,
+                seen.after > 0,
+            )
+        )
+    return found
+
+
+GROUPS: dict[str, Callable[[Failure], tuple[str, ...]]] = {
+    "all": lambda failure: ("all",),
+    "reason": lambda failure: failure.reasons,
+    "app": lambda failure: (failure.app,),
+    "owner": lambda failure: (failure.owner,),
+}
+"""By what failures are counted; one of several reasons counts under each."""
+
+
+def groups(found: Sequence[Failure], by: str, traces: Mapping[str, Traces]) -> list[Group]:
+    """The groups of one kind, by name; a failure that two cases stand for is counted once in production."""
+    members: dict[str, list[Failure]] = {}
+    for failure in found:
+        for name in GROUPS[by](failure):
+            members.setdefault(name, []).append(failure)
+    return [_group(name, members[name], traces) for name in sorted(members)]
+
+
+def _group(name: str, members: Sequence[Failure], traces: Mapping[str, Traces]) -> Group:
+    fates = {each.value: sum(one.fate is each for one in members) for each in Fate}
+    clusters = {one.cluster_id: one for one in members}.values()
+    before, after = sum(one.live.before for one in clusters), sum(one.live.after for one in clusters)
+    there = [traces.get(app, Traces()) for app in sorted({one.app for one in members})]
+    exposed = Traces(_total(each.before for each in there), _total(each.after for each in there))
+    rate_before, interval_before = _rate(before, exposed.before)
+    rate_after, interval_after = _rate(after, exposed.after)
+    ratio = None
+    if exposed.before and exposed.after:
+        ratio = rate_ratio(before, exposed.before, after, exposed.after)
+    recurring = sum(one.recurring for one in clusters)
+    return Group(
+        name,
+        fates,
+        recurring,
+        before,
+        after,
+        exposed,
+        rate_before,
+        interval_before,
+        rate_after,
+        interval_after,
+        ratio,
+    )
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def _rate(count: int, traces: int | None) -> tuple[float | None, Interval | None]:
+    if not traces:
+        return None, None
+    low, high = poisson_mean(count)
+    return count * PER / traces, Interval(low * PER / traces, high * PER / traces)

@@ -1,0 +1,161 @@
+"""``gleaner loop``: of the harvested failures, what a release fixed, and what came back."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from schemas.base import rfc3339
+from streams.commands.cases import parse_since
+from streams.commands.fail import Failed
+from streams.commands.printable import json_line, one_line
+from streams.commands.reader import Store, reader
+
+if TYPE_CHECKING:
+    from sinks.evalstore.releases.exact import Interval
+    from sinks.evalstore.releases.loop import Failure, Group
+
+SHOWN = 10
+WORTH_A_LINE = ("regressed", "still_failing", "flaky")
+
+
+def loop(
+    earlier: Annotated[str, typer.Argument(help="the release before")],
+    later: Annotated[str, typer.Argument(help="the release that was to fix its failures")],
+    live: Annotated[
+        str | None,
+        typer.Option(help="when LATER went live: 7d, 2026-03-01 or RFC 3339; default: as the store knows"),
+    ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--since", help="when EARLIER went live; default: likewise")
+    ] = None,
+    store: Store = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Show what a release did: failures fixed, still failing, regressed, flaky, and back in production.
+
+    Example: gleaner loop 2026.10 2026.11 --live 2026-11-03T09:00:00Z
+    """
+    from sinks.evalstore.releases.kept import latest, unstable
+    from sinks.evalstore.releases.live import Span, live_cases, live_since, live_traces, owners
+    from sinks.evalstore.releases.loop import GROUPS, failures, groups
+    from streams.commands.release import find
+
+    now = time.time_ns() // 1_000_000
+    with reader(store) as con:
+        sets = find(con, earlier), find(con, later)
+        known = [live_since(con, one.frozen.release, one.frozen.frozen_at) for one in sets]
+        span = Span(
+            known[0] if begin is None else parse_since(begin, now),
+            known[1] if live is None else parse_since(live, now, "--live"),
+        )
+        if span.begin >= span.live:
+            raise Failed(
+                f"{earlier} went live at {rfc3339(span.begin)}, not before {later} at {rfc3339(span.live)}: "
+                "say when with --since and --live"
+            )
+        results = latest(con, earlier), latest(con, later)
+        ids = sorted({case["case_id"] for one in sets for case in one.cases})
+        traces = live_traces(con, span)
+        found = failures(
+            sets[0].cases,
+            sets[1].cases,
+            (results[0] or {}, results[1] or {}),
+            unstable(con, [earlier, later]),
+            live_cases(con, ids, span),
+            owners(con),
+        )
+    counted = {by: groups(found, by, traces) for by in GROUPS}
+    if as_json:
+        typer.echo(json_line(_as_json(earlier, later, span, found, counted)))
+        return
+    _print(earlier, later, span, found, counted)
+    for name, mine in ((earlier, results[0]), (later, results[1])):
+        if mine is None:
+            typer.echo(
+                f"no results of {name} are kept: gleaner gate --release {name} --results FILE", err=True
+            )
+
+
+def _as_json(
+    earlier: str, later: str, span: Any, found: list[Failure], counted: dict[str, list[Group]]
+) -> dict[str, Any]:
+    whole = {name: count for group in counted["all"] for name, count in group.fates.items()}
+    return {
+        "earlier": earlier,
+        "later": later,
+        "since": rfc3339(span.begin),
+        "live": rfc3339(span.live),
+        "failures": len(found),
+        "harvested_since": sum(one.new for one in found),
+        **whole,
+        "recurring": sum(group.recurring for group in counted["all"]),
+        "groups": {by: [_group(one) for one in rows] for by, rows in counted.items()},
+        "cases": [one._asdict() | {"live": one.live._asdict()} for one in found],
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    whole = group._asdict() | {"traces": group.traces._asdict(), "trend": group.trend}
+    for name in ("rate_before_interval", "rate_after_interval", "ratio"):
+        interval = whole[name]
+        # JSON has no infinity: an open end is null.
+        whole[name] = None if interval is None else [end if math.isfinite(end) else None for end in interval]
+    return whole
+
+
+def _print(
+    earlier: str, later: str, span: Any, found: list[Failure], counted: dict[str, list[Group]]
+) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from streams.commands.case_view import console
+
+    since, when = sum(one.new for one in found), rfc3339(span.live)[:16].replace("T", " ")
+    typer.echo(
+        f"{earlier} → {later}: {len(found):,} failures, {since:,} of them harvested since; "
+        f"{later} live since {when}"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("")
+    for name in ("fixed", "still failing", "regressed", "flaky", "held", "untested", "recurring"):
+        table.add_column(name, justify="right")
+    for name in ("before", "after", "per 1,000 before", "after", "ratio (95 %)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for by, rows in counted.items():
+        for group in rows:
+            label = "all" if by == "all" else f"{by} {one_line(group.name)}"
+            counts = [str(count) if count else "" for count in (*group.fates.values(), group.recurring)]
+            rates = [
+                _rate(group.rate_before, group.rate_before_interval),
+                _rate(group.rate_after, group.rate_after_interval),
+            ]
+            table.add_row(label, *counts, str(group.before), str(group.after), *rates, _ratio(group))
+    console().print(table)
+    lines = [one for one in found if one.fate in WORTH_A_LINE or one.recurring]
+    for one in lines[:SHOWN]:
+        word = one.fate.value.replace("_", " ")
+        back = f", {one.live.after} in production, last {one.live.last_seen}" if one.recurring else ""
+        typer.echo(f"  {one.case_id[:8]}  {word}{back}: {one_line(one.question or '(no question)')[:80]}")
+    if len(lines) > SHOWN:
+        typer.echo(f"  … and {len(lines) - SHOWN:,} more: --json names them")
+
+
+def _rate(rate: float | None, interval: Interval | None) -> str:
+    if rate is None or interval is None:
+        return "traces unknown"
+    return f"{rate:.2f} ({interval.low:.2f}–{interval.high:.2f})"
+
+
+def _ratio(group: Group) -> str:
+    if group.ratio is None:
+        return ""
+    high = f"{group.ratio.high:.2f}" if math.isfinite(group.ratio.high) else "∞"
+    return f"{group.ratio.low:.2f}–{high} {group.trend}"
+
+
+COMMANDS = (loop,)

@@ -1,0 +1,173 @@
+"""``gleaner loop`` on a planted history: every count comes out exactly, with the intervals of the counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.case import CaseReason
+from schemas.signal import SignalName
+from sinks.evalstore import StoreOwner
+from sinks.evalstore.releases.exact import poisson_mean, rate_ratio
+from sinks.evalstore.releases.loop import SIGNAL_OF, Fate, fate
+from streams.cli import app
+from streams.commands.fail import Failed
+from tests.evalstore.releases.test_freeze import failure, frozen, run
+from tests.evalstore.samples import MARCH, WIDTH_MS, make_signal, make_window
+
+HOUR = 3_600_000
+
+
+def at(hour: float) -> int:
+    return MARCH + int(hour * HOUR)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Ten low scores (0 to 9) and two errors (10, 11) before v1 was frozen, four low scores (20 to 23) after.
+
+    In production 0 comes back twice, 1 once before v2 and once after; 2 is seen only after the last window.
+    1,000 requests an hour in app shop.
+    """
+    path = tmp_path / "store.duckdb"
+    windows = [
+        make_window(0, 1.0, start=at(h), end=at(h) + WIDTH_MS, n=990, unmeasured=10, histogram=())
+        for h in range(20)
+    ]
+    with StoreOwner.open(path) as owner:
+        old = [failure(n, time=at(1)) for n in range(10)]
+        old += [failure(n, CaseReason.ERROR, time=at(1)) for n in (10, 11)]
+        owner.write(
+            old, [make_signal(1).model_copy(update={"owner": "team-rag"})], windows=windows, now=MARCH
+        )
+        owner.publish(MARCH)
+    frozen(path, "v1")
+    with StoreOwner.open(path) as owner:
+        owner.write([failure(n, time=at(5)) for n in range(20, 24)], now=MARCH)
+        again = [(100, 0, 12), (101, 0, 13), (102, 1, 6), (103, 1, 14), (104, 2, 19.5)]
+        owner.write([failure(n, like=like, time=at(hour)) for n, like, hour in again], now=MARCH)
+        owner.publish(MARCH)
+    frozen(path, "v2", "--keep", "v1")
+    return path
+
+
+def gated(store: Path, release: str, failing: set[int], tmp_path: Path, numbers: list[int]) -> None:
+    file = tmp_path / "results.jsonl"
+    rows = [{"case_id": failure(n).case_id, "passed": n not in failing} for n in numbers]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    CliRunner().invoke(app, ["gate", "--release", release, "--results", str(file), "--store", str(store)])
+
+
+def looped(store: Path, *more: str) -> dict[str, Any]:
+    arguments = [
+        "--store",
+        str(store),
+        "--since",
+        "2026-03-01T00:00:00Z",
+        "--live",
+        "2026-03-01T10:00:00Z",
+        "--json",
+    ]
+    found: dict[str, Any] = json.loads(run("loop", "v1", "v2", *arguments, *more))
+    return found
+
+
+def test_planted_fates_come_out_exactly(store: Path, tmp_path: Path) -> None:
+    first, second = [*range(12)], [*range(12), 20, 21, 22]
+    gated(store, "v1", {0, 1, 2, 3, 10}, tmp_path, first)
+    # 0, 2, 3, 20 fixed; 1, 10, 21 still failing; 4, 5 regressed; 22 flaky; 23 untested.
+    gated(store, "v2", {1, 4, 5, 10, 21, 22}, tmp_path, second)
+    gated(store, "v2", {1, 4, 5, 10, 21}, tmp_path, second)
+    found = looped(store)
+    assert {name.value: found[name.value] for name in Fate} == {
+        "fixed": 4,
+        "still_failing": 3,
+        "regressed": 2,
+        "flaky": 1,
+        "held": 5,
+        "untested": 1,
+    }
+    assert (found["failures"], found["harvested_since"], found["recurring"]) == (16, 4, 2)
+    by_case = {case["case_id"]: case for case in found["cases"]}
+    assert by_case[failure(4).case_id]["fate"] == "regressed"
+    assert by_case[failure(22).case_id]["fate"] == "flaky"
+    assert by_case[failure(23).case_id]["fate"] == "untested"
+    reasons = {group["name"]: group["fates"] for group in found["groups"]["reason"]}
+    assert reasons["error"] == dict.fromkeys(Fate, 0) | {"still_failing": 1, "held": 1}
+    owners = {group["name"]: sum(group["fates"].values()) for group in found["groups"]["owner"]}
+    assert owners == {"team-rag": 14, "–": 2}, "nobody owns the errors"
+
+
+def test_recurrence_is_counted_against_the_traffic(store: Path) -> None:
+    found = looped(store)
+    (whole,) = found["groups"]["all"]
+    # Before: 16 and the one of hour 6; after: hours 12, 13, 14. Hour 19.5 is behind the last window.
+    assert (whole["before"], whole["after"]) == (17, 3)
+    assert whole["traces"] == {"before": 10_000, "after": 10_000}
+    assert (whole["rate_before"], whole["rate_after"]) == (1.7, 0.3)
+    assert whole["rate_after_interval"] == pytest.approx([bound / 10 for bound in poisson_mean(3)])
+    assert whole["ratio"] == pytest.approx(list(rate_ratio(17, 10_000, 3, 10_000)))
+    assert whole["trend"] == "down"
+    back = {case["case_id"]: case["live"]["after"] for case in found["cases"] if case["recurring"]}
+    assert back == {failure(0).case_id: 2, failure(1).case_id: 1}
+    errors = next(group for group in found["groups"]["reason"] if group["name"] == "error")
+    assert (errors["before"], errors["after"], errors["trend"]) == (2, 0, "unclear")
+
+
+def test_people_get_a_table_and_are_told_what_is_missing(store: Path) -> None:
+    arguments = [
+        "loop",
+        "v1",
+        "v2",
+        "--store",
+        str(store),
+        "--since",
+        "2026-03-01",
+        "--live",
+        "2026-03-01T10:00:00Z",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "v1 → v2: 16 failures, 4 of them harvested since" in result.stdout
+    assert "1.70 (0.99–2.72)" in result.stdout
+    assert "no results of v2 are kept" in result.stderr
+    wrong = CliRunner().invoke(app, [*arguments[:-1], "2026-02-01"])
+    assert isinstance(wrong.exception, Failed)
+    assert "say when with --since and --live" in str(wrong.exception)
+
+
+def test_without_windows_there_is_no_rate(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with StoreOwner.open(path) as owner:
+        owner.write([failure(1)], now=MARCH)
+        owner.publish(MARCH)
+    frozen(path, "v1")
+    frozen(path, "v2")
+    (whole,) = looped(path)["groups"]["all"]
+    assert (whole["rate_before"], whole["ratio"], whole["trend"]) == (None, None, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flaky", "expected"),
+    [
+        (None, True, False, Fate.FIXED),
+        (None, False, False, Fate.STILL_FAILING),
+        (False, True, False, Fate.FIXED),
+        (False, False, False, Fate.STILL_FAILING),
+        (True, False, False, Fate.REGRESSED),
+        (True, True, False, Fate.HELD),
+        (True, False, True, Fate.FLAKY),
+        (True, None, True, Fate.UNTESTED),
+    ],
+)
+def test_fates(before: bool | None, after: bool | None, flaky: bool, expected: Fate) -> None:
+    assert fate(before, after, flaky) is expected
+
+
+def test_every_reason_has_a_signal_that_exists() -> None:
+    assert set(SIGNAL_OF) == set(CaseReason)
+    assert set(SIGNAL_OF.values()) <= set(SignalName)
