@@ -165,13 +165,16 @@ def _metric(name: str, value: Any) -> bool:
 
 
 def _promptfoo(row: dict[str, Any], min_score: float) -> Result:
-    """``success`` of a result; an error of the provider (failureReason 2) is no result."""
+    """``success`` of a result; an error of the provider (failureReason 2) is no result.
+
+    promptfoo writes a cost of 0 where it knows no price: that is no cost.
+    """
     metadata = _at(row, "testCase", "metadata") or row.get("metadata") or {}
     question = _at(row, "vars", "question")
     failed = row.get("failureReason") == 2 or (row.get("error") and row.get("success") is None)
     passed = None if failed else bool(row["success"])
     return Result(
-        metadata.get("case_id"), question, passed, _number(row.get("score")), _number(row.get("cost"))
+        metadata.get("case_id"), question, passed, _number(row.get("score")), _number(row.get("cost")) or None
     )
 
 

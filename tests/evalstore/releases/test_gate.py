@@ -212,7 +212,7 @@ def test_what_other_runners_write(tmp_path: Path) -> None:
         "results": {
             "version": 3,
             "results": [
-                {"success": True, "score": 1, "cost": 0.01, "testCase": meta, "failureReason": 0},
+                {"success": True, "score": 1, "cost": 0, "testCase": meta, "failureReason": 0},
                 {
                     "success": False,
                     "score": 0,
@@ -250,6 +250,7 @@ def test_what_other_runners_write(tmp_path: Path) -> None:
         found = outcomes(read_results(file))
         assert set(found) == {"a"}, name
         assert found["a"].passed, name
+        assert found["a"].cost_usd is None, name
     table = tmp_path / "ragas.csv"
     with table.open("w", newline="") as file_:
         writer = csv.writer(file_)
