@@ -20,6 +20,8 @@ from schemas.case import CaseReason
 from schemas.codec import encode
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import CaseFilter, StoreOwner, Totals, list_cases, open_for_reading, totals
+from sinks.evalstore.releases.bundle import read_bundle
+from sinks.evalstore.releases.freezing import list_releases
 from sinks.evalstore.requests import answer_to, ask, pending
 from streams.settings import Settings
 from streams.store import StoreWork, decode, due
@@ -239,3 +241,35 @@ async def test_killed_and_restarted_the_store_holds_everything_once(kafka: str, 
             own_faults=2,
         )
         assert len(list(list_cases(con, CaseFilter(reason="escalation")))) == 100
+
+
+async def test_a_release_is_frozen_by_the_owner_while_it_runs(tmp_path: Path) -> None:
+    """As ``gleaner release freeze`` asks while the store runs; its second freeze of the name is refused."""
+    settings = Settings(store_path=tmp_path / "store.duckdb")
+    path = settings.store_file()
+    with ThreadPoolExecutor(1) as thread:
+        work = StoreWork(settings, thread, {})
+        await work.open()
+        await work.handle([record("cases", encode(make_case(n))) for n in range(3)])
+        await work._publish()
+        answers = []
+        for app in ("shop", "shop", "other"):
+            command = [sys.executable, "-m", "streams.cli", "release", "freeze", "v1", "--json", "--app", app]
+            asking = await asyncio.create_subprocess_exec(
+                *command, "--store", str(path), cwd=ROOT, stdout=-1, stderr=-1
+            )
+            while asking.returncode is None:
+                await work.between_batches()
+                await asyncio.sleep(0.05)
+            out, _ = await asking.communicate()
+            answers.append((asking.returncode, json.loads(out)["sha256"] if out else None))
+        frozen = read_bundle(tmp_path / "store.duckdb.releases" / "v1")
+        assert answers == [(0, frozen.frozen.sha256)] * 2 + [(1, None)]
+        refused = ask(path, {"freeze": {"release": "v1", "case_ids": [make_case(1).case_id], "options": {}}})
+        await work.between_batches()
+        reply = answer_to(refused)
+        assert reply is not None
+        assert reply["refused"] is True
+        await work.close()
+    with open_for_reading(path, MARCH) as con:
+        assert [(one.release, one.cases) for one in list_releases(con)] == [("v1", frozen.frozen.cases)]
