@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from math import exp
 from typing import Literal, NamedTuple
 
 from detectors.changes import Change
-from detectors.hypotheses import LEAST_UNITS, USER, Candidate, Key, candidates, values
-from detectors.unit import Unit
+from detectors.hypotheses import LEAST_UNITS, Candidate, candidates
+from detectors.series import USER, Entries, Key, Series
 from schemas.signal import Cause
 
 ORDER = (
@@ -41,14 +40,13 @@ class Verdict(NamedTuple):
 
 
 def attribute(
-    before: list[Unit],
-    after: list[Unit],
+    series: Series,
     normal: float,
     changes: Iterable[Change],
     onset: int,
     later: bool = False,
 ) -> Verdict:
-    """Explain the rise of ``y`` (badness, or dollars) of the units after ``onset`` over ``normal``.
+    """Explain the rise of ``y`` (badness, or the logarithm of an amount) after ``onset`` over ``normal``.
 
     Where the remembered units are split is asked anew for each explanation, since the onset is off by
     dozens or hundreds of units: ``detectors.hypotheses`` weighs each value, and each set of up to three
@@ -68,17 +66,15 @@ def attribute(
 
     It finds what coincides, not what causes. It **misleads** when the real cause is in no dimension and
     another change happened at the onset, or so near to it that few units lie between. It is **silent**
-    where the few hundred units remembered cannot tell: a version that replaced another while the move is
-    small, above all where the onset lies further back than they reach, about 1,300 units.
+    where too few units tell: small moves of rates, two or three users together.
     docs/detectors.md has how often.
     """
-    units = before + after
     changes = tuple(changes)
-    ruled_out = _unchanged(units) if before else ()
+    ruled_out = _unchanged(series) if series.times[:1] < [onset] else ()
     found = [
         one
-        for one in candidates(units, normal, changes, onset)
-        if share_of(units, one.places, one.start, normal) >= LEAST_SHARE
+        for one in candidates(series, normal, changes, onset)
+        if share_of(series, one.entries, one.start, normal) >= LEAST_SHARE
     ]
     if not found:
         return Verdict(None, ruled_out)
@@ -87,49 +83,58 @@ def attribute(
     probability = sum([exp(min(one.log_odds, 600.0)) for one in alike]) / everything
     if probability < (NAMED_LATER if later else NAMED):
         return Verdict(None, ruled_out)
-    return Verdict(_cause(units, alike, normal, changes, onset), ruled_out)
+    return Verdict(_cause(series, alike, normal, changes, onset), ruled_out)
 
 
-def share_of(units: list[Unit], places: tuple[int, ...], start: int, normal: float) -> float:
-    """The part of the move since unit ``start`` that the units at ``places`` account for; below 0 or above 1
-    where others moved too."""
-    moved = _level(units, range(start, len(units)), len(units) - start, normal)
-    moved -= _level(units, range(start), start, normal)
+def share_of(series: Series, entries: Entries, start: int, normal: float) -> float:
+    """The part of the move since slot ``start`` that these units account for; below 0 or above 1 where others
+    moved too."""
+    n0, n1 = sum(series.ns[:start]), sum(series.ns[start:])
+    moved = _level(series.ns[start:], series.totals[start:], n1, normal)
+    moved -= _level(series.ns[:start], series.totals[:start], n0, normal)
     if moved <= 0.0:
         return 0.0
-    early = bisect_left(places, start)
-    ours = _level(units, places[early:], len(units) - start, normal)
-    return (ours - _level(units, places[:early], start, normal)) / moved
+    was, now = _split(entries, start)
+    ours = (now[1] - now[0] * normal) / n1 if n1 else 0.0
+    return (ours - ((was[1] - was[0] * normal) / n0 if n0 else 0.0)) / moved
 
 
-def effect_of(
-    units: list[Unit], places: tuple[int, ...], start: int, normal: float
-) -> Literal["within", "mix"]:
+def effect_of(series: Series, entries: Entries, start: int, normal: float) -> Literal["within", "mix"]:
     """Whether more of the contribution is the value's own move or its larger share of the units."""
-    early = bisect_left(places, start)
-    was, now = places[:early], places[early:]
-    if len(was) < LEAST_UNITS or not now:
+    was, now = _split(entries, start)
+    if was[0] < LEAST_UNITS or not now[0]:
         return "within"
-    p0, p1 = len(was) / start, len(now) / (len(units) - start)
-    m0, m1 = (sum([units[at][1] for at in one]) / len(one) for one in (was, now))
+    p0, p1 = was[0] / sum(series.ns[:start]), now[0] / sum(series.ns[start:])
+    m0, m1 = was[1] / was[0], now[1] / now[0]
     within, mix = (p0 + p1) / 2.0 * (m1 - m0), (p1 - p0) * ((m0 + m1) / 2.0 - normal)
     return "mix" if mix > within else "within"
 
 
-def _level(units: list[Unit], places: Iterable[int], n: int, normal: float) -> float:
-    return sum([units[at][1] - normal for at in places]) / n if n else 0.0
+def _split(entries: Entries, start: int) -> tuple[tuple[int, float], tuple[int, float]]:
+    """Number and sum of units before a slot and since."""
+    was = [one for one in entries if one[0] < start]
+    now = entries[len(was) :]
+    return (
+        (sum([n for _, n, _ in was]), sum([total for _, _, total in was])),
+        (sum([n for _, n, _ in now]), sum([total for _, _, total in now])),
+    )
+
+
+def _level(ns: list[int], totals: list[float], n: int, normal: float) -> float:
+    return (sum(totals) - n * normal) / n if n else 0.0
 
 
 def _alike(one: Candidate, best: Candidate) -> bool:
     """The same value, another on the same units, or a set with a user in common."""
     if one.key.dimension == USER == best.key.dimension:
         return not set(one.key.values).isdisjoint(best.key.values)
-    ours, theirs = set(one.places), set(best.places)
-    return len(ours & theirs) >= ALIKE * len(ours | theirs)
+    ours, theirs = ({at: n for at, n, _ in each.entries} for each in (one, best))
+    both = sum([min(n, theirs.get(at, 0)) for at, n in ours.items()])
+    return both >= ALIKE * (sum(ours.values()) + sum(theirs.values()) - both)
 
 
 def _cause(
-    units: list[Unit], alike: list[Candidate], normal: float, changes: tuple[Change, ...], onset: int
+    series: Series, alike: list[Candidate], normal: float, changes: tuple[Change, ...], onset: int
 ) -> Cause:
     def recorded(key: Key) -> Change | None:
         matching = [c for c in changes if c.dimension == key.dimension and (c.current,) == key.values]
@@ -141,48 +146,51 @@ def _cause(
         return distance, _place(one.key.dimension), one.key.dimension, one.key.values
 
     best = alike[0]
-    places, value, start = best.places, best.key.values[0], best.start
-    if best.key.dimension == USER:
-        by_user = {user: [at for at in places if units[at][4] == user] for user in best.key.values}
-        value = max(by_user, key=lambda user: share_of(units, tuple(by_user[user]), start, normal))
-        places = tuple(by_user[value])
-        key = Key(USER, (value,))
+    key, entries, start = best.key, best.entries, best.start
+    if key.dimension == USER:
+        users = [Key(USER, (user,)) for user in key.values]
+        key = max(users, key=lambda user: share_of(series, series.entries[user], start, normal))
+        entries = series.entries[key]
     else:
-        chosen = min(alike, key=preference)
-        key, places, value, start = chosen.key, chosen.places, chosen.key.values[0], chosen.start
-    previous = _previous(units, key, places, start, recorded(key))
+        key, entries, start, _ = min(alike, key=preference)
+    previous = _previous(series, key, entries, start, recorded(key))
     return Cause(
         dimension=key.dimension,
         previous=previous,
-        current=value,
-        share=round(min(max(share_of(units, places, start, normal), 0.0), 1.0), 3),
-        effect=effect_of(units, places, start, normal),
+        current=key.values[0],
+        share=round(min(max(share_of(series, entries, start, normal), 0.0), 1.0), 3),
+        effect=effect_of(series, entries, start, normal),
     )
 
 
-def _previous(
-    units: list[Unit], key: Key, places: tuple[int, ...], start: int, change: Change | None
-) -> str | None:
+def _previous(series: Series, key: Key, entries: Entries, start: int, change: Change | None) -> str | None:
     """What a value that is new or has at least doubled gave way to; None for users, and for others."""
-    early = bisect_left(places, start)
-    grown = early * (len(units) - start) <= 0.5 * (len(places) - early) * start
+    (early, _), (late, _) = _split(entries, start)
+    grown = early * sum(series.ns[start:]) <= 0.5 * late * sum(series.ns[:start])
     if not grown or key.dimension == USER:
         return None
     if change is not None and change.previous is not None:
         return change.previous
-    earlier = {one: len(at) for one, at in values(units[:start]).items() if one.dimension == key.dimension}
+    earlier = {
+        one: _split(theirs, start)[0][0]
+        for one, theirs in series.entries.items()
+        if one.dimension == key.dimension
+    }
     usual = max(earlier, key=earlier.__getitem__, default=key)
-    return None if usual == key else usual.values[0]
+    return None if usual == key or not earlier[usual] else usual.values[0]
 
 
 def _place(dimension: str) -> int:
     return ORDER.index(dimension) if dimension in ORDER else len(ORDER) + (dimension == USER)
 
 
-def _unchanged(units: list[Unit]) -> tuple[str, ...]:
+def _unchanged(series: Series) -> tuple[str, ...]:
     """The dimensions that every unit named, with one and the same value."""
+    n = sum(series.ns)
     constant = {
-        key.dimension for key, at in values(units).items() if len(at) == len(units) and key.dimension != USER
+        key.dimension
+        for key, entries in series.entries.items()
+        if sum([many for _, many, _ in entries]) == n and key.dimension != USER
     }
     names = sorted(constant, key=lambda dimension: (_place(dimension), dimension))
     return (", ".join(names) + " unchanged",) if names else ()

@@ -94,6 +94,10 @@ class BoundedDetector:
         assert self.pin is not None
         return self.pin.m0, self.pin.variance
 
+    def level(self) -> tuple[float, None]:
+        """The mean of y when all is well."""
+        return self.pin.mean if self.pin is not None else 0.0, None
+
     def since_reset(self) -> tuple[int, int]:
         """(units since reset, how many of them come before the estimated change)."""
         return (self._esr.n, self._esr.change_point()) if self._esr is not None else (0, 0)

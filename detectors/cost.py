@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import exp, inf, log, log10, sqrt
 from typing import Any
 
 from detectors.baseline import ArmingPolicy, Pin, Stage, unseen
+from detectors.blocks import LEAST_AMOUNT
 from detectors.cost_reference import FREE, GRID, MINUTE_MS, RANK_VARIANCE, CostReference, season
 from detectors.esr import BETS, MixtureESR, rank_bets, rate_bets
 from detectors.unit import Unit
@@ -258,6 +259,13 @@ class CostDetector:
         self._arm(profile, residuals, 1.0 - TAIL + errors * sqrt(TAIL_VARIANCE / len(residuals)))
         if due is Stage.PINNED:
             self._reference = None
+
+    def level(self) -> tuple[float, Callable[[int], float] | None]:
+        """The mean logarithm when all is well, and what the time of day adds to it."""
+        least = int(log(LEAST_AMOUNT) * GRID)
+        usual = sum([max(r, least) for r in self._ref]) / max(len(self._ref), 1) / GRID
+        profile = self._profile
+        return usual, (lambda time: season(profile, time) / GRID) if profile else None
 
     def since_reset(self) -> tuple[int, int]:
         """(units since reset, how many of them come before the estimated change)."""

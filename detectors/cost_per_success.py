@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from detectors.baseline import HOUR_MS, ArmingPolicy, Pin
+from detectors.blocks import Read
 from detectors.bounded import BoundedDetector
 from detectors.cost import CostDetector
 from detectors.esr import rate_bets
-from detectors.memory import Read, UnitMemory
+from detectors.memory import UnitMemory
 from detectors.monitor import Alarm, Monitor
 from detectors.recovery import Return
 from detectors.rules import Rule

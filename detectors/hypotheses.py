@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, combinations
 from math import comb, exp, log
 from typing import NamedTuple
 
 from detectors.changes import Change
 from detectors.likelihood import Group, likelihood, log_beta, log_sum
-from detectors.memory import MARKED
-from detectors.unit import Unit
-from schemas.observation import Profile
+from detectors.series import USER, Entries, Key, Series
 
-USER = "user_id"
 LEAST_UNITS = 5
 """Units that a value must have, and what it is compared with."""
 SPLITS = 64
@@ -25,9 +22,9 @@ LEAD_MS = 3_600_000
 """How long before a value's first unit its change may have been announced."""
 
 # Prior odds against "everything got worse at an unknown time, for a reason that no dimension names".
-REPLACED = 6.0
-"""Recorded values that replaced all others, together: an unrelated replacement seldom falls into the few
-hours that are remembered."""
+REPLACED = 7.0 / 3.0
+"""Recorded values that replaced all others, together: about seven outages of ten follow a change (Beyer et
+al., Site Reliability Engineering, 2016, chapter 1)."""
 ARRIVED = 1.0
 """Recorded values that others remained beside, together."""
 VALUES = 0.5
@@ -36,7 +33,7 @@ USERS = 0.5
 """All users, and sets of two or three of them, together."""
 COINCIDENCE = 0.3
 """Prior odds of "everything moved when this value arrived on a part" against "at an unknown time"."""
-OTHERWISE = 0.1
+OTHERWISE = 1.0
 """Prior odds of "all moved alike, and this value always differed" against "all moved alike"."""
 GROWTH = 0.05
 """Part of the values whose share changes by itself, for no reason that matters here."""
@@ -50,61 +47,86 @@ may be one of three, less."""
 COARSE = 8
 SPARSE = 2
 """Every so many splits of the grid are tried where only a rough answer is needed."""
+LIKELY = 12
+"""Splits that are looked at more closely."""
 FINER = 3.0
 """Log odds that splits between those of the grid may add to what is tried on the grid first."""
 
 
-class Key(NamedTuple):
-    """A value of a dimension, or a set of users."""
-
-    dimension: str
-    values: tuple[str, ...]
-
-
 class Candidate(NamedTuple):
-    """One way to explain the move: the units ``places`` of ``key`` differ from unit ``start`` on.
+    """One way to explain the move: the units ``entries`` of ``key`` differ from slot ``start`` on.
 
     ``log_odds`` are posterior, against everything having got worse alike.
     """
 
     key: Key
-    places: tuple[int, ...]
+    entries: Entries
     start: int
     log_odds: float
 
 
 class _Sums:
-    """The scores of all units, summed up, and the hypothesis that all of them moved at once."""
+    """All units, summed up, and the hypothesis that all of them moved at once."""
 
-    __slots__ = ("cumulated", "every", "everything", "excess", "grid", "model", "n", "total", "ys")
+    __slots__ = (
+        "every",
+        "everything",
+        "excess",
+        "grid",
+        "likely",
+        "model",
+        "n",
+        "ns",
+        "series",
+        "slots",
+        "total",
+        "totals",
+    )
 
-    def __init__(self, ys: list[float], normal: float) -> None:
-        self.model = model = likelihood(ys, normal)
-        self.ys = [y - normal for y in ys]
-        self.excess = list(accumulate(self.ys, initial=0.0))
-        self.n = n = len(model.scores)
-        self.cumulated = list(accumulate(model.scores, initial=0.0))
-        self.total = total = self.cumulated[-1]
-        self.grid = splits(n)
+    def __init__(self, series: Series, normal: float) -> None:
+        self.series = series
+        self.model = model = likelihood(series, normal)
+        self.slots = slots = len(series.times)
+        self.ns = ns = list(accumulate(series.ns, initial=0))
+        scores = [model.score(many, total) for many, total in zip(series.ns, series.totals, strict=True)]
+        self.totals = totals = list(accumulate(scores, initial=0.0))
+        sums = accumulate(series.totals, initial=0.0)
+        self.excess = [total - many * normal for many, total in zip(ns, sums, strict=True)]
+        self.n, self.total = n, total = ns[-1], totals[-1]
+        self.every = every = [at for at in range(1, slots) if LEAST_UNITS <= ns[at] <= n - LEAST_UNITS]
+        self.grid = every[:: -(-len(every) // SPLITS)] if every else []
         found = [model.alone(n, total, False)]
-        self.every = every = range(LEAST_UNITS, n - LEAST_UNITS + 1)
+        by_split = []
         for at in every:
-            before = self.cumulated[at]
-            if before / at < (total - before) / (n - at):
-                found.append(model.alone(at, before, True) + model.alone(n - at, total - before, False))
+            before, b = totals[at], ns[at]
+            if before / b < (total - before) / (n - b):
+                moved = model.alone(n - b, total - before, False)
+                by_split.append((model.alone(b, before, True) + moved, at))
+            # It may have moved within a block, of which nothing more is known.
+            c = ns[at + 1]
+            if c - b > 1 and n - c >= LEAST_UNITS:
+                later = total - totals[at + 1]
+                if before / b < later / (n - c):
+                    found.append(
+                        model.alone(b, before, True)
+                        + model.alone(c - b, totals[at + 1] - before, False)
+                        + model.alone(n - c, later, False)
+                    )
+        self.likely = [at for _, at in sorted(by_split)[-LIKELY:]]
+        found += [one for one, _ in by_split]
         self.everything = log_sum(found) - log(len(every) + 1)
 
+    def ours(self, entries: Entries) -> tuple[list[int], list[int], list[float]]:
+        """The slots of a value's units, and running numbers and scores of them."""
+        score = self.model.score
+        return (
+            [at for at, _, _ in entries],
+            list(accumulate([n for _, n, _ in entries], initial=0)),
+            list(accumulate([score(n, total) for _, n, total in entries], initial=0.0)),
+        )
 
-def splits(n: int) -> range:
-    """Numbers of units after which a change of ``n`` units is tried, none nearer to an end than five.
 
-    >>> list(splits(12)), len(splits(384))
-    ([5, 6, 7], 63)
-    """
-    return range(LEAST_UNITS, n - LEAST_UNITS + 1, -(-n // SPLITS))
-
-
-def candidates(units: list[Unit], normal: float, changes: Iterable[Change], onset: int) -> list[Candidate]:
+def candidates(series: Series, normal: float, changes: Iterable[Change], onset: int) -> list[Candidate]:
     """Every value and set of users by its posterior odds, those below 1 in 100 left out; best first.
 
     A value that was recorded as new, or (as a *mix*) has become more frequent, explains the move if its units
@@ -113,32 +135,40 @@ def candidates(units: list[Unit], normal: float, changes: Iterable[Change], onse
     the time is averaged over. Against them stands "everything moved at some time", alone, or with this value
     having differed from the start.
 
+    A block's units come at one time: a change within it is tried as a mean of its own for the block.
+
     The prior odds of a kind are divided by its candidates, which is what corrects for their number
     (Scott & Berger 2010): a hundred users are not a hundred chances to blame one.
     """
-    n = len(units)
+    n = sum(series.ns)
     if n < 2 * LEAST_UNITS:
         return []
-    sums = _Sums([unit[1] for unit in units], normal)
+    sums = _Sums(series, normal)
     recorded: dict[Key, list[Change]] = {}
     for change in changes:
         recorded.setdefault(Key(change.dimension, (change.current,)), []).append(change)
     by_key = {
-        key: places for key, places in values(units).items() if LEAST_UNITS <= len(places) <= n - LEAST_UNITS
+        key: entries
+        for key, entries in series.entries.items()
+        if LEAST_UNITS <= sum([many for _, many, _ in entries]) <= n - LEAST_UNITS
     }
-    arrived = [key for key, places in by_key.items() if _arrived(units, places, recorded.get(key, ()), onset)]
+    arrived = [key for key in by_key if _arrived(sums, by_key[key], recorded.get(key, ()), onset)]
     known = [key for key in by_key if key not in arrived and key.dimension != USER]
     users = [key for key in by_key if key.dimension == USER]
     found: list[Candidate] = []
     for key in arrived:
-        places = by_key[key]
-        replaced = len(places) >= TAKEN_OVER * (n - places[0]) and places[0] >= LEAST_UNITS
+        entries = by_key[key]
+        first = entries[0][0]
+        # Of a block in which it arrived nobody knows which units came later.
+        known_from = first + (series.ns[first] > 1)
+        ours = sum([many for at, many, _ in entries if at >= known_from])
+        replaced = sums.ns[first] >= LEAST_UNITS and ours >= TAKEN_OVER * (n - sums.ns[known_from])
         odds = log((REPLACED if replaced else ARRIVED) / len(arrived))
-        start = places[0] if places[0] >= LEAST_UNITS else 0
-        label = _by_label(sums, places)
+        start = first if sums.ns[first] >= LEAST_UNITS else 0
+        label = _by_label(sums, entries)
         if label is not None:
             against = sums.everything if replaced else log_sum([sums.everything, _coincided(sums, start)])
-            found.append(Candidate(key, tuple(places), start, odds + label - against))
+            found.append(Candidate(key, entries, start, odds + label - against))
     for key in known:
         found += _weighed(sums, key, by_key[key], log(VALUES / len(known)))
     alone: list[Candidate] = []
@@ -150,140 +180,137 @@ def candidates(units: list[Unit], normal: float, changes: Iterable[Change], onse
     for size in (2, 3):
         odds = log(USERS / (CROWD * comb(len(users), size))) if len(users) >= size else 0.0
         for names in combinations(crowd, size):
-            places = sorted(place for name in names for place in by_key[Key(USER, (name,))])
-            if len(places) <= n - LEAST_UNITS:
-                found += _weighed(sums, Key(USER, names), places, odds)
+            entries = together([by_key[Key(USER, (name,))] for name in names])
+            if sum([many for _, many, _ in entries]) <= n - LEAST_UNITS:
+                found += _weighed(sums, Key(USER, names), entries, odds)
     return sorted([one for one in found if one.log_odds > log(NEGLIGIBLE)], key=lambda one: -one.log_odds)
 
 
-def values(units: list[Unit]) -> dict[Key, list[int]]:
-    """The places of the units that have a value, for each value of each dimension."""
-    keys: dict[Profile, list[Key]] = {}
-    places: dict[Key, list[int]] = {}
-    for at, (_, _, _, profile, user) in enumerate(units):
-        named = keys.get(profile)
-        if named is None:
-            named = keys[profile] = [Key(name, (value,)) for name, value in profile.dimensions().items()]
-        for key in named:
-            places.setdefault(key, []).append(at)
-        if user is not None and not user.startswith(MARKED):
-            places.setdefault(Key(USER, (user,)), []).append(at)
-    return places
+def together(parts: Iterable[Entries]) -> Entries:
+    """The units of several values that exclude each other."""
+    slots: dict[int, tuple[int, float]] = {}
+    for entries in parts:
+        for at, n, total in entries:
+            m, more = slots.get(at, (0, 0.0))
+            slots[at] = m + n, more + total
+    return [(at, *slots[at]) for at in sorted(slots)]
 
 
-def _arrived(units: list[Unit], places: list[int], changes: Iterable[Change], onset: int) -> bool:
+def _arrived(sums: _Sums, entries: Entries, changes: Iterable[Change], onset: int) -> bool:
     """Whether a value was recorded as new where its first units are: within the memory, or before it but
     no farther from the onset than that is from now."""
-    first = places[0]
-    if first >= LEAST_UNITS:
-        return any(change.time > units[first - 1][0] - LEAD_MS for change in changes)
-    return any(change.time >= onset - (units[-1][0] - onset) for change in changes)
+    first, times = entries[0][0], sums.series.times
+    if sums.ns[first] >= LEAST_UNITS:
+        return any(change.time > times[first - 1] - LEAD_MS for change in changes)
+    return any(change.time >= onset - (times[-1] - onset) for change in changes)
 
 
 def _coincided(sums: _Sums, start: int) -> float:
     """Everything moved at this moment, not only the value that arrived."""
-    before = sums.cumulated[start]
-    moved = sums.model.alone(start, before, True) + sums.model.alone(
-        sums.n - start, sums.total - before, False
-    )
+    b, before = sums.ns[start], sums.totals[start]
+    moved = sums.model.alone(b, before, True) + sums.model.alone(sums.n - b, sums.total - before, False)
     return moved + log(COINCIDENCE)
 
 
-def _by_label(sums: _Sums, places: list[int]) -> float | None:
+def _by_label(sums: _Sums, entries: Entries) -> float | None:
     """Its units have one mean, larger than the others'; None where it is not."""
-    scores = sums.model.scores
-    ours, n = sum([scores[at] for at in places]), len(places)
+    _, ns, totals = sums.ours(entries)
+    n, ours = ns[-1], totals[-1]
     rest = sums.n - n
     if ours / n <= (sums.total - ours) / rest:
         return None
     return sums.model.alone(n, ours, False) + sums.model.alone(rest, sums.total - ours, True)
 
 
-def _weighed(sums: _Sums, key: Key, places: list[int], odds: float) -> list[Candidate]:
+def _weighed(sums: _Sums, key: Key, entries: Entries, odds: float) -> list[Candidate]:
     """A value that was there before: as a mix that has changed, and within itself."""
-    if not _matters(sums, places, MATTERS.get(key.dimension, MATTERS_ELSE)):
+    if not _matters(sums, entries, MATTERS.get(key.dimension, MATTERS_ELSE)):
         return []
     found = []
-    growth = _growth(sums, places)
-    label = _by_label(sums, places) if growth is not None else None
+    growth = _growth(sums, entries)
+    label = _by_label(sums, entries) if growth is not None else None
     if label is not None and growth is not None:
         found.append((label + growth[0], growth[1]))
-    within = _within(sums, places, sums.grid[::SPARSE])
+    within = _over(_within(sums, entries, sums.grid[::SPARSE]), len(sums.grid[::SPARSE]))
     best = max([one for one, _ in found + within], default=-1e300)
     if odds + best - sums.everything < log(NEGLIGIBLE) - FINER:
         return []
-    found += _within(sums, places, sums.every)
-    against = _against(sums, places)
-    return [Candidate(key, tuple(places), start, odds + one - against) for one, start in found]
+    every = _within(sums, entries, sums.every)
+    found += _over(every, len(sums.every))
+    against = _against(sums, entries, [at for _, at in sorted(every)[-LIKELY:]])
+    return [Candidate(key, entries, start, odds + one - against) for one, start in found]
 
 
-def _matters(sums: _Sums, places: list[int], least: float) -> bool:
+def _matters(sums: _Sums, entries: Entries, least: float) -> bool:
     """Whether its units account for enough of the move at some split, to spare the rest a closer look."""
-    n = sums.n
-    ours = list(accumulate([sums.ys[at] for at in places], initial=0.0))
+    n, normal = sums.n, sums.model.normal
+    slots = [at for at, _, _ in entries]
+    ours = list(accumulate([total - many * normal for _, many, total in entries], initial=0.0))
     for at in sums.grid[::COARSE]:
-        moved = (sums.excess[n] - sums.excess[at]) / (n - at) - sums.excess[at] / at
-        early = ours[bisect_left(places, at)]
-        if moved > 0.0 and (ours[-1] - early) / (n - at) - early / at >= least * moved:
+        b = sums.ns[at]
+        moved = (sums.excess[-1] - sums.excess[at]) / (n - b) - sums.excess[at] / b
+        early = ours[bisect_left(slots, at)]
+        if moved > 0.0 and (ours[-1] - early) / (n - b) - early / b >= least * moved:
             return True
     return False
 
 
-def _growth(sums: _Sums, places: list[int]) -> tuple[float, int] | None:
+def _growth(sums: _Sums, entries: Entries) -> tuple[float, int] | None:
     """Log odds that its share of the units has grown, at most 20 to 1 (any share may), and from where."""
-    n, all_units = len(places), sums.n
+    slots, ns, _ = sums.ours(entries)
+    n, all_units = ns[-1], sums.n
     same = log_beta(1.0 + n, 1.0 + all_units - n)
     found = []
     for at in sums.grid:
-        early = bisect_left(places, at)
+        b, early = sums.ns[at], ns[bisect_left(slots, at)]
         late = n - early
-        if late >= LEAST_UNITS and late * at > early * (all_units - at):
-            one = log_beta(1.0 + early, 1.0 + at - early)
-            found.append((one + log_beta(1.0 + late, 1.0 + all_units - at - late) - same, at))
+        if late >= LEAST_UNITS and late * b > early * (all_units - b):
+            one = log_beta(1.0 + early, 1.0 + b - early)
+            found.append((one + log_beta(1.0 + late, 1.0 + all_units - b - late) - same, at))
     if not found:
         return None
     odds = log_sum([one for one, _ in found]) - log(len(sums.grid))
     return -log(GROWTH + (1.0 - GROWTH) * exp(-max(odds, -50.0))), max(found)[1]
 
 
-def _within(sums: _Sums, places: list[int], grid: range) -> list[tuple[float, int]]:
-    """Its units have moved at some time and the others never have; the likeliest time."""
+def _within(sums: _Sums, entries: Entries, grid: Sequence[int]) -> list[tuple[float, int]]:
+    """Its units have moved at this split and the others never have, for each split that may be."""
     found = []
-    n, total, alone = len(places), sum([sums.model.scores[at] for at in places]), sums.model.alone
+    slots, ns, totals = sums.ours(entries)
+    n, total, alone = ns[-1], totals[-1], sums.model.alone
     rest, others = sums.n - n, sums.total - total
     calm = alone(rest, others, True)
-    for at, early, before in _cut(sums, places, grid):
+    for at in grid:
+        place = bisect_left(slots, at)
+        early, before = ns[place], totals[place]
         late, now = n - early, total - before
-        usual, of = (before, early) if early else (sums.cumulated[at], at)
+        if late < LEAST_UNITS:
+            break
+        usual, of = (before, early) if early else (sums.totals[at], sums.ns[at])
         if now * of > usual * late and now * rest > others * late:
             found.append((calm + alone(early, before, True) + alone(late, now, False), at))
-    return [(log_sum([one for one, _ in found]) - log(len(grid)), max(found)[1])] if found else []
+    return found
 
 
-def _against(sums: _Sums, places: list[int]) -> float:
-    """Everything moved: alone, or with this value having differed from the start."""
-    n, total = len(places), sum([sums.model.scores[at] for at in places])
-    grid = sums.grid[::SPARSE]
+def _over(found: list[tuple[float, int]], splits: int) -> list[tuple[float, int]]:
+    """Averaged over all splits; the likeliest one."""
+    return [(log_sum([one for one, _ in found]) - log(splits), max(found)[1])] if found else []
+
+
+def _against(sums: _Sums, entries: Entries, likely: Iterable[int]) -> float:
+    """Everything moved: alone, or with this value having differed from the start; asked of the splits that
+    explain most, since the rest adds nothing."""
+    slots, ns, totals = sums.ours(entries)
+    n, total = ns[-1], totals[-1]
     found = []
-    for at, early, before in _cut(sums, places, grid):
-        theirs = Group(at - early, sums.cumulated[at] - before)
-        since = Group(sums.n - at - n + early, sums.total - sums.cumulated[at] - total + before)
+    for at in {*sums.likely, *likely}:
+        place = bisect_left(slots, at)
+        early, before = ns[place], totals[place]
+        b, all_before = sums.ns[at], sums.totals[at]
+        theirs = Group(b - early, all_before - before)
+        since = Group(sums.n - b - n + early, sums.total - all_before - total + before)
         ours = Group(early, before), Group(n - early, total - before)
         found.append(sums.model.together(ours, (theirs, since)))
     if not found:
         return sums.everything
-    return log_sum([sums.everything, log_sum(found) - log(len(grid)) + log(OTHERWISE)])
-
-
-def _cut(sums: _Sums, places: list[int], grid: range) -> list[tuple[int, int, float]]:
-    """For each split after which five of its units lie: how many are before it, and their sum."""
-    scores, n = sums.model.scores, len(places)
-    found, early, before = [], 0, 0.0
-    for at in grid:
-        while early < n and places[early] < at:
-            before += scores[places[early]]
-            early += 1
-        if n - early < LEAST_UNITS:
-            break
-        found.append((at, early, before))
-    return found
+    return log_sum([sums.everything, log_sum(found) - log(len(sums.every)) + log(OTHERWISE)])

@@ -5,37 +5,33 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
 from heapq import heappush, heappushpop
 from typing import Any
 
+from detectors.blocks import MARKED, Block, Blocks, Read, Scale, blocks_in, token_of
 from detectors.unit import Unit
 from schemas.observation import Profile, profile_of
 
 RING = 256
 """Units kept one by one."""
-STRIDE = 8
-"""Every eighth unit is kept for longer: 128 of them reach 1,024 units further back."""
-HISTORY = 128
+STRIDE = 32
+"""Every 32nd unit is kept for longer: 32 of them reach 1,024 units further back."""
+HISTORY = 32
 CHUNK = 64
 """Units that are written down together; once 64 are there, they are not written again."""
 RECENT_SLOTS = RING // CHUNK + 1
-PAST_SLOTS = HISTORY // CHUNK + 1
+PAST_SLOTS = -(-HISTORY // CHUNK) + 1
 """Chunks that what is remembered can lie in: a new one takes the place of the oldest."""
 EXAMPLES = 3
 """Units that an alarm names."""
 NAMED_USERS = 5
 """Units of one user from which on an alarm may name that user."""
 USERS = "users"
-MARKED = "\0"
-"""What the token of a user begins with: written down in place of a name that no alarm can need."""
-
-Read = Callable[[float], float]
-"""A remembered value as a monitor's y: what it is for scores and costs, one bit of several for rates."""
 
 
 class UnitMemory:
-    """Units by their number, the first ever being 0: the last 256, and 128 of those before them.
+    """Units by their number, the first ever being 0: the last 256 (up to 319, since they leave 64 at a
+    time), and those before them as 32 single ones and summed up in :class:`~detectors.blocks.Blocks`.
 
     :meth:`extend` by a batch, let each monitor look back from where it stands in it, then :meth:`trim`.
     What is remembered at a number depends on the number alone, so how units are split over batches changes
@@ -47,9 +43,10 @@ class UnitMemory:
     of users with five units are written beside. About 1.1 kB a chunk, compressed.
     """
 
-    __slots__ = ("_first", "_names", "_past", "_units", "_written")
+    __slots__ = ("_first", "_names", "_past", "_units", "_written", "blocks")
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Scale = Scale.FRACTION) -> None:
+        self.blocks = Blocks(scale)
         self._first = 0
         self._units: list[Unit] = []
         self._past: deque[tuple[int, Unit]] = deque(maxlen=HISTORY)
@@ -71,14 +68,23 @@ class UnitMemory:
 
     def trim(self) -> None:
         """Forget what nobody can ask for any more: the batch has been watched."""
-        gone = len(self._units) - RING
+        gone = (len(self._units) - RING) // CHUNK * CHUNK
         if gone <= 0:
             return
+        for at in range(0, gone, CHUNK):
+            self.blocks.absorb(self._first + at, self._units[at : at + CHUNK])
         first = -(self._first + 1) % STRIDE
         for at in range(first, gone, STRIDE):
             self._past.append((self._first + at, _nameless(self._units[at])))
         del self._units[:gone]
         self._first += gone
+
+    def older(self, upto: int, floor: int = 0) -> tuple[list[Block], list[Unit]]:
+        """All units from ``floor`` to ``upto``, none of the ring before it: those in blocks, and the 256 to
+        319 after them."""
+        end = max((upto - RING) // CHUNK * CHUNK, self._first)
+        blocks = self.blocks.with_units(self._first, self._units[: end - self._first])
+        return blocks.since(floor), self._units[max(end, floor) - self._first : upto - self._first]
 
     def ring(self, upto: int, floor: int = 0) -> list[Unit]:
         """The last units before the number ``upto``, none below ``floor``, at most 256."""
@@ -86,7 +92,7 @@ class UnitMemory:
         return self._units[start - self._first : upto - self._first]
 
     def past(self, upto: int, floor: int = 0) -> list[Unit]:
-        """Every eighth of the units before those of the ring, without their trace_ids, at most 128."""
+        """Every 32nd of the units before those of the ring, without their trace_ids, at most 32."""
         end = upto - RING
         kept = [unit for number, unit in self._past if floor <= number < end]
         start = max(self._first, floor)
@@ -94,13 +100,17 @@ class UnitMemory:
         kept += [_nameless(self._units[n - self._first]) for n in range(start, min(end, self.count), STRIDE)]
         return kept[-HISTORY:]
 
+    def names(self) -> dict[str, str]:
+        """Token to name of the users that are known."""
+        known = {u[4] for u in self._units} | {u[4] for _, u in self._past}
+        return self._names | {token_of(name): name for name in known if name and name[0] != MARKED}
+
     def named(self, units: list[Unit]) -> list[Unit]:
         """Units with their users' names where a name is known: a user is one and the same, whether a unit
         of theirs has been restored or not."""
         if not any(unit[4] and unit[4][0] == MARKED for unit in units):
             return units
-        known = [u[4] for u in self._units] + [u[4] for _, u in self._past]
-        names = self._names | {token_of(name): name for name in known if name and name[0] != MARKED}
+        names = self.names()
         return [
             (unit[0], unit[1], unit[2], unit[3], names.get(unit[4], unit[4]) if unit[4] else None)
             for unit in units
@@ -124,6 +134,7 @@ class UnitMemory:
                 parts[f"{chunk % RECENT_SLOTS}"] = columns(numbers, named, _short)
             self._write_past(start, parts)
             parts[USERS] = self.users()
+            parts |= self.blocks.write(not start)
         if count % CHUNK:
             parts[f"{full % RECENT_SLOTS}"] = columns(*self._chunk(full), str)
         return parts
@@ -178,23 +189,23 @@ class UnitMemory:
     def restore(self, count: int, parts: dict[str, Any]) -> None:
         """Become the memory that had seen ``count`` units and wrote these parts."""
         units: dict[int, Unit] = {}
+        older = []
         for name, data in parts.items():
+            if "blocks" in name:
+                older += blocks_in(data[0])
+                continue
             for number, unit in from_columns(data) if name != USERS else ():
                 if number not in units or unit[2]:
                     units[number] = unit
         numbers = sorted(number for number in units if number < count)
-        self._first = max(count - RING, 0)
+        self._first = max((count - RING) // CHUNK * CHUNK, 0)
+        self.blocks = Blocks(self.blocks.scale, sorted(older, key=lambda block: block.first))
         at = bisect_left(numbers, self._first)
         self._units = [units[number] for number in numbers[at:]]
         old = [number for number in numbers[:at] if number % STRIDE == STRIDE - 1]
         self._past = deque([(n, _nameless(units[n])) for n in old], maxlen=HISTORY)
         self._names = dict(parts.get(USERS, {}))
         self._written = count
-
-
-def token_of(user: str) -> str:
-    """What stands for a user's name."""
-    return MARKED + blake2b(user.encode(), digest_size=4).hexdigest()
 
 
 def columns(numbers: Iterable[int], units: Iterable[Unit], name: Callable[[str], int | str]) -> list[Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import log10
 from typing import Any, NamedTuple, Protocol
 
 from detectors.attribution import Verdict, attribute
 from detectors.baseline import Pin
+from detectors.blocks import Read, Scale
 from detectors.changes import Change
 from detectors.contrast import worse
 from detectors.hypotheses import LEAST_UNITS
-from detectors.memory import EXAMPLES, Read, UnitMemory
+from detectors.memory import EXAMPLES, UnitMemory
 from detectors.onset import onset_range
 from detectors.recovery import DEFAULT as RECOVERY
 from detectors.recovery import RecoveryWatch, Return
@@ -49,6 +50,9 @@ class Detector(Protocol):
 
     def usual(self, side: int) -> tuple[float, float]:
         """Mean and variance of that view when all is well."""
+
+    def level(self) -> tuple[float, Callable[[int], float] | None]:
+        """The mean of y when all is well, of amounts of its logarithm; what the time of day adds to that."""
 
     def since_reset(self) -> tuple[int, int]: ...
     def note(self) -> str: ...
@@ -132,7 +136,10 @@ class Monitor:
         self.rule = rule
         self.detector = detector
         self.shares = memory is not None
-        self.track = Track(UnitMemory() if memory is None else memory, read)
+        amount = rule.measure not in (Measure.SCORE, Measure.RATE)
+        if memory is None:
+            memory = UnitMemory(Scale.AMOUNT if amount else Scale.FRACTION)
+        self.track = Track(memory, read)
         self.pin: Pin | None = None
         """The baseline in force; None until the monitor arms."""
         self.pins: list[tuple[int, Pin | None]] = []
@@ -230,7 +237,8 @@ class Monitor:
             window = _from_a_change(track, window, changes, pin.mean)
         alarm = None
         if window.value - pin.mean >= rule.least_effect(pin.mean) or rule.min_effect == 0.0:
-            healthy, since = track.around(window.onset)
+            normal, level = detector.level()
+            known = track.series(rule.measure in (Measure.RATE, Measure.SCORE), level)
             alarm = Alarm(
                 onset=window.onset,
                 n=window.n,
@@ -240,17 +248,17 @@ class Monitor:
                 value=window.value,
                 evidence=detector.evidence(),
                 threshold=log10(pin.threshold),
-                verdict=attribute(healthy, since, pin.mean, changes, window.onset, self.open),
+                verdict=attribute(known, normal, changes, window.onset, self.open),
                 examples=_worst(window.after, pin.mean),
                 after=window.after,
                 before=window.before,
-                between=None if self.open else onset_range(healthy + since, pin.mean, window.onset),
+                between=None if self.open else onset_range(known, normal, window.onset),
             )
             self._expect(window.after)
             if not self.open:
                 self._opened = unit
                 detector.forget(window.onset, [unit[:2] for unit in track.ring()[: -self._held]])
-                track.open(window.before)
+                track.open(window.before, window.onset)
                 self.open = True
         detector.reset()
         track.reset()

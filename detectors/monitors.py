@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from detectors.baseline import Pin
-from detectors.memory import Read, UnitMemory
+from detectors.blocks import Read
+from detectors.memory import UnitMemory
 from detectors.monitor import Monitor
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from math import exp, log
 
 from detectors.likelihood import likelihood, log_sum
-from detectors.unit import Unit
+from detectors.series import Series
 
 LEVEL = 0.9
 """Posterior probability of the range."""
@@ -15,12 +16,13 @@ LEAST_BEFORE = 5
 """Units before a split that are needed to call them healthy."""
 
 
-def onset_range(units: list[Unit], normal: float, onset: int) -> tuple[int, int] | None:
+def onset_range(series: Series, normal: float, onset: int) -> tuple[int, int] | None:
     """The event times (epoch ms) between which the rise of ``y`` began, at a probability of 90 %.
 
     The posterior of a single change point (Smith, Biometrika 62, 1975): for each unit, how well "those before
     it share one mean, about ``normal``, and those from it on share a larger one" explains all of them, times
-    the time since the unit before it, any moment being alike likely beforehand. A twentieth is cut off at
+    the time since the unit before it, any moment being alike likely beforehand. Of a block only the sum is
+    known: it may lie anywhere in it. A twentieth is cut off at
     either end; ``onset``, the detector's own estimate, is always within.
 
     None where the beginning may lie before all that is remembered (probability above a twentieth).
@@ -28,31 +30,38 @@ def onset_range(units: list[Unit], normal: float, onset: int) -> tuple[int, int]
     **Misleads** on a gradual change, of which it shows the part that stands out, and where the alarm is
     false: then it is the range of nothing. How often it holds the true time is measured in docs/detectors.md.
     """
-    n = len(units)
-    if n <= LEAST_BEFORE:
+    times, slots = series.times, len(series.times)
+    model = likelihood(series, normal)
+    scores = [model.score(n, total) for n, total in zip(series.ns, series.totals, strict=True)]
+    ns, totals = list(accumulate(series.ns, initial=0)), list(accumulate(scores, initial=0.0))
+    n, total = ns[-1], totals[-1]
+    start = next((at for at, before in enumerate(ns) if before >= LEAST_BEFORE), slots)
+    if start >= slots:
         return None
-    model = likelihood([unit[1] for unit in units], normal)
-    total, before = sum(model.scores), sum(model.scores[:LEAST_BEFORE])
-    span = units[-1][0] - units[0][0] + 1
-    weights = [model.alone(n, total, False) + log(EARLIER * span)]
-    for at in range(LEAST_BEFORE, n):
-        weight = -1e300
-        if before * (n - at) < (total - before) * at:
-            gap = max(units[at][0] - units[at - 1][0], 1)
-            weight = model.alone(at, before, True) + model.alone(n - at, total - before, False) + log(gap)
+    weights = [model.alone(n, total, False) + log(EARLIER * (times[-1] - times[0] + 1))]
+    for at in range(start, slots):
+        weight, before, since = -1e300, totals[at], total - totals[at]
+        if before * (n - ns[at]) < since * ns[at]:
+            calm, moved = model.alone(ns[at], before, True), model.alone(n - ns[at], since, False)
+            weight = calm + moved
+            if series.ns[at - 1] > 1:
+                early = ns[at - 1]
+                within = model.alone(early, totals[at - 1], True) + moved
+                within += model.alone(ns[at] - early, before - totals[at - 1], False)
+                weight = log_sum([weight, within]) - log(2.0)
+            weight += log(max(times[at] - times[at - 1], 1))
         weights.append(weight)
-        before += model.scores[at]
     everything, tail = log_sum(weights), (1.0 - LEVEL) / 2.0
     passed = exp(weights[0] - everything)
     if passed > tail:
         return None
     first, last = onset, onset
     begun = False
-    for at, weight in enumerate(weights[1:], LEAST_BEFORE):
+    for at, weight in enumerate(weights[1:], start):
         passed += exp(weight - everything)
         if not begun and passed > tail:
-            first, begun = min(onset, units[at - 1][0]), True
+            first, begun = min(onset, times[at - 1]), True
         if passed >= 1.0 - tail:
-            last = max(onset, units[at][0])
+            last = max(onset, times[at])
             break
     return first, last

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from detectors.baseline import ArmingPolicy
+from detectors.blocks import Read, Scale
 from detectors.bounded import BoundedDetector
 from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
 from detectors.cost_per_success import COST, FAILURES, CostPerSuccess
 from detectors.esr import fraction_bets, rate_bets
-from detectors.memory import Read, UnitMemory
+from detectors.memory import UnitMemory
 from detectors.monitor import Alarm, Detector, Monitor
 from detectors.monitors import Monitors
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
@@ -79,7 +80,7 @@ class SegmentMonitors:
         self._source = PriceSource()
         self._served_rule = by_signal.get(SignalName.SERVED_MODEL)
 
-        self._conversations = UnitMemory()
+        self._conversations = UnitMemory(Scale.BITS)
         self._success: CostPerSuccess | None = None
         self._costs: list[Monitor] = []
         self._rates: list[tuple[int, Monitor]] = []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from detectors.memory import RING, STRIDE, Read, UnitMemory, columns, from_columns
+from detectors.blocks import Block, Read, blocks_in, blocks_out, lane_of, token_of
+from detectors.memory import NAMED_USERS, RING, STRIDE, UnitMemory, columns, from_columns
+from detectors.series import Series, series, time_of
 from detectors.unit import Unit
 
 BLOCK = 64
@@ -37,7 +40,19 @@ class Track:
     what a later alarm of the same incident is to be compared with.
     """
 
-    __slots__ = ("_block", "_floor", "_good", "_marks", "_total", "memory", "n", "read", "upto", "version")
+    __slots__ = (
+        "_block",
+        "_floor",
+        "_good",
+        "_marks",
+        "_older",
+        "_total",
+        "memory",
+        "n",
+        "read",
+        "upto",
+        "version",
+    )
 
     def __init__(self, memory: UnitMemory, read: Read) -> None:
         self.memory = memory
@@ -46,6 +61,8 @@ class Track:
         """The number of the next unit: where this signal stands in the memory, within a batch too."""
         self._floor = 0
         self._good: list[Unit] | None = None
+        self._older: tuple[list[Block], int, int] = ([], 0, 0)
+        """Of an open incident: what is summed up of the time before, until when, and its onset."""
         self.version = 0
         self.reset()
 
@@ -103,7 +120,7 @@ class Track:
     def window_since(self, time: int) -> Window:
         """What lies before a point in time and from it on, by the units remembered one by one.
 
-        Further back than the ring a remembered unit stands for the eight that it was taken from, in ``n``
+        Further back than the ring a remembered unit stands for the 32 it was taken from, in ``n``
         and ``value`` alike. ``n`` is 0 where nothing is remembered from before ``time``.
         """
         ring, history = self.ring(), self._history()
@@ -115,13 +132,31 @@ class Track:
         total = sum([u[1] for u in after]) + STRIDE * sum([u[1] for u in old])
         return Window((old + after)[0][0], n, total / n, before, old + after)
 
-    def around(self, onset: int) -> tuple[list[Unit], list[Unit]]:
-        """All that is remembered from before an onset and since: of an open incident, its first onset."""
-        good = self._good
-        if good is None:
-            window = self.window_since(onset)
-            return window.before, window.after
-        return self.memory.named(good), self.window_since(good[-1][0] + 1 if good else 0).after
+    def series(self, shares: bool, level: Callable[[int], float] | None) -> Series:
+        """All that is remembered, in blocks and, of the last 256 units or a few more, one by one; while an
+        incident is open, what was before it as it was then."""
+        memory = self.memory
+        blocks, units = memory.older(self.upto, self._floor)
+        slots: list[Block | Unit] = [*blocks, *self._read(units)]
+        if self._good is not None:
+            healthy, until, onset = self._older
+            good = [unit for unit in memory.named(self._good) if unit[0] >= until]
+            slots = [*healthy, *good, *[slot for slot in slots if time_of(slot) >= onset]]
+        return series(
+            slots,
+            scale=memory.blocks.scale,
+            shares=shares,
+            lane=lane_of(memory.blocks.scale, self.read),
+            names=self._names(),
+            level=level,
+        )
+
+    def _names(self) -> dict[str, str]:
+        """By token, users with so many units lately that their names are known after a restart too."""
+        memory = self.memory
+        near = memory.ring(self.upto, self._floor) + memory.past(self.upto, self._floor)
+        users = [unit[4] for unit in memory.named(near) if unit[4]]
+        return {token_of(user): user for user, n in Counter(users).items() if n >= NAMED_USERS}
 
     def _before(self, ring: list[Unit], onset: int | None = None) -> list[Unit]:
         if self._good is not None:
@@ -139,21 +174,27 @@ class Track:
         read = self.read
         return [(u[0], read(u[1]), u[2], u[3], u[4]) for u in self.memory.named(units)]
 
-    def open(self, before: list[Unit]) -> None:
+    def open(self, before: list[Unit], onset: int) -> None:
         """An incident begins: keep what was before it."""
         if self._good is None:
             self._good = [(u[0], u[1], "", u[3], u[4]) for u in before[-RING:]]
+            blocks, units = self.memory.older(self.upto, self._floor)
+            ends = [block.time for block in blocks[1:]] + [units[0][0] if units else onset]
+            healthy = [block for block, end in zip(blocks, ends, strict=False) if end <= onset]
+            self._older = healthy, ends[-1], onset
             self.version += 1
 
     def good(self) -> list[Any] | None:
         """What was before the incident that is open, as JSON data; ``version`` rises when that changes."""
         if self._good is None:
             return None
-        return columns(range(len(self._good)), self._good, str) if self._good else []
+        units = columns(range(len(self._good)), self._good, str) if self._good else []
+        healthy, until, onset = self._older
+        return [units, blocks_out(healthy), until, onset]
 
     def close(self) -> None:
         """The incident is over; its units are no longer what the next one is compared with."""
-        self._good = None
+        self._good, self._older = None, ([], 0, 0)
         self.version += 1
         self._floor = self.upto
 
@@ -167,4 +208,8 @@ class Track:
     def restore(self, state: dict[str, Any], good: list[Any] | None) -> None:
         self.n, self._total, self._block, self.upto, self._floor = state["sums"]
         self._marks = [(n, time, total) for n, time, total in state["marks"]]
-        self._good = None if good is None else [unit for _, unit in from_columns(good)] if good else []
+        self._good, self._older = None, ([], 0, 0)
+        if good is not None:
+            units, blocks, until, onset = good
+            self._good = [unit for _, unit in from_columns(units)] if units else []
+            self._older = blocks_in(blocks), until, onset

@@ -11,6 +11,7 @@ from detectors.attribution import Verdict, attribute, share_of
 from detectors.changes import Change
 from detectors.contrast import fisher, rank_sum, worse
 from detectors.segment import SegmentMonitors
+from detectors.series import Key, series
 from detectors.unit import Unit
 from schemas.observation import PriceStatus, Profile
 from schemas.signal import Cause, Recovery, Signal
@@ -26,7 +27,7 @@ def units(random: Random, n: int, mean: float, start: int = 0, profile: Profile 
 
 
 def explain(before: list[Unit], after: list[Unit], *changes: Change, normal: float = 0.12) -> Verdict:
-    return attribute(before, after, normal, changes, after[0][0])
+    return attribute(series(before + after), normal, changes, after[0][0])
 
 
 def test_a_full_switch() -> None:
@@ -232,12 +233,14 @@ def test_of_a_few_users_together_the_one_who_accounts_for_most_is_named_with_his
 
 def test_the_parts_of_a_contribution_by_hand() -> None:
     """Before: 1 of 4 units is a's, at 0.4; after: 2 of 4, at 0.8 and 0.6. D = 0.35 - 0.1, all of the move."""
-    other = HEALTHY._replace(release="b")
+    one, other = HEALTHY._replace(release="a"), HEALTHY._replace(release="b")
     ours, theirs = [0.4, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0]
-    ys = [(y, HEALTHY if y else other) for y in ours + theirs]
+    ys = [(y, one if y else other) for y in ours + theirs]
     made: list[Unit] = [(at, y, "", profile, None) for at, (y, profile) in enumerate(ys)]
-    assert share_of(made, (0, 4, 5), 4, 0.0) == pytest.approx(1.0)
-    assert share_of(made, (1, 2, 3, 6, 7), 4, 0.0) == pytest.approx(0.0)
+    known = series(made)
+    a, b = (known.entries[Key("release", (name,))] for name in ("a", "b"))
+    assert share_of(known, a, 4, 0.0) == pytest.approx(1.0)
+    assert share_of(known, b, 4, 0.0) == pytest.approx(0.0)
 
 
 def test_a_further_alarm_needs_more_evidence() -> None:
@@ -245,11 +248,11 @@ def test_a_further_alarm_needs_more_evidence() -> None:
     named = [0, 0]
     for seed in range(30):
         random = Random(seed)
-        before, after = units(random, 250, 0.12), units(random, 14, 0.22, 250, NEW)
+        before, after = units(random, 250, 0.12), units(random, 14, 0.25, 250, NEW)
         change = (Change(250, "prompt_version", "v6", "v7", "t"),)
         for later in (False, True):
-            named[later] += attribute(before, after, 0.12, change, 250, later).cause is not None
-    assert named == [24, 12]
+            named[later] += attribute(series(before + after), 0.12, change, 250, later).cause is not None
+    assert named == [24, 10]
 
 
 @pytest.mark.parametrize("kind", [badness, rate])

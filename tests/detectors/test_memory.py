@@ -10,7 +10,8 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.memory import HISTORY, MARKED, NAMED_USERS, RING, STRIDE, UnitMemory, token_of
+from detectors.blocks import MARKED, token_of
+from detectors.memory import HISTORY, NAMED_USERS, RING, STRIDE, UnitMemory
 from detectors.track import Track
 from detectors.unit import Unit
 from schemas.observation import Profile
@@ -86,6 +87,10 @@ def test_batches_writing_and_restoring_change_nothing(seed: int) -> None:
         users = Counter(token(user) for *_, user in both if user is not None)
         named = {token(user): user for *_, user in pieces.memory.named(both) if user is not None}
         assert all(named[user][0] != MARKED for user, n in users.items() if n >= NAMED_USERS)
+        floor = random.choice((0, at // 2))
+        (blocks, late), (same, same_late) = pieces.memory.older(at, floor), whole.older(at, floor)
+        assert blocks == same
+        assert seen(late) == seen(same_late)
 
 
 def test_what_is_remembered_within_a_batch_is_as_of_the_unit() -> None:
@@ -98,6 +103,7 @@ def test_what_is_remembered_within_a_batch_is_as_of_the_unit() -> None:
         if number % 97 == 0:
             assert memory.ring(number + 1) == one_by_one.ring(number + 1)
             assert memory.past(number + 1) == one_by_one.past(number + 1)
+            assert memory.older(number + 1) == one_by_one.older(number + 1)
 
 
 def test_a_user_with_five_units_keeps_the_name_and_others_a_token() -> None:
