@@ -41,7 +41,7 @@ COMMIT_SECONDS = 60.0
 IDLE_COMMIT_SECONDS = 2.0
 """A partition that has heard of nothing but progress is committed this often: its state follows from
 hearing it again."""
-ROWS_A_COMMIT = 40_000
+ROWS_A_COMMIT = 20_000
 """Observations after which a commit is due before its time: what waits for one is kept in memory."""
 MAX_RECORDS = 100
 """Observation messages between two looks at the clock: each holds up to a flush of events."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 
@@ -52,4 +53,6 @@ def surrounded(by: dict[str, str]) -> Iterator[None]:
 def _text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, tuple | dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
