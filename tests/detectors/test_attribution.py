@@ -252,7 +252,7 @@ def test_a_further_alarm_needs_more_evidence() -> None:
         change = (Change(250, "prompt_version", "v6", "v7", "t"),)
         for later in (False, True):
             named[later] += attribute(series(before + after), 0.12, change, 250, later).cause is not None
-    assert named == [24, 10]
+    assert named == [25, 12]
 
 
 @pytest.mark.parametrize("kind", [badness, rate])
