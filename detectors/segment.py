@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from detectors.baseline import ArmingPolicy
-from detectors.blocks import Read, Scale
-from detectors.bounded import BoundedDetector
+from detectors.blocks import Scale
 from detectors.changes import VersionWatch
-from detectors.cost import CostDetector
 from detectors.cost_per_success import COST, FAILURES, CostPerSuccess
-from detectors.esr import fraction_bets, rate_bets
 from detectors.memory import UnitMemory
-from detectors.monitor import Alarm, Detector, Monitor
+from detectors.monitor import Alarm, Monitor
 from detectors.monitors import Monitors
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
+from detectors.readings import AMOUNTS, Amount, detector_of, one_of
 from detectors.recovery import Return
 from detectors.rules import DEFAULT_RULES, Rule, rules_of
 from detectors.said import Where, alarm_signal, recovery_record, served_signal, success_signal
 from detectors.scorers import rank
 from detectors.unit import Unit
-from schemas.catalog import RATES, Measure
+from schemas.catalog import RATES
 from schemas.observation import Profile, TraceRow
 from schemas.signal import Recovery, Signal, SignalName
 
@@ -34,7 +32,6 @@ class TraceVerdict(NamedTuple):
     outliers: list[int]
 
 
-Amount = Callable[[TraceRow], float | None]
 Decided = tuple[int, int, str, Profile, str | None]
 """A decided conversation: its first trace's time, its bits (``Flag``, ``Outcome``), then as in a unit."""
 
@@ -99,11 +96,11 @@ class SegmentMonitors:
             self.monitors.add(signal.value, success.cost)
             self.monitors.add(f"{signal.value}:failures", success.failures)
         elif signal in RATES:
-            monitor = Monitor(rule, _detector(rule, policy), self._conversations, one_of(RATES[signal]))
+            monitor = Monitor(rule, detector_of(rule, policy), self._conversations, one_of(RATES[signal]))
             self._rates.append((RATES[signal], monitor))
             self.monitors.add(signal.value, monitor)
         elif rule.direction != "changed":
-            monitor = Monitor(rule, _detector(rule, policy))
+            monitor = Monitor(rule, detector_of(rule, policy))
             if signal in AMOUNTS:
                 self._amounts.append((AMOUNTS[signal], monitor))
             elif signal is SignalName.COST:
@@ -375,42 +372,3 @@ class SegmentMonitors:
         if self._success is not None and state["success"] is not None:
             self._success.restore(state["success"])
         self.monitors.restore(baselines, state, remembered, apart)
-
-
-def one_monitor(rule: Rule, policy: ArmingPolicy | None = None) -> Monitor:
-    """The monitor of a score, rate or amount by itself, with a memory of its own."""
-    return Monitor(rule, _detector(rule, policy or ArmingPolicy()))
-
-
-def one_of(bits: int) -> Read:
-    """Reads 1 from a conversation that has one of these bits, else 0."""
-    return lambda value: 1.0 if int(value) & bits else 0.0
-
-
-def _detector(rule: Rule, policy: ArmingPolicy) -> Detector:
-    if rule.measure not in (Measure.SCORE, Measure.RATE):
-        return CostDetector(rule.budget_weeks, policy)
-    score = rule.measure is Measure.SCORE
-    bound = None if rule.bound is None else 1.0 - rule.bound if score else rule.bound
-    bets = fraction_bets if score else rate_bets
-    return BoundedDetector(bets, rule.budget_weeks, policy, rule.min_effect, bound)
-
-
-def _tokens(row: TraceRow) -> float | None:
-    return None if row[12] is None or row[13] is None else float(row[12] + row[13])
-
-
-def _latency(row: TraceRow) -> float | None:
-    return row[14]
-
-
-def _first_token(row: TraceRow) -> float | None:
-    return row[16]
-
-
-AMOUNTS: dict[SignalName, Amount] = {
-    SignalName.TOKENS: _tokens,
-    SignalName.LATENCY: _latency,
-    SignalName.TIME_TO_FIRST_TOKEN: _first_token,
-}
-"""Signals of single requests beside their cost, and how a trace states them."""

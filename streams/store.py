@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -189,7 +190,7 @@ class StoreWork:
     async def answer_requests(self) -> None:
         """Do what another process asked for: to forget, to freeze, to keep a verdict or results."""
         for request in pending(self.owner.path):
-            reply = await self._in_thread(lambda request=request: self._answer(request))  # type: ignore[misc]
+            reply = await self._in_thread(partial(self._answer, request))
             answer(request, reply)
 
     def _answer(self, request: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _feed(segment: SegmentMonitors, signal: str, units: list[Unit]) -> list[Sign
     profiles: list[Profile] = [unit[3] for unit in units]
     found: list[Signal | Recovery] = [one for _, one in segment.on_traces(rows, profiles, 1).signals]
     if signal == "score":
-        scored: list[Unit] = [(time, 1.0 - y, *rest) for time, y, *rest in units]  # type: ignore[misc]
+        scored: list[Unit] = [(unit[0], 1.0 - unit[1], *unit[2:]) for unit in units]
         found += segment.on_scores(scored, "ragas_faithfulness", 1)
     elif signal == "rate":
         escalated = Outcome.ESCALATED.value

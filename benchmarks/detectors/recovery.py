@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.detectors.streams import badness, rate
 from detectors.baseline import DAY_MS
 from detectors.monitor import Alarm
+from detectors.readings import one_monitor
 from detectors.recovery import Return
 from detectors.rules import DEFAULT_RULES
-from detectors.segment import one_monitor
 from schemas.observation import Profile
 from schemas.signal import SignalName
 

@@ -162,13 +162,14 @@ def _list_clusters(store: Path | None, wanted: CaseFilter, limit: int | None, as
 
     screen = console()
     screen.print(cluster_list(found[:shown], screen.width))
-    more = (
-        f"the first {shown:,}, there are more: --limit N" if len(found) > shown else f"{len(found):,} listed"
-    )
     typer.echo(
-        f"{more}; {kept.cases:,} cases are {kept.distinct_cases:,} clusters. "
+        f"{_listed(len(found), shown)}; {kept.cases:,} cases are {kept.distinct_cases:,} clusters. "
         "Next: gleaner cases show REPRESENTATIVE"
     )
+
+
+def _listed(found: int, shown: int) -> str:
+    return f"the first {shown:,}, there are more: --limit N" if found > shown else f"{found:,} listed"
 
 
 def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> None:
@@ -179,11 +180,9 @@ def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> No
         return
     screen = console()
     screen.print(case_list(cases[:shown], screen.width))
-    more = (
-        f"the first {shown:,}, there are more: --limit N" if len(cases) > shown else f"{len(cases):,} listed"
-    )
     typer.echo(
-        f"{more}; the store holds {kept:,} cases, {distinct:,} distinct. Next: gleaner cases show CASE"
+        f"{_listed(len(cases), shown)}; the store holds {kept:,} cases, {distinct:,} distinct."
+        " Next: gleaner cases show CASE"
     )
 
 

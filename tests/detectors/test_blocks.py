@@ -25,7 +25,7 @@ from detectors.blocks import (
     total,
     units_of,
 )
-from detectors.segment import one_of
+from detectors.readings import one_of
 from detectors.series import USER, Key, series
 from detectors.unit import Unit
 from schemas.observation import Profile

@@ -21,8 +21,9 @@ from detectors.declared.user_budget import UserBudgets
 from detectors.declared.volume import Volume
 from detectors.declared.volume_baseline import VolumeBaseline
 from detectors.declared.watch import READS, DeclaredWatch
+from detectors.readings import AMOUNTS
 from detectors.rules import Rule
-from detectors.segment import AMOUNTS, SegmentMonitors
+from detectors.segment import SegmentMonitors
 from schemas.catalog import ABOVE, RATES
 from schemas.observation import Outcome, Profile
 from schemas.signal import Recovery, Severity, Signal, SignalName
