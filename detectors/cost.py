@@ -9,8 +9,10 @@ from typing import Any
 
 from detectors.baseline import ArmingPolicy, Pin, Stage, unseen
 from detectors.blocks import LEAST_AMOUNT
+from detectors.control_variate import controlled_mean
 from detectors.cost_reference import FREE, GRID, MINUTE_MS, RANK_VARIANCE, CostReference, season
-from detectors.esr import BETS, MixtureESR, rank_bets, rate_bets
+from detectors.esr import BETS, MixtureESR, rate_bets
+from detectors.tilted_esr import POSITIONS, USUAL, VARIANCE, WEIGHTS, TiltedESR
 from detectors.unit import Unit
 from schemas.observation import Profile
 
@@ -34,15 +36,16 @@ class CostDetector:
 
         u    = (requests of the sample below r + half of those equal + 1/2) / (k + 1)     moves with the bulk
         flag = 1 if r is above the sample's 99th percentile else 0                        moves with the tail
-        alarm when (M(u; m_u + z SE) + M(flag; 0.01 + z sqrt(0.0099/k))) / 2 >= threshold
+        alarm when (M(w(u); m_w + z SE) + M(flag; 0.01 + z sqrt(0.0099/k))) / 2 >= threshold
 
-    ``m_u`` is 1/2 less what the sample owes to chance, as far as the mean log cost of the whole reference
-    tells (:meth:`~detectors.cost_reference.CostReference.rank_mean`), SE what is left of ``1/sqrt(12 k)``.
-    ``z`` is 2 at the provisional arming (a flat baseline of 200 requests), 1 at the second pin, which
-    draws a profile of the day if every hour has 30 paid requests: each hour's mean, plus z of its standard
-    errors. Only then is the tolerance 0: a flat
-    baseline forgives a factor of 1.28, up to 1.65 if it is shorter than a day. Measured without that, on
-    costs with a daily cycle of ln +- 0.25 at 10,000 requests a day: 30 false alarms in 30 first days.
+    ``w`` are the weights of :class:`~detectors.tilted_esr.TiltedESR`, ``m_w`` their means when all is well
+    less what the sample owes to chance, as far as the mean log cost of the whole reference tells
+    (:func:`~detectors.control_variate.controlled_mean`), SE what is left of their standard errors. ``z`` is 2
+    at the provisional arming (a flat baseline of 200 requests), 1 at the second pin, which draws a profile of
+    the day if every hour has 30 paid requests: each hour's mean, plus z of its standard errors. Only then is
+    the tolerance 0: a flat baseline forgives a factor of 1.28, up to 1.65 if it is shorter than a day.
+    Measured without that, on costs with a daily cycle of ln +- 0.25 at 10,000 requests a day: 30 false alarms
+    in 30 first days.
 
     Equal costs share the middle of their ranks: by the upper rank a constant cost is a permanent alarm.
 
@@ -72,6 +75,7 @@ class CostDetector:
         "_tolerance",
         "_top",
         "_weeks",
+        "_weights_m0",
         "median",
         "outliers",
         "p99",
@@ -90,24 +94,31 @@ class CostDetector:
         """Indices of units whose robust log-z was above 4, until the caller clears it. They make cases;
         they never page."""
         self._reference: CostReference | None = CostReference()
-        self._arm((), [], 0.0)
+        self._arm((), [], (), 0.0)
 
-    def _arm(self, profile: tuple[float, ...], residuals: list[int], flag_m0: float) -> None:
-        """Freeze the sample and build what is derived from it and the pin; ``flag_m0`` is what the tail
-        defends."""
+    def _arm(
+        self,
+        profile: tuple[float, ...],
+        residuals: list[int],
+        weights_m0: tuple[float, ...],
+        flag_m0: float,
+    ) -> None:
+        """Freeze the sample and build what is derived from it and the pin; the means are what the bulk's
+        weights and the tail's flag defend."""
         self._profile = profile
+        self._weights_m0 = weights_m0
         self._flag_m0 = flag_m0
         self._minute: int | None = None
         self._season = 0
         self._ref = residuals
-        self._bulk: MixtureESR | None = None
+        self._bulk: TiltedESR | None = None
         self._tail: MixtureESR | None = None
         pin, size = self.pin, len(residuals)
         if pin is None:
             return
         tolerance = FLAT_TOLERANCE * (1.0 + unseen(pin.span_ms))
         self._tolerance = 0 if profile else int(tolerance * GRID)
-        self._bulk = MixtureESR(pin.m0, RANK_VARIANCE, rank_bets(pin.m0), pin.threshold)
+        self._bulk = TiltedESR(weights_m0, pin.threshold)
         self._tail = MixtureESR(flag_m0, TAIL_VARIANCE, rate_bets(flag_m0), pin.threshold)
         self._threshold = pin.threshold
         self._needed = 2.0 * BETS * pin.threshold
@@ -151,38 +162,38 @@ class CostDetector:
         assert bulk is not None
         assert tail is not None
         ref, p99, limit, tolerance = self._ref, self.p99, self._limit, self._tolerance
-        size, steps = len(ref), 2.0 * len(ref) + 2.0
+        size, half, after = len(ref), POSITIONS // 2, len(ref) + 1
         residuals = self._deseasoned(units, logs) if self._profile else logs
         if tolerance or max(residuals) > limit:
             self.outliers.extend([start + at for at, r in enumerate(residuals) if r > limit])
             residuals = [r - tolerance for r in residuals]
-        ranks: list[float] = []
+        places: list[int] = []
         flags: list[int] = []
         for at, r in enumerate(residuals):
             left = bisect_left(ref, r)
             if left < size and ref[left] == r:
-                ranks.append((left + bisect_right(ref, r, left) + 1) / steps)
+                places.append((left + bisect_right(ref, r, left) + 1) * half // after)
             else:
-                ranks.append((left + left + 1) / steps)
+                places.append((left + left + 1) * half // after)
             if r > p99:
                 flags.append(at)
         done = 0
-        for flagged in (*flags, len(ranks)):
+        for flagged in (*flags, len(places)):
             # The tail's last sum plus all that zeros can add bounds it; exact only where that could alarm.
             while done < flagged:
-                hit = done + bulk.run(ranks[done:flagged], self._needed - self._top)
+                hit = done + bulk.run(places[done:flagged], self._needed - self._top)
                 tail.skip(min(hit + 1, flagged) - done)
                 done = hit + 1
                 if hit < flagged and self._statistic() >= self._threshold:
                     return self._cut(start, hit)
             done = flagged
-            if flagged < len(ranks):
-                total = bulk.step(ranks[flagged])
+            if flagged < len(places):
+                total = bulk.step(places[flagged])
                 self._top = tail.step(1.0) + self._gain
                 if total + self._top >= self._needed and self._statistic() >= self._threshold:
                     return self._cut(start, flagged)
                 done += 1
-        return len(ranks)
+        return len(places)
 
     def _cut(self, start: int, hit: int) -> int:
         """Outliers behind the unit that has fired are not absorbed yet."""
@@ -208,9 +219,9 @@ class CostDetector:
 
     def usual(self, side: int) -> tuple[float, float]:
         """Mean and variance of that view when all is well; asked only once a baseline is pinned."""
-        assert self._bulk is not None
         assert self._tail is not None
-        return (self._tail.m0, TAIL_VARIANCE) if side else (self._bulk.m0, RANK_VARIANCE)
+        assert self.pin is not None
+        return (self._tail.m0, TAIL_VARIANCE) if side else (self.pin.m0, RANK_VARIANCE)
 
     def _deseasoned(self, units: Sequence[Unit], logs: list[int]) -> list[int]:
         """Log costs less the profile of the day, minute by minute."""
@@ -249,14 +260,23 @@ class CostDetector:
         profile = reference.profile() if due is Stage.PINNED else ()
         residuals = reference.residuals(profile)
         errors = policy.errors(due, segments)
-        mean_rank, variance = reference.rank_mean(profile, residuals)
-        m0 = min(mean_rank + errors * sqrt(variance), 0.999)
+        places, controls = zip(*reference.luck(profile, residuals), strict=True)
+
+        def defended(views: Sequence[float], usual: float, variance: float) -> float:
+            mean, error = controlled_mean(views, controls, usual, variance, reference.n)
+            # A sample cannot owe half of it to chance: then it is no sample of that reference.
+            return max(mean + errors * sqrt(error), usual / 2.0)
+
+        m0 = min(defended([place / POSITIONS for place in places], 0.5, RANK_VARIANCE), 0.999)
+        weights_m0 = tuple(
+            [defended([WEIGHTS[place][k] for place in places], USUAL[k], VARIANCE[k]) for k in range(BETS)]
+        )
         threshold = policy.threshold(reference.n, reference.span_ms, segments, self._weeks)
         span = reference.span_ms
         self.pin = Pin(due, reference.mean, m0, RANK_VARIANCE, reference.n, span, threshold)
         if profile:
             profile = reference.raised(profile, residuals, errors)
-        self._arm(profile, residuals, 1.0 - TAIL + errors * sqrt(TAIL_VARIANCE / len(residuals)))
+        self._arm(profile, residuals, weights_m0, 1.0 - TAIL + errors * sqrt(TAIL_VARIANCE / len(residuals)))
         if due is Stage.PINNED:
             self._reference = None
 
@@ -303,6 +323,7 @@ class CostDetector:
             "pin": self.pin and self.pin[:],
             "profile": self._profile,
             "ref": self._ref,
+            "bulk": self._weights_m0,
             "tail": self._flag_m0,
         }
 
@@ -327,7 +348,9 @@ class CostDetector:
         self.repin()
         pin = baseline["pin"]
         self.pin = Pin(Stage(pin[0]), *pin[1:7]) if pin else None
-        self._arm(tuple(baseline["profile"]), list(baseline["ref"]), baseline["tail"])
+        self._arm(
+            tuple(baseline["profile"]), list(baseline["ref"]), tuple(baseline["bulk"]), baseline["tail"]
+        )
         if state["reference"] is None:
             self._reference = None
         elif self._reference is not None:

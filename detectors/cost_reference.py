@@ -6,11 +6,12 @@ import heapq
 from bisect import bisect_left, bisect_right
 from hashlib import blake2b
 from itertools import accumulate
-from math import fsum, log, sqrt
+from math import log, sqrt
 from statistics import stdev
 from typing import Any
 
 from detectors.baseline import HOUR_MS
+from detectors.tilted_esr import position
 
 SAMPLE = 1_000
 """Requests kept (k): the standard error of a rank in the sample is then 0.009."""
@@ -121,35 +122,21 @@ class CostReference:
             ]
         )
 
-    def rank_mean(self, profile: tuple[float, ...], residuals: list[int]) -> tuple[float, float]:
-        """Mean rank of all requests of the reference in its own sample (``residuals``, sorted), and the
-        variance of that estimate: what the sample's mean log cost owes to chance is known and taken back.
-
-        A control variate: ``c``, the log cost less the mean of its hour (without a profile: of all), is 0
-        in the mean of the whole reference, exactly, by the sums; its mean in the sample is the sample's
-        luck, and ranks follow it with slope b = cov(u, c) / var(c) and correlation rho:
-        ``1/2 - b mean(c)``, with variance ``((1 - rho^2) / k + rho^2 / n) / 12`` instead of ``1 / (12 k)``.
-        Where the sample is the whole reference nothing changes. (Hammersley & Handscomb 1964, 5.5.)
-        """
+    def luck(self, profile: tuple[float, ...], residuals: list[int]) -> list[tuple[int, float]]:
+        """Of each request of the sample: where it stands among ``residuals`` (sorted), as
+        :func:`~detectors.tilted_esr.position`, and by how much its log cost is above the mean of its hour
+        (without a profile: of all), which is 0 in the mean of the whole reference, exactly, by the sums."""
         size = len(residuals)
         pairs = []
-        middles: dict[int, float] = {}
+        places: dict[int, int] = {}
         for _, logged, minute in self._sample:
             time = minute * MINUTE_MS
             r = logged - season(profile, time) if profile and logged != FREE else logged
-            if r not in middles:
+            if r not in places:
                 left = bisect_left(residuals, r)
-                middles[r] = (left + bisect_right(residuals, r, left) + 1) / (2.0 * size + 2.0)
-            pairs.append((middles[r], self._unlike(logged, time, bool(profile))))
-        luck = fsum([c for _, c in pairs]) / size
-        u2 = fsum([(u - 0.5) ** 2 for u, _ in pairs])
-        c2 = fsum([(c - luck) ** 2 for _, c in pairs])
-        uc = fsum([(u - 0.5) * (c - luck) for u, c in pairs])
-        if u2 <= 0.0 or c2 <= 0.0:
-            return 0.5, RANK_VARIANCE / size
-        explained = min(uc * uc / (u2 * c2), 1.0)
-        variance = RANK_VARIANCE * ((1.0 - explained) / size + explained / max(self.n, size))
-        return 0.5 - uc / c2 * luck, variance
+                places[r] = position(left, bisect_right(residuals, r, left), size)
+            pairs.append((places[r], self._unlike(logged, time, bool(profile))))
+        return pairs
 
     def _unlike(self, logged: int, time: int, by_hour: bool) -> float:
         """How far a log cost is above the mean of its hour, or of all; 0 for a free request."""

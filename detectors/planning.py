@@ -8,13 +8,15 @@ it. An upper figure: measured medians are 0.3 to 0.9 of it (docs/detectors.md).
 
 from __future__ import annotations
 
-from math import erf, log, log1p, sqrt
+from math import exp, log, log1p, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 from detectors.baseline import ArmingPolicy, Stage, wilson
-from detectors.cost_reference import RANK_VARIANCE
-from detectors.esr import MixtureESR, fraction_bets, rank_bets, rate_bets
+from detectors.cost_reference import SAMPLE
+from detectors.esr import MixtureESR, fraction_bets, rate_bets
 from detectors.rules import Rule
+from detectors.tilted_esr import KEPT, POSITIONS, USUAL, VARIANCE, WEIGHTS, TiltedESR
 from schemas.catalog import Measure
 from schemas.signal import SignalName
 
@@ -24,6 +26,8 @@ SCORE_VARIANCE = 0.0625
 """Variance of a faithfulness score around a healthy mean, of real answers (docs/detectors.md)."""
 SPREAD = 0.7
 """Standard deviation of ln(cost) that a plan assumes: heavy tails, as requests have."""
+SCORES = [NormalDist().inv_cdf(place / POSITIONS) for place in range(1, POSITIONS, 2)]
+"""Normal scores of the ranks in a full sample."""
 TYPICAL = {Measure.SCORE: 0.88, Measure.RATE: 0.02}
 """What is normal where nothing is known yet."""
 
@@ -64,6 +68,17 @@ def mean_delay(esr: MixtureESR, mean: float, variance: float) -> float:
     return log(esr.threshold) / max(gains) if max(gains) > 0 else float("inf")
 
 
+def shift_delay(esr: TiltedESR, shift: float) -> float:
+    """Units until a shift of the normal scores, in their standard deviations, is seen by its ranks."""
+    likelihood = [exp(shift * z - shift * shift / 2) for z in SCORES]
+    total = sum(likelihood)
+    gains = []
+    for k, m in enumerate(esr.m0):
+        logs = [log(KEPT + (1.0 - KEPT) * row[k] / m) for row in WEIGHTS[1::2]]
+        gains.append(sum([gain * weight for gain, weight in zip(logs, likelihood, strict=True)]) / total)
+    return log(esr.threshold) / max(gains) if max(gains) > 0 else float("inf")
+
+
 def plans(rule: Rule, per_day: float, segments: int = 1, normal: float | None = None) -> list[Plan]:
     """What a rule sees how soon at ``per_day`` units a day in one of ``segments`` segments.
 
@@ -95,11 +110,10 @@ def plans(rule: Rule, per_day: float, segments: int = 1, normal: float | None = 
             delay = mean_delay(esr, bad + drop, 1.4 * SCORE_VARIANCE)
             found.append((f"{1 - bad:.2f} → {1 - bad - drop:.2f}", delay))
     else:
-        m0 = 0.5 + errors * sqrt(RANK_VARIANCE / 1_000)
         # Cost per success is watched on two sides, each at twice the threshold: this is the side of costs.
         sides = 2 if rule.signal is SignalName.COST_PER_SUCCESS else 1
-        esr = MixtureESR(m0, RANK_VARIANCE, rank_bets(m0), 2 * sides * needed)
+        margins = [errors * sqrt(variance / SAMPLE) for variance in VARIANCE]
+        tilted = TiltedESR([m + margin for m, margin in zip(USUAL, margins, strict=True)], 2 * sides * needed)
         for factor in (1.2, 1.5, 3.0):
-            mean = 0.5 * (1 + erf(log(factor) / (2 * SPREAD)))
-            found.append((f"×{factor:g}", mean_delay(esr, mean, RANK_VARIANCE)))
+            found.append((f"×{factor:g}", shift_delay(tilted, log(factor) / SPREAD)))
     return [Plan(shift, units, units / per_day) for shift, units in found]
