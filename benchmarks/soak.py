@@ -30,6 +30,7 @@ from schemas.observation import (
     SourceProgress,
     TraceRow,
 )
+from streams.memory import collect_rarely
 from streams.state.rocks import RocksLedger
 from streams.steps.ledger import Ledger
 from streams.steps.owner import Owner, OwnerPolicy
@@ -94,6 +95,7 @@ def resident() -> int:
 
 def run(events: int, segments: int, per_second: float, seed: int, commit: int, folder: Path) -> int:
     generator = Generator(segments, per_second, seed)
+    collect_rarely()  # as every role does
     ledger = RocksLedger(folder, logged=False)
     owner = Owner(0, OwnerPolicy(), Ledger(ledger))
     sizes: dict[str, int] = {}

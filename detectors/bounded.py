@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from detectors.baseline import HOUR_MS, ArmingPolicy, Baseline, Pin, Stage
@@ -127,16 +127,18 @@ class BoundedDetector:
         """What changes with the pin alone."""
         return {"pin": self.pin and self.pin[:]}
 
-    learning: Final[int] = 0
+    learning: Final[Sequence[int]] = ()
 
-    def learned(self) -> None:
+    def learned(self, part: int) -> None:
         """Nothing that is large: sums, in the snapshot."""
 
     def snapshot(self) -> dict[str, Any]:
         """What changes with every unit."""
         return {"learned": self._baseline.snapshot(), "esr": self._esr and self._esr.snapshot()}
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any], learned: Any = None) -> None:
+    def restore(
+        self, baseline: dict[str, Any], state: dict[str, Any], learned: Mapping[int, Any] | None = None
+    ) -> None:
         self._baseline.restore(baseline["pin"], state["learned"])
         self._build()
         if self._esr is not None:

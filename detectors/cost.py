@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import exp, inf, log, log10, sqrt
 from typing import Any
 
@@ -328,13 +328,15 @@ class CostDetector:
         }
 
     @property
-    def learning(self) -> int:
-        """Rises when the sample that is being learned changes; 0 when none is."""
-        return 0 if self._reference is None else 1 + self._reference.version
+    def learning(self) -> Sequence[int]:
+        """A number for each part of the sample that is being learned, which rises when it changes; none where
+        nothing is learned."""
+        return () if self._reference is None else self._reference.sample.versions
 
-    def learned(self) -> Any:
-        """The sample that is being learned."""
-        return None if self._reference is None else self._reference.sample()
+    def learned(self, part: int) -> Any:
+        """A part of the sample that is being learned."""
+        assert self._reference is not None
+        return self._reference.sample.part(part)
 
     def snapshot(self) -> dict[str, Any]:
         """What changes with every unit, but for :meth:`learned`."""
@@ -344,7 +346,9 @@ class CostDetector:
             "tail": self._tail and self._tail.snapshot(),
         }
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any], learned: Any = None) -> None:
+    def restore(
+        self, baseline: dict[str, Any], state: dict[str, Any], learned: Mapping[int, Any] | None = None
+    ) -> None:
         self.repin()
         pin = baseline["pin"]
         self.pin = Pin(Stage(pin[0]), *pin[1:7]) if pin else None
@@ -354,7 +358,7 @@ class CostDetector:
         if state["reference"] is None:
             self._reference = None
         elif self._reference is not None:
-            self._reference.restore(state["reference"], learned or [[], [], []])
+            self._reference.restore(state["reference"], learned or {})
         if self._bulk is not None and self._tail is not None:
             self._bulk.restore(state["bulk"])
             self._tail.restore(state["tail"])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from hashlib import blake2b
-from itertools import accumulate
 from math import log, sqrt
 from statistics import stdev
 from typing import Any
 
 from detectors.baseline import HOUR_MS
+from detectors.bottom_k import BottomK
 from detectors.tilted_esr import position
 
 SAMPLE = 1_000
@@ -53,7 +53,7 @@ class CostReference:
     Means of dollars are over all requests; the profile is over all paid ones.
     """
 
-    __slots__ = ("_hour_n", "_hour_sum", "_sample", "first", "last", "n", "total", "version")
+    __slots__ = ("_hour_n", "_hour_sum", "first", "last", "n", "sample", "total")
 
     def __init__(self) -> None:
         self.n = 0
@@ -62,10 +62,8 @@ class CostReference:
         self.last = 0
         self._hour_n = [0] * 24
         self._hour_sum = [0.0] * 24
-        self._sample: list[tuple[int, int, int]] = []
-        """A heap of (-hash, log cost, minute): its head is the largest hash, the next to go."""
-        self.version = 0
-        """Rises when the sample changes."""
+        self.sample = BottomK(SAMPLE)
+        """Of log costs and the minutes they were paid in."""
 
     @property
     def mean(self) -> float:
@@ -88,13 +86,8 @@ class CostReference:
             hour = time // HOUR_MS % 24
             self._hour_n[hour] += 1
             self._hour_sum[hour] += logged
-        key = -int.from_bytes(blake2b(trace_id.encode(), digest_size=5, person=b"cost").digest())
-        if len(self._sample) < SAMPLE:
-            heapq.heappush(self._sample, (key, logged, time // MINUTE_MS))
-            self.version += 1
-        elif key > self._sample[0][0]:
-            heapq.heapreplace(self._sample, (key, logged, time // MINUTE_MS))
-            self.version += 1
+        key = int.from_bytes(blake2b(trace_id.encode(), digest_size=5, person=b"cost").digest())
+        self.sample.add(key, logged, time // MINUTE_MS)
 
     def profile(self) -> tuple[float, ...]:
         """Mean log cost at -0.5, 0.5, … 24.5 h; empty where an hour has fewer than 30 paid requests."""
@@ -114,11 +107,11 @@ class CostReference:
     def residuals(self, profile: tuple[float, ...]) -> list[int]:
         """The sample's log costs without the daily cycle, sorted."""
         if not profile:
-            return sorted([logged for _, logged, _ in self._sample])
+            return sorted([logged for _, logged, _ in self.sample.entries()])
         return sorted(
             [
                 logged - season(profile, minute * MINUTE_MS) if logged != FREE else FREE
-                for _, logged, minute in self._sample
+                for _, logged, minute in self.sample.entries()
             ]
         )
 
@@ -129,7 +122,7 @@ class CostReference:
         size = len(residuals)
         pairs = []
         places: dict[int, int] = {}
-        for _, logged, minute in self._sample:
+        for _, logged, minute in self.sample.entries():
             time = minute * MINUTE_MS
             r = logged - season(profile, time) if profile and logged != FREE else logged
             if r not in places:
@@ -157,27 +150,18 @@ class CostReference:
                     hour = time // HOUR_MS % 24
                     self._hour_n[hour] -= 1
                     self._hour_sum[hour] -= log_cost(dollars)
-        self._sample = [entry for entry in self._sample if entry[2] < since // MINUTE_MS]
-        heapq.heapify(self._sample)
-        self.version += 1
+        self.sample.keep(lambda _, minute: minute < since // MINUTE_MS)
         self.last = max(min(self.last, since), self.first)
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "sums": [self.n, self.total, self.first, self.last],
             "hours": [list(self._hour_n), list(self._hour_sum)],
+            "limit": self.sample.limit,
         }
 
-    def sample(self) -> list[list[int]]:
-        """The sample as JSON data, its hashes as steps from one to the next: 7 kB, compressed."""
-        ordered = sorted(self._sample, reverse=True)
-        keys = [-key for key, _, _ in ordered]
-        steps = [key - before for before, key in zip([0, *keys], keys, strict=False)]
-        return [steps, [logged for _, logged, _ in ordered], [minute for _, _, minute in ordered]]
-
-    def restore(self, state: dict[str, Any], sample: list[list[int]]) -> None:
+    def restore(self, state: dict[str, Any], sample: Mapping[int, list[list[int]]]) -> None:
+        """Take over a snapshot, and the parts of the sample."""
         self.n, self.total, self.first, self.last = state["sums"]
         self._hour_n, self._hour_sum = list(state["hours"][0]), list(state["hours"][1])
-        keys = accumulate(sample[0])
-        self._sample = [(-key, logged, at) for key, logged, at in zip(keys, *sample[1:], strict=True)]
-        heapq.heapify(self._sample)
+        self.sample.restore(state["limit"], sample)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log10
 from typing import Any, NamedTuple, Protocol
 
@@ -67,13 +67,16 @@ class Detector(Protocol):
         """What changes with every unit."""
 
     @property
-    def learning(self) -> int:
-        """Rises when what :meth:`learned` says changes; 0 where that is nothing."""
+    def learning(self) -> Sequence[int]:
+        """A number for each part of what is being learned and is too large to be written with every unit: it
+        rises when that part changes. None where there is nothing."""
 
-    def learned(self) -> Any:
-        """What is being learned and is too large to be written with every unit."""
+    def learned(self, part: int) -> Any:
+        """Such a part, as JSON data."""
 
-    def restore(self, baseline: dict[str, Any], state: dict[str, Any], learned: Any = None) -> None: ...
+    def restore(
+        self, baseline: dict[str, Any], state: dict[str, Any], learned: Mapping[int, Any] | None = None
+    ) -> None: ...
 
 
 class Alarm(NamedTuple):
@@ -334,7 +337,7 @@ class Monitor:
         baseline: dict[str, Any],
         state: dict[str, Any],
         good: list[Any] | None = None,
-        learned: Any = None,
+        learned: Mapping[int, Any] | None = None,
     ) -> None:
         self.detector.restore(baseline, state["detector"], learned)
         self.track.restore(state["track"], good)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from detectors.baseline import Pin
@@ -59,12 +60,16 @@ class Monitors:
         }
 
     def apart(self) -> dict[str, tuple[int, Callable[[], Any]]]:
-        """Further parts: a number that rises when one changes, and what gives it as JSON data (None: there is
-        none): what was before an open alarm, and a sample that is being learned."""
+        """Further parts: a number above 0 that rises when one changes, and what gives it as JSON data (None:
+        there is none): what was before an open alarm, and a sample that is being learned. A part that is no
+        longer among them is gone."""
         parts: dict[str, tuple[int, Callable[[], Any]]] = {}
         for name, monitor in self._by_name.items():
-            parts[f"good:{name}"] = monitor.track.version, monitor.track.good
-            parts[f"learned:{name}"] = monitor.detector.learning, monitor.detector.learned
+            if monitor.track.version:
+                parts[f"good:{name}"] = monitor.track.version, monitor.track.good
+            for at, version in enumerate(monitor.detector.learning):
+                if version:
+                    parts[f"learned:{name}:{at}"] = version, partial(monitor.detector.learned, at)
         return parts
 
     def snapshot(self) -> dict[str, Any]:
@@ -89,7 +94,9 @@ class Monitors:
                 memory.restore(state["memories"][name], parts)
         for name, monitor in self._by_name.items():
             if name in state["monitors"] and name in baselines:
-                good, learned = apart.get(f"good:{name}"), apart.get(f"learned:{name}")
+                own = f"learned:{name}:"
+                learned = {int(p.removeprefix(own)): data for p, data in apart.items() if p.startswith(own)}
+                good = apart.get(f"good:{name}")
                 monitor.restore(baselines[name], state["monitors"][name], good, learned)
             else:
                 monitor.track.begin()

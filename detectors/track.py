@@ -210,6 +210,7 @@ class Track:
         self._marks = [(n, time, total) for n, time, total in state["marks"]]
         self._good, self._older = None, ([], 0, 0)
         if good is not None:
+            self.version += 1
             units, blocks, until, onset = good
             self._good = [unit for _, unit in from_columns(units)] if units else []
             self._older = blocks_in(blocks), until, onset

@@ -57,6 +57,8 @@ class AppState:
         self._smalls: dict[str, Smalls] = {}
         self._pools: dict[str, Pool] = {}
         """By environment, where it has two small segments."""
+        self._ends: tuple[int, int] | None = None
+        """Windows that the watermark, and what is decided, had passed when last asked."""
         self.flushed = Flushed([], [])
         """What the segments have said since the owner last asked."""
 
@@ -176,7 +178,9 @@ class AppState:
     def close_windows(self, watermark: int) -> list[WindowStat]:
         """The windows that close when the watermark is here."""
         closed: list[WindowStat] = []
-        for segment in self.segments.values():
+        ends = (watermark // self._window_ms, (watermark - self._decided_ms) // self._window_ms)
+        passed, self._ends = ends != self._ends, ends
+        for segment in self.segments.values() if passed else ():
             stats = segment.close_windows(watermark, self._decided_ms)
             if stats:
                 segment.touched = True

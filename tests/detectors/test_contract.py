@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.baseline import ArmingPolicy, Baseline
+from detectors.bottom_k import BottomK
 from detectors.bounded import BoundedDetector
 from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
@@ -103,6 +104,13 @@ def _histogram(histogram: LogHistogram, at: int, random: Random) -> Any:
     return histogram.n, histogram.n and histogram.quantile(0.95)
 
 
+def _sample(sample: BottomK, at: int, random: Random) -> Any:
+    sample.add(random.randrange(2**40), random.randrange(-100, 100), at)
+    if at % 90 == 0:
+        sample.keep(lambda _, added: added < at - 10)
+    return sample.entries()
+
+
 def _make_windows(closed: Closed) -> Windows:
     signals = {SignalName.COST: True, SignalName.TOKENS: False}
     return Windows(("a", "prod", "r"), signals, closed, 10_000, 40_000)
@@ -143,6 +151,7 @@ SUBJECTS = {
         lambda s, at, r: (s.update(at * 60_000, f"t{at}", dollars(r), 1, True), list(s.outliers)),
     ),
     "cost reference": Subject(CostReference, _reference),
+    "sample": Subject(lambda: BottomK(20), _sample),
     "price source": Subject(
         PriceSource, lambda s, at, r: s.admit(2 if r.random() < at / 300 else 0, at > 50)
     ),
@@ -160,7 +169,7 @@ def written(subject: Any) -> list[Any]:
         monitors = subject.monitors
         for monitor in monitors:
             monitor.track.memory._written = 0  # all of it, not what has changed
-        apart = {part: data() for part, (_, data) in monitors.apart().items()}
+        apart = {part: data for part, (_, made) in monitors.apart().items() if (data := made()) is not None}
         return [subject.baselines(), subject.snapshot(), monitors.remembered(), apart]
     if isinstance(subject, Monitor):
         track = subject.track
@@ -168,9 +177,13 @@ def written(subject: Any) -> list[Any]:
         memory = [track.memory.count, track.memory.write([track.read])]
         return [subject.detector.baseline(), subject.snapshot(), track.good(), memory]
     if isinstance(subject, BoundedDetector | CostDetector):
-        return [subject.baseline(), subject.snapshot(), subject.learned()]
+        learned = {str(at): subject.learned(at) for at, version in enumerate(subject.learning) if version}
+        return [subject.baseline(), subject.snapshot(), learned]
     if isinstance(subject, CostReference):
-        return [subject.snapshot(), subject.sample()]
+        return [subject.snapshot(), written(subject.sample)[1]]
+    if isinstance(subject, BottomK):
+        parts = {str(at): subject.part(at) for at, version in enumerate(subject.versions) if version}
+        return [subject.limit, parts]
     if isinstance(subject, Windows):
         return [subject.snapshot(), subject.parts()]
     if isinstance(subject, LogHistogram):
@@ -178,6 +191,13 @@ def written(subject: Any) -> list[Any]:
     if isinstance(subject, Baseline):
         return [subject.pin and subject.pin[:], subject.snapshot()]
     return [subject.snapshot()]
+
+
+def _numbered(part: Any) -> Any:
+    """Parts of a sample by number, as their owner reads them from the entries' names."""
+    if isinstance(part, dict) and part and all(name.isdigit() for name in part):
+        return {int(name): data for name, data in part.items()}
+    return part
 
 
 @settings(deadline=None, max_examples=25)
@@ -235,7 +255,7 @@ def test_restored_at_any_moment_it_goes_on_alike(name: str, seed: int, stops: se
             before, pieces = pieces, make()
             if isinstance(before, Windows):
                 pieces.closed.at = before.closed.at
-            pieces.restore(*[orjson.loads(part) for part in stored])
+            pieces.restore(*[_numbered(orjson.loads(part)) for part in stored])
             assert [orjson.dumps(part) for part in written(pieces)] == stored
         assert step(whole, at, one) == step(pieces, at, other), at
     assert orjson.dumps(written(whole)) == orjson.dumps(written(pieces))

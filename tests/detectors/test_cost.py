@@ -169,8 +169,9 @@ def test_the_sample_does_not_depend_on_the_order_of_requests() -> None:
     rows = [(at * 60_000, f"t{at}", dollars(random)) for at in range(4_000)]
     samples = []
     for order in (rows, sorted(rows, key=lambda row: row[2])):
-        detector = CostDetector(4.0, ArmingPolicy(provisional_units=10**9))
+        reference = CostReference()
         for time, trace_id, cost in order:
-            detector.update(time, trace_id, cost, 1, True)
-        samples.append(detector.learned())
+            reference.learn(time, trace_id, cost, log_cost(cost))
+        samples.append(reference.sample.entries())
     assert samples[0] == samples[1]
+    assert len(samples[0]) == SAMPLE

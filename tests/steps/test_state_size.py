@@ -127,8 +127,9 @@ def test_a_segment_takes_at_most_32_kib_and_its_hot_part_4() -> None:
 
 def test_while_costs_are_learned_their_sample_comes_on_top() -> None:
     sizes = segment_sizes(2.0, 3_000)
-    hot, sample = sizes["hot"] + sizes["windows"], sizes["apart:learned:cost_per_success"]
+    hot = sizes["hot"] + sizes["windows"]
+    sample = sum(size for part, size in sizes.items() if part.startswith("apart:learned:cost_per_success:"))
     print(f"hot {hot} bytes, sample {sample}, all {sum(sizes.values())}")
     assert hot <= 4 * 1024
-    assert sample <= 12 * 1024
+    assert sample <= 13 * 1024
     assert sum(sizes.values()) - sample <= 32 * 1024
