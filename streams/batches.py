@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import OWN_MESSAGE_BYTES, Topic
 from streams.health import Heartbeat
+from streams.security import client_security
 from streams.settings import EXIT_RESTART, Settings
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def producer(settings: Settings, **options: object) -> AIOKafkaProducer:
     """A producer that waits for all in-sync replicas, and whose retries neither reorder nor repeat."""
     config: dict[str, object] = {
         "bootstrap_servers": settings.brokers,
+        **client_security(settings),
         "acks": "all",
         # The embedded broker answers no InitProducerId that aiokafka could use.
         "enable_idempotence": not settings.embedded,
@@ -43,6 +45,7 @@ def consumer(settings: Settings, role: str, *topics: Topic, **options: object) -
     """A consumer of the role's group that commits only when told to."""
     config: dict[str, object] = {
         "bootstrap_servers": settings.brokers,
+        **client_security(settings),
         "group_id": settings.group(role),
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",

@@ -8,6 +8,7 @@ from typing import Any
 import faust
 
 from schemas.topics import APP_MESSAGE_BYTES
+from streams.security import faust_credentials
 from streams.settings import Settings
 
 
@@ -19,6 +20,7 @@ def faust_app(settings: Settings) -> faust.App:
     state.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {
         "broker": [f"kafka://{broker.strip()}" for broker in settings.brokers.split(",")],
+        "broker_credentials": faust_credentials(settings),
         "store": "memory://",
         "datadir": str(state),
         "topic_partitions": settings.partitions,

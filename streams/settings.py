@@ -7,6 +7,7 @@ same log must agree.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -34,6 +35,25 @@ class Settings(BaseSettings):
     )
 
     brokers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    broker_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL"
+    )
+    broker_ca: Path | None = Field(
+        None, description="PEM file of the authorities that the brokers' certificates are checked by"
+    )
+    broker_cert: Path | None = Field(
+        None, description="PEM file of the client's own certificate (mutual TLS)"
+    )
+    broker_key: Path | None = Field(
+        None, description="PEM file of its key; empty: it is in the certificate's"
+    )
+    broker_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    broker_username: str = Field("", validate_default=True, description="User that SASL authenticates")
+    broker_password: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="That user's password"
+    )
     topic_prefix: str = Field("", description="Put before every topic, group and transactional id")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of the topics that scale with load")
     replication: int = Field(1, ge=1, le=5, description="Replication factor of the topics that Gleaner makes")
@@ -139,6 +159,28 @@ class Settings(BaseSettings):
     group_wait_seconds: float = Field(
         5, ge=0, description="A new incident waits this long for further members and for cases"
     )
+
+    @field_validator("broker_ca", "broker_cert", "broker_key")
+    @classmethod
+    def _encrypted(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            return None
+        if not str(info.data.get("broker_protocol")).endswith("SSL"):
+            raise ValueError("is for TLS: set GLEANER_BROKER_PROTOCOL to SSL or SASL_SSL")
+        if not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
+
+    @field_validator("broker_username", "broker_password")
+    @classmethod
+    def _authenticated(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        wanted = str(info.data.get("broker_protocol")).startswith("SASL")
+        given = bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        if wanted and not given:
+            raise ValueError(f"is needed: GLEANER_BROKER_PROTOCOL is {info.data['broker_protocol']}")
+        if given and not wanted:
+            raise ValueError("would not be sent: set GLEANER_BROKER_PROTOCOL to SASL_SSL or SASL_PLAINTEXT")
+        return value
 
     @field_validator("fallback_webhook_url", "fallback_pagerduty_url")
     @classmethod

@@ -13,6 +13,7 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS, Topic
+from streams.security import client_security, librdkafka_security
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
     """
     if settings.embedded:
         return []
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers, **client_security(settings))
     await admin.start()
     try:
         wanted = [
@@ -81,7 +82,8 @@ async def topic_lives(settings: Settings, topics: Iterable[Topic]) -> dict[str, 
         return {t.name: TopicLife(settings.stream_id, settings.partitions_of(t)) for t in wanted}
 
     def ask() -> dict[str, TopicLife]:
-        client = AdminClient({"bootstrap.servers": settings.brokers, "log_level": 4})
+        security = librdkafka_security(settings)
+        client = AdminClient({"bootstrap.servers": settings.brokers, "log_level": 4, **security})
         names = TopicCollection([settings.topic(topic) for topic in wanted])
         futures = client.describe_topics(names, request_timeout=30)
         lives = {}

@@ -19,6 +19,7 @@ from confluent_kafka import Producer
 
 from schemas.topics import FEEDBACK, TRACES
 from streams.lines import merged
+from streams.security import client_security, librdkafka_security
 from streams.settings import Settings
 
 
@@ -28,8 +29,9 @@ async def publish(settings: Settings, files: list[Path]) -> dict[str, int]:
     A week goes out in seconds: a client that ran a few hundred lines ahead would put hours between
     neighbours of one partition, and what is hours behind is rightly late.
     """
-    java = AIOKafkaProducer(bootstrap_servers=settings.brokers, acks="all")
-    native = Producer({"bootstrap.servers": settings.brokers, "acks": "all", "linger.ms": 0})
+    java = AIOKafkaProducer(bootstrap_servers=settings.brokers, acks="all", **client_security(settings))
+    options = {"acks": "all", "linger.ms": 0, **librdkafka_security(settings)}
+    native = Producer({"bootstrap.servers": settings.brokers, **options})
     await java.start()
     counts = {"murmur2": 0, "crc32": 0}
     side: dict[str, bool] = {}

@@ -17,6 +17,7 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from schemas.topics import OBSERVATIONS, ROLLING_STATE
 from streams.batches import producer
+from streams.security import client_security
 from streams.settings import Settings
 from streams.state.base import Fenced, Opened, Output
 
@@ -59,6 +60,7 @@ class KafkaState:
     async def _read_back(self) -> dict[str, bytes]:
         reader = AIOKafkaConsumer(
             bootstrap_servers=self.settings.brokers,
+            **client_security(self.settings),
             group_id=None,
             isolation_level="read_committed",
             auto_offset_reset="earliest",

@@ -8,7 +8,8 @@
 Java 17 and Maven are all it needs. Maven fetches the class path named in pom.xml once, into a cache;
 after that nothing is downloaded. Brokers are KRaft nodes, each broker and controller in one process,
 with their logs in a temporary directory that goes when they stop: nothing here survives, and nothing
-here is secured. Where the settings differ from a production cluster's, PROPERTIES says why.
+here is secured but a listener that a test asks for. Where the settings differ from a production
+cluster's, PROPERTIES says why.
 """
 
 from __future__ import annotations
@@ -216,6 +217,7 @@ class KafkaServer:
         nodes: 1 or 3; with 3 the internal topics are replicated to all, two must be in sync, and new
             topics get three replicas.
         properties: added to PROPERTIES, or in place of what stands there.
+        listener: one more, such as "SECURE://127.0.0.1:9443", whose protocol ``properties`` name.
         timeout: seconds that a start may take.
     """
 
@@ -225,11 +227,13 @@ class KafkaServer:
         port: int = 0,
         nodes: int = 1,
         properties: dict[str, object] | None = None,
+        listener: str = "",
         timeout: float = 90,
     ) -> None:
         self._port = port
         self._count = nodes
         self._properties = PROPERTIES | (properties or {})
+        self._listener = listener
         self._timeout = timeout
         self._home: Path | None = None
         self._jars = ""
@@ -312,7 +316,10 @@ class KafkaServer:
                 {
                     "node.id": number,
                     "controller.quorum.voters": voters,
-                    "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+                    "listeners": ",".join(
+                        [f"PLAINTEXT://{HOST}:{broker}", f"CONTROLLER://{HOST}:{controller}"]
+                        + [self._listener] * bool(self._listener)
+                    ),
                     "log.dirs": node.directory / "data",
                     "default.replication.factor": self._count,
                     "min.insync.replicas": in_sync,
