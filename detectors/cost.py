@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from math import exp, inf, log, log10, sqrt
+from math import exp, log10, sqrt
 from typing import Any
 
 from detectors.baseline import ArmingPolicy, Pin, Stage, unseen
-from detectors.blocks import LEAST_AMOUNT
 from detectors.control_variate import controlled_mean
-from detectors.cost_reference import FREE, GRID, MINUTE_MS, RANK_VARIANCE, CostReference, season
+from detectors.cost_reference import GRID, RANK_VARIANCE, CostReference
+from detectors.cost_scale import TAIL, CostScale, log_costs
 from detectors.esr import BETS, MixtureESR, rate_bets
 from detectors.tilted_esr import POSITIONS, USUAL, VARIANCE, WEIGHTS, TiltedESR
 from detectors.unit import Unit
 from schemas.observation import Profile
 
-OUTLIER_Z = 4.0
-"""A request stands out if its log cost is more than this many robust deviations above the median."""
-LEAST_MAD = 0.1
-"""Floor of the robust deviation of log cost, so that an outlier costs at least e^0.4 = 1.5 times the median
-even where all requests cost the same."""
 FLAT_TOLERANCE = 0.25
 """Rise of ln(cost), a factor of 1.28, that a baseline without a profile of the day forgives: it cannot tell
 a daily cycle from a rise. Doubled, 1.65, for a reference that saw one moment, perhaps the cheapest."""
-TAIL = 0.99
 NO_PROFILE = Profile()
 TAIL_VARIANCE = TAIL * (1.0 - TAIL)
 
@@ -62,23 +55,16 @@ class CostDetector:
         "_bulk",
         "_flag_m0",
         "_gain",
-        "_limit",
-        "_minute",
         "_needed",
         "_policy",
-        "_profile",
-        "_ref",
         "_reference",
-        "_season",
+        "_scale",
         "_tail",
         "_threshold",
-        "_tolerance",
         "_top",
         "_weeks",
         "_weights_m0",
-        "median",
         "outliers",
-        "p99",
         "pin",
     )
 
@@ -105,31 +91,21 @@ class CostDetector:
     ) -> None:
         """Freeze the sample and build what is derived from it and the pin; the means are what the bulk's
         weights and the tail's flag defend."""
-        self._profile = profile
-        self._weights_m0 = weights_m0
-        self._flag_m0 = flag_m0
-        self._minute: int | None = None
-        self._season = 0
-        self._ref = residuals
+        self._weights_m0, self._flag_m0 = weights_m0, flag_m0
+        self._scale: CostScale | None = None
         self._bulk: TiltedESR | None = None
         self._tail: MixtureESR | None = None
-        pin, size = self.pin, len(residuals)
+        pin = self.pin
         if pin is None:
             return
-        tolerance = FLAT_TOLERANCE * (1.0 + unseen(pin.span_ms))
-        self._tolerance = 0 if profile else int(tolerance * GRID)
+        tolerance = 0 if profile else int(FLAT_TOLERANCE * (1.0 + unseen(pin.span_ms)) * GRID)
+        self._scale = CostScale(profile, residuals, tolerance)
         self._bulk = TiltedESR(weights_m0, pin.threshold)
         self._tail = MixtureESR(flag_m0, TAIL_VARIANCE, rate_bets(flag_m0), pin.threshold)
         self._threshold = pin.threshold
         self._needed = 2.0 * BETS * pin.threshold
         self._gain = self._tail.zero_gain()
         self._top = self._gain
-        self.p99 = residuals[int(TAIL * size)]
-        paid = residuals[bisect_right(residuals, FREE) :]
-        self.median = paid[len(paid) // 2] if paid else FREE
-        mad = sorted([abs(r - self.median) for r in paid])[len(paid) // 2] / GRID if paid else 0.0
-        least = OUTLIER_Z * max(1.4826 * mad, LEAST_MAD) * GRID
-        self._limit = self.median + least if paid else inf
 
     def update(self, time: int, trace_id: str, y: float, segments: int, learn: bool) -> bool:
         """Absorb one request of ``y`` dollars; whether the averaged statistic has reached the threshold."""
@@ -147,8 +123,8 @@ class CostDetector:
         if reference is not None and not self._cannot_pin(reference, units[stop - 1][0], stop - start):
             stop = start + 1
         part = units[start:stop] if start or stop < len(units) else units
-        logs = [int(log(unit[1]) * GRID) if unit[1] > 0.0 else FREE for unit in part]
-        hit = self._watch(part, logs, start) if self._bulk is not None else len(part)
+        logs = log_costs(part)
+        hit = self._watch(part, logs, start) if self._scale is not None else len(part)
         if reference is not None:
             for unit, logged in zip(part[:hit], logs, strict=False):
                 reference.learn(unit[0], unit[2], unit[1], logged)
@@ -158,25 +134,15 @@ class CostDetector:
 
     def _watch(self, units: Sequence[Unit], logs: list[int], start: int) -> int:
         """The index of the first of these units that fires, or how many they are."""
-        bulk, tail = self._bulk, self._tail
+        scale, bulk, tail = self._scale, self._bulk, self._tail
+        assert scale is not None
         assert bulk is not None
         assert tail is not None
-        ref, p99, limit, tolerance = self._ref, self.p99, self._limit, self._tolerance
-        size, half, after = len(ref), POSITIONS // 2, len(ref) + 1
-        residuals = self._deseasoned(units, logs) if self._profile else logs
-        if tolerance or max(residuals) > limit:
-            self.outliers.extend([start + at for at, r in enumerate(residuals) if r > limit])
-            residuals = [r - tolerance for r in residuals]
-        places: list[int] = []
-        flags: list[int] = []
-        for at, r in enumerate(residuals):
-            left = bisect_left(ref, r)
-            if left < size and ref[left] == r:
-                places.append((left + bisect_right(ref, r, left) + 1) * half // after)
-            else:
-                places.append((left + left + 1) * half // after)
-            if r > p99:
-                flags.append(at)
+        residuals = scale.residuals(units, logs)
+        self.outliers.extend([start + at for at in scale.outliers(residuals)])
+        if scale.tolerance:
+            residuals = [r - scale.tolerance for r in residuals]
+        places, flags = scale.places(residuals)
         done = 0
         for flagged in (*flags, len(places)):
             # The tail's last sum plus all that zeros can add bounds it; exact only where that could alarm.
@@ -209,34 +175,14 @@ class CostDetector:
 
     def views(self, units: Sequence[Unit], side: int) -> list[float]:
         """Units as ranks in the sample, or as flags of its tail."""
-        logs = [int(log(unit[1]) * GRID) if unit[1] > 0.0 else FREE for unit in units]
-        residuals = self._deseasoned(units, logs) if self._profile else logs
-        residuals = [r - self._tolerance for r in residuals]
-        if side:
-            return [1.0 if r > self.p99 else 0.0 for r in residuals]
-        ref, steps = self._ref, 2.0 * len(self._ref) + 2.0
-        return [(bisect_left(ref, r) + bisect_right(ref, r) + 1) / steps for r in residuals]
+        assert self._scale is not None
+        return self._scale.flags(units) if side else self._scale.ranks(units)
 
     def usual(self, side: int) -> tuple[float, float]:
         """Mean and variance of that view when all is well; asked only once a baseline is pinned."""
         assert self._tail is not None
         assert self.pin is not None
         return (self._tail.m0, TAIL_VARIANCE) if side else (self.pin.m0, RANK_VARIANCE)
-
-    def _deseasoned(self, units: Sequence[Unit], logs: list[int]) -> list[int]:
-        """Log costs less the profile of the day, minute by minute."""
-        residuals, profile = [], self._profile
-        last, level = self._minute, self._season
-        for unit, logged in zip(units, logs, strict=True):
-            if logged == FREE:
-                residuals.append(logged)
-                continue
-            minute = unit[0] // MINUTE_MS
-            if minute != last:
-                last, level = minute, season(profile, unit[0])
-            residuals.append(logged - level)
-        self._minute, self._season = last, level
-        return residuals
 
     def _statistic(self) -> float:
         return (self._bulk.statistic() + self._tail.statistic()) / 2.0 if self._bulk and self._tail else 0.0
@@ -282,10 +228,7 @@ class CostDetector:
 
     def level(self) -> tuple[float, Callable[[int], float] | None]:
         """The mean logarithm when all is well, and what the time of day adds to it."""
-        least = int(log(LEAST_AMOUNT) * GRID)
-        usual = sum([max(r, least) for r in self._ref]) / max(len(self._ref), 1) / GRID
-        profile = self._profile
-        return usual, (lambda time: season(profile, time) / GRID) if profile else None
+        return self._scale.level() if self._scale is not None else (0.0, None)
 
     def since_reset(self) -> tuple[int, int]:
         """(units since reset, how many of them come before the estimated change)."""
@@ -295,11 +238,11 @@ class CostDetector:
 
     def note(self) -> str:
         """The baseline in words."""
-        if self.pin is None:
+        if self.pin is None or self._scale is None:
             return "learning"
-        if self._profile:
+        if self._scale.profile:
             return f"{self.pin.note()}, by hour of the day"
-        return f"{self.pin.note()}, flat over the day: forgives {exp(self._tolerance / GRID):.2f} times"
+        return f"{self.pin.note()}, flat over the day: forgives {exp(self._scale.tolerance / GRID):.2f} times"
 
     def evidence(self) -> float:
         """log10 of the averaged statistic."""
@@ -321,8 +264,8 @@ class CostDetector:
         """What changes with the pin alone."""
         return {
             "pin": self.pin and self.pin[:],
-            "profile": self._profile,
-            "ref": self._ref,
+            "profile": self._scale.profile if self._scale is not None else (),
+            "ref": self._scale.sample if self._scale is not None else [],
             "bulk": self._weights_m0,
             "tail": self._flag_m0,
         }

@@ -31,7 +31,7 @@ def test_delay_at_the_guaranteed_threshold(name: str, median: float) -> None:
     assert found.missed == 0.0
 
 
-@pytest.mark.parametrize(("name", "median"), [("cost x1.5", 66), ("cost x3", 22)])
+@pytest.mark.parametrize(("name", "median"), [("cost x1.5", 66), ("cost x3", 12)])
 def test_delay_of_costs(name: str, median: float) -> None:
     found = summary(delays(SCENARIOS[name], [SAFE], SETTINGS, COST_STREAMS, SEED)[SAFE.name])
     assert found.median <= COST_NOISE * median
