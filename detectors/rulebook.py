@@ -69,6 +69,7 @@ class RuleSpec(BaseModel):
     where: Where = Where()
     owner: Annotated[str | None, Field(max_length=120)] = None
     runbook: Annotated[str | None, Field(max_length=500, pattern=r"^https?://\S+$")] = None
+    action: Annotated[str | None, Field(min_length=1, max_length=300)] = None
 
     def rule(self) -> Rule:
         """The rule that this says, on top of the default rule of its name."""
@@ -87,6 +88,7 @@ class RuleSpec(BaseModel):
             "pages": self.page,
             "owner": self.owner,
             "runbook": self.runbook,
+            "action": self.action,
         }
         start = known
         if start is None or start.signal != signal or declared is not None:

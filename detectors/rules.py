@@ -61,6 +61,7 @@ class Rule:
     ``bound`` replaces the learned baseline: the mean score is to stay above it, or the rate below it.
     ``declared`` replaces the e-SR altogether: an objective, a line, a greatest age, a budget per user. Such
     rules have no budget of false pages, and run beside the learned rule of their signal.
+    ``action`` takes the place of Gleaner's own words about what to do first.
     ``app``, ``environment`` and ``route`` are patterns (``*``, ``?``, ``[…]``).
     """
 
@@ -77,6 +78,7 @@ class Rule:
     route: str = "*"
     owner: str = ""
     runbook: str = ""
+    action: str = ""
     declared: Declared | None = None
 
     def __post_init__(self) -> None:

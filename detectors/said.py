@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from detectors.changes import ServedChange
 from detectors.cost_per_success import FAILURES, Dollars, Told
+from detectors.interval import interval
 from detectors.monitor import Alarm
 from detectors.recovery import Return
 from detectors.rules import Rule
@@ -34,12 +35,18 @@ def alarm_signal(where: Where, rule: Rule, unit: Unit, alarm: Alarm, *side: str)
     """An alarm of a score, a rate, or an amount; scores fall, though y rises."""
     time, _, trace_id, _, _ = unit
     falls = rule.direction == "down"
+    known = interval(rule.measure, alarm.value, alarm.n, [unit[1] for unit in alarm.after])
+    low, high = known or (None, None)
+    if falls and known is not None:
+        low, high = 1.0 - known[1], 1.0 - known[0]
     return Signal(
         **_of(where, rule, alarm),
         id=signal_id(where, rule, trace_id, time, *side),
         detected_at=time,
         baseline=1.0 - alarm.baseline if falls else alarm.baseline,
         value=1.0 - alarm.value if falls else alarm.value,
+        value_from=low,
+        value_to=high,
         reason=reason(rule.signal, alarm),
     )
 
@@ -81,6 +88,7 @@ def _of(where: Where, rule: Rule, alarm: Alarm) -> dict[str, Any]:
         "examples": alarm.examples,
         "owner": rule.owner,
         "runbook": rule.runbook,
+        "action": rule.action,
     }
 
 
@@ -128,4 +136,5 @@ def served_signal(where: Where, rule: Rule, time: int, trace_id: str, change: Se
         reason=served_model(change.model, change.previous, change.current),
         owner=rule.owner,
         runbook=rule.runbook,
+        action=rule.action,
     )

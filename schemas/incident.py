@@ -45,10 +45,18 @@ class Member(Record):
     baseline_n: int = 0
     baseline_note: str = ""
     value: float | None = None
+    value_from: float | None = None
+    value_to: float | None = None
     peak: float | None = None
     n: int = 0
     unit: str = ""
+    evidence: float | None = None
+    """log10 of the detector's statistic at the latest alarm, and of the bound that it passed."""
+    threshold: float | None = None
     budget: str = ""
+    owner: str = ""
+    runbook: str = ""
+    action: str = ""
     cause: Cause | None = None
     ruled_out: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
@@ -124,11 +132,18 @@ class Incident(Record):
     baseline_n: int = 0
     baseline_note: str = ""
     value: float | None = None
+    value_from: float | None = None
+    """``value`` lies between these two (95 %), where that is known."""
+    value_to: float | None = None
     peak: float | None = None
     n: int
     unit: str = ""
     direction: str = ""
     budget: str = ""
+    owner: str = ""
+    runbook: str = ""
+    action: str = ""
+    """What to do first, where the rules file says it."""
     cause: Cause | None = None
     ruled_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

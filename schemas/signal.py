@@ -108,6 +108,9 @@ class Signal(Record):
     baseline_n: int = 0
     baseline_note: str = ""
     value: float | None = None
+    value_from: float | None = None
+    """``value`` lies between these two (95 %); None where that is not known. See ``detectors.interval``."""
+    value_to: float | None = None
     n: int
     unit: str = ""
     evidence: float | None = None
@@ -122,6 +125,8 @@ class Signal(Record):
     owner: str = ""
     """Whose rule it is, and what to read when it fires: as the rules file says."""
     runbook: str = ""
+    action: str = ""
+    """What to do first, where the rules file says it; else the receiver has words of its own."""
 
 
 class Recovery(Record):

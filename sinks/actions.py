@@ -1,4 +1,4 @@
-"""Signal and cause to the first action: one thing to do at three in the morning, not a list."""
+"""Rule, signal and cause to the first action: one thing to do at three in the morning, not a list."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ PROMPTS = ("prompt_version", "system_prompt_version")
 
 def first_action(incident: Incident) -> str:
     """The first action for the incident's signal and cause, in one or two sentences."""
+    if incident.action:
+        return clean(incident.action, 300)
     cause = incident.cause
     if cause is None:
         return CATALOG[incident.signal].action

@@ -14,6 +14,7 @@ from schemas.signal import Severity
 from sinks import words
 from sinks.actions import first_action
 from sinks.base import Blind, Delivered, Found, Message, Outcome, Ref
+from sinks.clean import clean
 from sinks.news import reply
 from sinks.standing import standing
 
@@ -72,20 +73,25 @@ def card(incident: Incident) -> Panel:
         parts.append(Text(sentence))
     table = Table.grid(padding=(0, 2))
     for fact in words.facts(incident):
-        table.add_row(Text(fact.label, style="dim"), Text(fact.text))
+        table.add_row(Text(fact.label, style="dim"), Text(fact.whole))
     parts += [Text(""), table, Text("")]
     parts += _list("What changed", words.why(incident))
     parts += _list("Moved with it", words.also(incident))
-    parts.append(Text("Cases", style="bold"))
-    if not incident.cases:
+    if words.has_cases(incident):
+        parts.append(Text("Cases", style="bold"))
+    if not incident.cases and words.has_cases(incident):
         parts.append(Text(words.no_cases(incident)))
     for number, case in enumerate(incident.cases[:3], 1):
         parts.append(Text(f"{number}. {words.case_line(case)}"))
         if quote := words.excerpt(case):
             parts.append(Padding(Text(f"“{quote}”", style="italic"), (0, 0, 0, 3)))
-    action = Text("Do first: ", style=f"bold {colour}")
-    action.append(first_action(incident), style="default")
-    parts += [Text(""), action, Text(""), Text(words.footer(incident), style="dim")]
+    if words.to_do(incident):
+        action = Text("Do first: ", style=f"bold {colour}")
+        action.append(first_action(incident), style="default")
+        parts += [Text(""), action]
+        if incident.runbook:
+            parts.append(Text(f"Runbook:  {clean(incident.runbook, 500)}"))
+    parts += [Text(""), Text(words.footer(incident), style="dim")]
     return Panel(
         Group(*parts),
         title=Text(f"{standing(incident)} · {words.title(incident)}"),

@@ -7,8 +7,9 @@ from typing import Any
 from schemas.base import parse_time
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Member, Note
-from schemas.lifecycle import Resolution
+from schemas.lifecycle import Explained, Label, Resolution, Stale, StaleKind
 from schemas.signal import Cause, Severity, SignalName
+from sinks.charts.data import Point
 
 APP, ENVIRONMENT, ROUTE = "billing-assistant", "production", "/chat"
 ONSET = parse_time("2026-03-01T09:05:00Z")
@@ -38,7 +39,9 @@ FAITHFULNESS = _member(
     SignalName.FAITHFULNESS, "faithfulness_drop", Severity.P2,
     onset=ONSET, onset_from=ONSET - 6 * MINUTE, onset_to=ONSET + 4 * MINUTE,
     detected_at=ONSET + 18 * MINUTE, direction="down", baseline=0.92, baseline_n=5_000,
-    value=0.80, peak=0.80, n=188, cause=MODEL.model_copy(update={"share": 0.82, "effect": "within"}),
+    value=0.80, value_from=0.76, value_to=0.84, peak=0.80, n=188, evidence=5.61, threshold=5.45,
+    owner="team-billing", runbook="https://wiki.example/runbooks/faithfulness",
+    cause=MODEL.model_copy(update={"share": 0.82, "effect": "within"}),
     ruled_out=("prompt_version", "index_version"),
     examples=("tr-71f3", "tr-7204", "tr-7219"),
     reason=(
@@ -49,7 +52,8 @@ FAITHFULNESS = _member(
 ESCALATION = _member(
     SignalName.ESCALATION, "escalation_spike", Severity.P2,
     onset=ONSET + 9 * MINUTE, detected_at=ONSET + 41 * MINUTE, direction="up", baseline=0.039,
-    baseline_n=4_200, baseline_note="provisional", value=0.091, peak=0.091, n=412,
+    baseline_n=4_200, baseline_note="provisional", value=0.091, value_from=0.067,
+    value_to=0.123, peak=0.091, n=412, evidence=5.2, threshold=5.07,
     ruled_out=("served_model", "prompt_version"),
     reason=(
         "1 in 11 conversations is handed to a person, normally 1 in 26 (9.1% of 412 conversations,"
@@ -59,10 +63,46 @@ ESCALATION = _member(
 COST = _member(
     SignalName.COST, "cost_spike", Severity.P3,
     onset=ONSET + 2 * MINUTE, detected_at=ONSET + 26 * MINUTE, direction="up", baseline=0.00527,
-    baseline_n=30_000, baseline_note="flat: under 3 days of data", value=0.00794, peak=0.0091, n=640,
+    baseline_n=30_000, baseline_note="flat: under 3 days of data", value=0.00794,
+    value_from=0.0074, value_to=0.00848, peak=0.0091, n=640, evidence=5.9, threshold=5.92,
     alarms=3, ruled_out=("prompt_version",),
     reason="a request costs $0.00794 on average, normally $0.00527 (640 requests since)",
 )  # fmt: skip
+BROKEN = _member(
+    SignalName.BROKEN_OUTPUT, "broken_output", Severity.P1,
+    onset=ONSET, onset_from=ONSET - MINUTE, onset_to=ONSET + MINUTE, detected_at=ONSET + 4 * MINUTE,
+    direction="up", baseline=0.002, baseline_n=11_000, value=0.31, value_from=0.22, value_to=0.41, peak=0.31,
+    n=84, evidence=6.4, threshold=5.9, owner="team-platform",
+    cause=Cause(dimension="release", previous="2026.08", current="2026.09", share=0.97, effect="within"),
+    ruled_out=("served_model", "prompt_version"),
+    action="Roll back to 2026.08 with the deploy bot, then tell #billing.",
+    runbook="https://wiki.example/runbooks/broken-output",
+    reason="1 in 3 conversations has an answer that breaks its schema, normally 1 in 500 (84 since)",
+)  # fmt: skip
+JUDGE = _member(
+    SignalName.UNSCORED, "judge_out", Severity.P2,
+    onset=ONSET, detected_at=ONSET + 6 * MINUTE, direction="up", baseline=0.004, baseline_n=9_000,
+    value=0.88, value_from=0.78, value_to=0.94, peak=0.88, n=60, evidence=6.9, threshold=5.5,
+    reason="the judge gave no score for 53 of 60 answers since 09:05 UTC, normally for 1 in 250",
+)  # fmt: skip
+TRAFFIC = _member(
+    SignalName.VOLUME, "no_traffic", Severity.P1,
+    onset=ONSET, detected_at=ONSET + 11 * MINUTE, direction="down", baseline=1_240.0,
+    value=0.0, peak=0.0, n=0, evidence=7.2, threshold=5.3,
+    reason="no request for 11 minutes, where 227 are usual at this time of day",
+)  # fmt: skip
+INDEX = _member(
+    SignalName.INDEX_AGE, "index_fresh", Severity.P3,
+    onset=ONSET, detected_at=ONSET + MINUTE, direction="up", baseline=24.0, value=31.0, peak=31.0, n=1,
+    cause=Cause(dimension="index_version", previous=None, current="kb-2026-02-27"),
+    reason="index kb-2026-02-27 still answers, 31 h after it was first seen; the rule allows 24 h",
+).model_copy(update={"budget": ""})  # fmt: skip
+USER = _member(
+    SignalName.USER_BUDGET, "spend_per_user", Severity.P3,
+    onset=ONSET, detected_at=ONSET + MINUTE, direction="up", baseline=1.0, value=1.3, peak=1.3, n=412,
+    cause=Cause(dimension="user_id", previous=None, current="u-204", share=0.61),
+    reason="user u-204 has used $6.50 of a budget of $5 since 00:00 UTC, with 412 requests",
+).model_copy(update={"budget": ""})  # fmt: skip
 NOTE = Note(
     signal_id=derive("signal", APP, "served_model_change"),
     app=APP,
@@ -122,14 +162,36 @@ def _incident(*members: Member, **rest: Any) -> Incident:
                 include={
                     "route", "signal", "rule", "severity", "onset", "onset_from", "onset_to", "detected_at",
                     "baseline", "baseline_n",
-                    "baseline_note", "value", "peak", "n", "unit", "direction", "budget", "ruled_out",
-                    "reason", "examples",
+                    "baseline_note", "value", "value_from", "value_to", "peak", "n", "unit", "direction",
+                    "budget", "ruled_out", "reason", "examples", "owner", "runbook", "action",
                 }
             )
             | {"cause": first.cause}
             | rest
         ),
     )  # fmt: skip
+
+
+HOUR = 60 * MINUTE
+
+
+def series(incident: Incident) -> list[Point]:
+    """A made-up day of the incident's signal: around the baseline, and from the onset on at its value.
+
+    By turns a little above and below, so that it looks like a signal; of what has no numbers nothing.
+    """
+    if incident.value is None or incident.baseline is None:
+        return []
+    low, high = sorted((incident.value, incident.baseline))
+    swing = (high - low) * 0.08
+    end = incident.detected_at - incident.detected_at % (5 * MINUTE)
+    points = []
+    for number, start in enumerate(range(end - 24 * HOUR, end, 30 * MINUTE)):
+        after = start + 15 * MINUTE >= incident.onset
+        mean = (incident.value if after else incident.baseline) + swing * (number * 7 % 5 - 2) / 2
+        n = 20 + number * 11 % 9
+        points.append(Point(start, start + 30 * MINUTE, n, n * max(mean, 0.0)))
+    return points
 
 
 SAMPLES: dict[str, Incident] = {
@@ -142,6 +204,27 @@ SAMPLES: dict[str, Incident] = {
         *RECOVERED, cases=CASES, evidence=(NOTE,), notes=(NOTE.reason,), revision=9,
         state=IncidentState.RESOLVED, resolution=Resolution.RECOVERED, resolved_at=ONSET + 70 * MINUTE,
         assignee="dana", recurs=2, recurred_at=ONSET - 3 * DAY,
+    ),
+    "broken": _incident(BROKEN, cases=CASES[:1], escalation_level=1, revision=3),
+    "judge": _incident(
+        JUDGE,
+        revision=2,
+        explains=(
+            Explained(
+                incident_id=derive("incident", APP, "held"), signal=SignalName.FAITHFULNESS,
+                rule="faithfulness_drop", route=ROUTE,
+            ),
+        ),
+    ),
+    "traffic": _incident(
+        TRAFFIC, revision=2, stale=Stale(kind=StaleKind.NO_DATA, since=ONSET - MINUTE)
+    ),
+    "index": _incident(INDEX),
+    "user": _incident(USER),
+    "false": _incident(
+        ESCALATION, state=IncidentState.RESOLVED, resolution=Resolution.NOT_A_PROBLEM, resolved_by="dana",
+        resolved_at=ONSET + 55 * MINUTE, revision=2,
+        label=Label(actor="dana", time=ONSET + 55 * MINUTE, note="a planned migration"),
     ),
 }  # fmt: skip
 """By what the preview calls them."""

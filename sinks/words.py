@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from schemas.catalog import CATALOG, Measure
 from schemas.incident import CasePreview, Incident, IncidentState, Note
+from schemas.lifecycle import Resolution
 from schemas.observation import EVERY_ROUTE
 from schemas.signal import Cause, SignalName
 from sinks.clean import clean, cut
@@ -17,17 +18,25 @@ from sinks.numbers import clock, duration, one_in, percent, significant, value
 from sinks.phrases import ORDINARY, SIGNALS, UNITS, VERBS, capital, dimension, how, likely, move, numbers
 from sinks.standing import ended, held_back, is_own, recovery
 
+SHORT_ID = 8
+"""Characters of a case's id that a message shows: enough for `gleaner cases show`."""
 LOCK_SCREEN = 150
 """Characters of the line that a locked phone shows."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A labelled fact; ``at`` (epoch ms) is an instant that a receiver may show in the reader's own zone."""
+    """A labelled fact; ``at`` (epoch ms) is an instant that a receiver may show in the reader's own zone, in
+    place of ``text``. ``more`` comes after either."""
 
     label: str
     text: str
     at: int | None = None
+    more: str = ""
+
+    @property
+    def whole(self) -> str:
+        return f"{self.text}{self.more}"
 
 
 def headline(incident: Incident) -> str:
@@ -96,12 +105,12 @@ def sentence(incident: Incident) -> str:
 
 
 def facts(incident: Incident) -> list[Fact]:
-    """Now, baseline, since when, where."""
+    """Now, baseline, since when, where, whose."""
     found = []
     units = UNITS[incident.signal]
     if incident.value is not None:
-        now = value(incident.signal, incident.value, incident.baseline)
-        if incident.n:
+        now = value(incident.signal, incident.value, incident.baseline) + _interval(incident)
+        if incident.n > 1:
             now += f" over {incident.n:,} {units}"
         worst = value(incident.signal, incident.peak, incident.value)
         if incident.peak is not None and incident.peak != incident.value:
@@ -114,23 +123,37 @@ def facts(incident: Incident) -> list[Fact]:
         if incident.baseline_note:
             normal += f" ({clean(incident.baseline_note, 120)})"
         found.append(Fact("Baseline", normal))
-    found.append(Fact("Since", clock(incident.onset), incident.onset))
-    if incident.onset_from is not None and incident.onset_to is not None:
-        first, last = incident.onset_from, incident.onset_to
-        found.append(Fact("Began", f"between {clock(first, last)} and {clock(last, first)} (90% sure)"))
+    found.append(Fact("Since", clock(incident.onset), incident.onset, _surely(incident)))
     if (back := recovery(incident)) is not None:
         found.append(Fact("Recovered", back))
-    later = duration(incident.detected_at - incident.onset)
-    alarms = max((one.alarms for one in incident.members if is_own(one, incident)), default=1)
-    again = f"; {alarms} alarms so far" if alarms > 1 else ""
-    found.append(Fact("Detected", f"{later} after it began{again}"))
     where = [clean(incident.app, 80), clean(incident.environment, 40)]
     if incident.route == EVERY_ROUTE:
         where.append("routes of little traffic, together")
     elif incident.route:
         where.append(f"route {clean(incident.route, 80)}")
     found.append(Fact("Where", " · ".join(where)))
+    if incident.owner:
+        found.append(Fact("Owner", clean(incident.owner, 120)))
     return found
+
+
+def _interval(incident: Incident) -> str:
+    low, high = incident.value_from, incident.value_to
+    if low is None or high is None:
+        return ""
+    return f" (95%: {value(incident.signal, low, high)} to {value(incident.signal, high, low)})"
+
+
+def _surely(incident: Incident) -> str:
+    """Between which times it began, and how long that took to see."""
+    parts = []
+    first, last = incident.onset_from, incident.onset_to
+    if first is not None and last is not None:
+        parts.append(f"between {clock(first, last)} and {clock(last, first)} (90% sure)")
+    alarms = max((one.alarms for one in incident.members if is_own(one, incident)), default=1)
+    again = f", {alarms} alarms so far" if alarms > 1 else ""
+    parts.append(f"seen {duration(incident.detected_at - incident.onset)} later{again}")
+    return "; " + "; ".join(parts)
 
 
 def why(incident: Incident) -> list[str]:
@@ -199,12 +222,22 @@ def case_line(case: CasePreview) -> str:
     if case.cost is not None:
         parts.append(f"${significant(case.cost, 2)}")
     parts += [clean(reason, 40).replace("_", " ") for reason in case.reasons[:3]]
-    parts += [f"trace {clean(case.trace_id, 64)}", f"case {clean(case.case_id, 40)}"]
+    parts += [f"trace {clean(case.trace_id, 64)}", f"case {clean(case.case_id, 40)[:SHORT_ID]}"]
     return " · ".join(parts)
 
 
 def excerpt(case: CasePreview) -> str:
     return clean(case.excerpt, 300)
+
+
+def has_cases(incident: Incident) -> bool:
+    """Whether there is anything to say of cases: of a silence or a judge's outage no case is ever made."""
+    return bool(incident.cases or incident.examples or CATALOG[incident.signal].cases)
+
+
+def to_do(incident: Incident) -> bool:
+    """Whether there is still something to do first: not of what a person has called no problem."""
+    return incident.resolution is not Resolution.NOT_A_PROBLEM
 
 
 def no_cases(incident: Incident) -> str:

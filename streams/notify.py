@@ -196,7 +196,7 @@ def sink_of(settings: Settings) -> Sink:
             token,
             settings.slack_channel,
             settings.slack_url,
-            offer=Offer(settings.slack_clicks, settings.incident_url),
+            offer=Offer(settings.slack_clicks, settings.incident_url, settings.trace_url),
             routes=routes_of(settings),
         )
     missing = "GLEANER_SLACK_CHANNEL" if token else "GLEANER_SLACK_TOKEN"

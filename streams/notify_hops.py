@@ -18,7 +18,7 @@ def hops_of(settings: Settings) -> list[Hop]:
     token = settings.slack_token.get_secret_value()
     if token and settings.fallback_channel:
         # No buttons: what stands there is not edited any more.
-        offer = Offer(url=settings.incident_url)
+        offer = Offer(url=settings.incident_url, trace_url=settings.trace_url)
         found.append(SinkHop(SlackSink(token, settings.fallback_channel, settings.slack_url, 5, offer)))
     if settings.fallback_webhook_url:
         secret = settings.fallback_webhook_secret.get_secret_value()

@@ -133,6 +133,7 @@ class Settings(BaseSettings):
         (), description="Channel and mentions by app, owner, severity and hours; see docs/alerting.md"
     )
     incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
+    trace_url: str = Field("", description="A trace's page, with {trace_id} for its id: cases link to it")
     fallback_after_minutes: float = Field(
         2, gt=0, description="A P1 or P2 that Slack has not taken for this long goes down the fallback chain"
     )
@@ -212,11 +213,12 @@ class Settings(BaseSettings):
         Allowed.parse(value)
         return value
 
-    @field_validator("incident_url")
+    @field_validator("incident_url", "trace_url")
     @classmethod
-    def _page(cls, value: str) -> str:
-        if value and not (value.startswith(("https://", "http://")) and "{id}" in value):
-            raise ValueError("is an http(s) address with {id} in it")
+    def _page(cls, value: str, info: ValidationInfo) -> str:
+        place = "{trace_id}" if info.field_name == "trace_url" else "{id}"
+        if value and not (value.startswith(("https://", "http://")) and place in value):
+            raise ValueError(f"is an http(s) address with {place} in it")
         if any(character in value for character in "<>|\"'") or any(map(str.isspace, value)):
             raise ValueError("has a character that no address has")
         return value

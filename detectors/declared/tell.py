@@ -88,4 +88,5 @@ def _alarm(rule: Rule, of: Segment, found: Finding) -> Signal:
         reason=found.reason,
         owner=rule.owner,
         runbook=rule.runbook,
+        action=rule.action,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from schemas.incident import Incident, IncidentState
 
@@ -43,16 +44,26 @@ class Offer:
     ``clicks``: somebody takes clicks; without, Slack would warn whoever clicks, even on a link's button, so
     there are no buttons then, and the link stands in the text. ``url`` is the page of an incident with
     ``{id}`` for its id, or empty. ``oncall`` has, for each level of escalation, the mentions of who is called
-    then, the last for every higher one: ids of the settings, and all that ever pings anybody.
+    then, the last for every higher one: ids of the settings, and all that ever pings anybody. ``trace_url``
+    is the page of a trace in the reader's own viewer, with ``{trace_id}`` in it, or empty.
     """
 
     clicks: bool = False
     url: str = ""
+    trace_url: str = ""
     oncall: tuple[str, ...] = ()
 
     def link(self, incident: Incident) -> str:
         """The page of ``incident``, or an empty string."""
         return self.url.replace("{id}", incident.id)[:URL_LENGTH]
+
+    def trace_link(self, trace_id: str) -> str:
+        """The page of a trace, or an empty string: its id is foreign, and quoted."""
+        try:
+            url = self.trace_url.replace("{trace_id}", quote(trace_id, safe=""))
+        except UnicodeEncodeError:
+            return ""  # half a character has no address
+        return url if len(url) <= URL_LENGTH else ""
 
     def mention(self, level: int) -> str:
         """Who is called at ``level``; nobody at 0, which is where an acknowledged incident stands."""

@@ -29,11 +29,13 @@ class Limits:
     url: int
     option: int
     option_value: int
+    alt: int
 
 
 SLACK = Limits(
     blocks=50, total=11_000, text=40_000, section=3_000, fields=10, field=2_000, header=150, elements=10,
     block_id=255, actions=25, button=75, value=2_000, url=3_000, option=75, option_value=150,
+    alt=2_000,
 )  # fmt: skip
 OURS = Limits(
     blocks=12,
@@ -51,6 +53,7 @@ OURS = Limits(
     url=3_000,
     option=40,
     option_value=80,
+    alt=200,
 )
 KNOWN = {
     "header": {"type", "block_id", "text"},
@@ -59,6 +62,7 @@ KNOWN = {
     "rich_text": {"type", "block_id", "elements"},
     "divider": {"type", "block_id"},
     "actions": {"type", "block_id", "elements"},
+    "image": {"type", "block_id", "slack_file", "alt_text"},
 }
 CONTROLS = {
     "button": {"type", "action_id", "text", "value", "url", "style", "confirm", "accessibility_label"},
@@ -124,6 +128,11 @@ def _block(block: dict[str, Any], at: str, limits: Limits) -> Iterator[str]:
                 yield f"{at}/elements: {len(elements)} elements, 1 to {limits.elements}"
             for number, element in enumerate(elements):
                 yield from _text(element, f"{at}/elements/{number}", limits.section)
+        case "image":
+            # Of images only those of files in Slack: a page never makes anybody's client fetch an address.
+            file = block.get("slack_file")
+            yield from _string(file.get("id") if isinstance(file, dict) else None, f"{at}/slack_file/id", 80)
+            yield from _string(block.get("alt_text"), f"{at}/alt_text", limits.alt)
         case "actions":
             yield from _actions(block.get("elements", []), f"{at}/elements", limits)
         case "rich_text":

@@ -6,6 +6,7 @@ three cases, what to do first, where it comes from.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from schemas.effect import EffectKind, NotifyReason
@@ -17,14 +18,16 @@ from sinks.news import reply
 from sinks.slack.buttons import Offer, buttons
 from sinks.slack.escape import date, entities, escape, prose
 from sinks.slack.limits import OURS
+from sinks.slack.picture import NO_PICTURE, Picture
 from sinks.standing import standing
 
 EVENT_TYPE = "gleaner_incident"
+RUNBOOK = re.compile(r"https?://[^\s<>|]+")
 NO_OFFER = Offer()
 Block = dict[str, Any]
 
 
-def render(message: Message, offer: Offer = NO_OFFER) -> dict[str, Any]:
+def render(message: Message, offer: Offer = NO_OFFER, picture: Picture = NO_PICTURE) -> dict[str, Any]:
     """``text``, ``blocks`` and ``metadata`` of a post, an edit or a reply.
 
     Always both text and blocks: an edit that leaves the blocks out may leave the old ones standing.
@@ -43,10 +46,13 @@ def render(message: Message, offer: Offer = NO_OFFER) -> dict[str, Any]:
     if message.degrade is Degrade.TEXT_ONLY:
         lines = [words.headline(incident), first_action(incident), words.footer(incident)]
         return _payload(message, "\n".join(escape(line, 900) for line in lines), [])
-    return _payload(message, headline, blocks(incident, offer, cases=message.degrade is Degrade.FULL))
+    whole = message.degrade is Degrade.FULL
+    return _payload(message, headline, blocks(incident, offer, picture if whole else NO_PICTURE, cases=whole))
 
 
-def blocks(incident: Incident, offer: Offer = NO_OFFER, *, cases: bool = True) -> list[Block]:
+def blocks(
+    incident: Incident, offer: Offer = NO_OFFER, picture: Picture = NO_PICTURE, *, cases: bool = True
+) -> list[Block]:
     """The message's blocks; ``block_id`` carries the revision, since Slack wants new ones for an edit."""
     at = incident.revision
     verdict = f"*{prose(standing(incident), 200)}*"
@@ -64,13 +70,20 @@ def blocks(incident: Incident, offer: Offer = NO_OFFER, *, cases: bool = True) -
         },
         _mrkdwn(f"verdict:{at}", verdict),
         {"type": "section", "block_id": f"facts:{at}", "fields": _fields(incident)},
-        _mrkdwn(f"why:{at}", _list("What changed", words.why(incident))),
     ]
+    if picture.spark:
+        found.append(_mrkdwn(f"spark:{at}", prose(picture.spark, 200)))
+    found.append(_mrkdwn(f"why:{at}", _list("What changed", words.why(incident))))
     if others := words.also(incident):
         found.append(_mrkdwn(f"also:{at}", _list("Moved with it", others[:6])))
-    if cases:
-        found.append(_cases(incident, f"cases:{at}"))
-    found.append(_mrkdwn(f"do:{at}", f"*Do first:* {prose(first_action(incident), 600)}"))
+    if cases and words.has_cases(incident):
+        found.append(_cases(incident, offer, f"cases:{at}"))
+    if words.to_do(incident):
+        do = f"*Do first:* {prose(first_action(incident), 600)}{_runbook(incident)}"
+        found.append(_mrkdwn(f"do:{at}", do))
+    if picture.file:
+        # Last of what is read: the line above the cases has shown its shape already.
+        found.append(_image(f"chart:{at}", picture))
     offered = buttons(incident, offer)
     if offered is not None:
         found.append(offered)
@@ -106,18 +119,42 @@ def _fields(incident: Incident) -> list[Block]:
     fields = []
     for fact in words.facts(incident)[: OURS.fields]:
         shown = prose(fact.text, 300) if fact.at is None else date(fact.at)
+        shown += prose(fact.more, 120)
         fields.append({"type": "mrkdwn", "text": f"*{fact.label}*\n{shown}"})
     return fields
 
 
-def _cases(incident: Incident, block_id: str) -> Block:
+def _runbook(incident: Incident) -> str:
+    """The rule's runbook as a link: from the rules file, and checked again, since it came over a topic."""
+    url = incident.runbook
+    if not RUNBOOK.fullmatch(url) or len(url) > 500:
+        return ""
+    return f" <{entities(url)}|Runbook>"
+
+
+def _image(block_id: str, picture: Picture) -> Block:
+    return {
+        "type": "image",
+        "block_id": block_id,
+        "slack_file": {"id": picture.file},
+        "alt_text": escape(picture.alt, OURS.alt),
+    }
+
+
+def _cases(incident: Incident, offer: Offer, block_id: str) -> Block:
     """Cases as rich text, whose text elements are literal: a quote from a user formats nothing."""
     elements: list[Block] = []
     if not incident.cases:
         elements.append(_rich("rich_text_section", [(words.no_cases(incident), 300, False)]))
     for number, case in enumerate(incident.cases[:3], 1):
         line = [(f"{number}. ", 10, True), (words.case_line(case), 300, False)]
-        elements.append(_rich("rich_text_section", line))
+        section = _rich("rich_text_section", line)
+        if url := offer.trace_link(case.trace_id):
+            section["elements"] += [
+                {"type": "text", "text": " · "},
+                {"type": "link", "url": url, "text": "open trace"},
+            ]
+        elements.append(section)
         if quote := words.excerpt(case):
             elements.append(_rich("rich_text_quote", [(quote, 600, False)]))
     return {"type": "rich_text", "block_id": block_id, "elements": elements}

@@ -145,6 +145,9 @@ def _rich(element: dict[str, Any]) -> str:
     inner = ""
     for one in element["elements"]:
         text = _plain(one.get("text", ""))
+        if one["type"] == "link":
+            inner += f'<a href="{_safe(one["url"])}" rel=noreferrer>{text}</a>'
+            continue
         inner += f"<b>{text}</b>" if one.get("style", {}).get("bold") else text
     tag = "blockquote" if element["type"] == "rich_text_quote" else "p"
     return f"<{tag}>{inner}</{tag}>"

@@ -143,9 +143,10 @@ def _assumed(rule: Rule, per_day: float, segments: int) -> list[str]:
 
 
 def _owner(rule: Rule) -> list[str]:
+    first = [f"  do first: {rule.action}"] if rule.action else []
     if not rule.owner and not rule.runbook:
-        return []
-    return [f"  owner {rule.owner or 'nobody named'}, runbook {rule.runbook or 'none'}"]
+        return first
+    return [f"  owner {rule.owner or 'nobody named'}, runbook {rule.runbook or 'none'}", *first]
 
 
 def _delay(plan: Plan, units: str) -> str:
@@ -169,6 +170,7 @@ def _data(rule: Rule) -> dict[str, Any]:
         "where": {"app": rule.app, "environment": rule.environment, "route": rule.route},
         "owner": rule.owner,
         "runbook": rule.runbook,
+        "action": rule.action,
     }
 
 

@@ -21,6 +21,7 @@ rules:
     budget: 1 per 8 weeks
     owner: support team
     runbook: https://wiki.example/escalations
+    action: Ask the support lead first.
   - name: slow_answers              # a rule of one's own
     signal: latency_ms
     severity: P3
@@ -48,6 +49,7 @@ def test_a_file_changes_adds_and_leaves_out_rules() -> None:
     changed = rules["escalation_spike"]
     assert (changed.budget_weeks, changed.min_effect, changed.severity) == (8.0, 0.005, Severity.P2)
     assert (changed.owner, changed.runbook) == ("support team", "https://wiki.example/escalations")
+    assert changed.action == "Ask the support lead first."
     assert rules["slow_answers"].budget == "at most 1 false note per 4 weeks"
     assert SignalName.LATENCY in rules_of(rules.values(), "shop-a", "prod", "chat")
     assert SignalName.LATENCY not in rules_of(rules.values(), "care", "prod", "chat")

@@ -92,6 +92,7 @@ def test_a_verdict_in_words(tmp_path: Path) -> None:
         ({"incident_url": "https://gleaner.example/"}, r"with \{id\} in it"),
         ({"incident_url": "javascript:alert({id})"}, "http"),
         ({"incident_url": "https://x/{id}|<!here>"}, "no address has"),
+        ({"trace_url": "https://traces.example/{id}"}, r"with \{trace_id\} in it"),
     ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, object], says: str) -> None:

@@ -27,7 +27,7 @@ def test_reasons_settings_and_samples_are_documented() -> None:
     for reason in NotifyReason:
         assert f"`{reason.value}`" in TEXT
     for name in Settings.model_fields:
-        if name.startswith(("slack_", "incident_", "group_wait", "fallback_")):
+        if name.startswith(("slack_", "incident_", "group_wait", "fallback_", "trace_url")):
             assert f"GLEANER_{name.upper()}" in TEXT
     for name in SAMPLES:
         assert name in TEXT

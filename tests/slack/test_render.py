@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def test_every_form_is_within_our_own_limits(kind: str, degrade: Degrade) -> Non
     payload = render(message(kind, degrade=degrade))
     assert problems(payload, OURS) == []
     assert bool(payload["blocks"]) == (degrade is not Degrade.TEXT_ONLY)
-    assert ("rich_text" in json.dumps(payload["blocks"])) == (degrade is Degrade.FULL)
+    whole = degrade is Degrade.FULL and words.has_cases(SAMPLES[kind])
+    assert ("rich_text" in json.dumps(payload["blocks"])) == whole
 
 
 def test_the_lock_screen_line_is_enough() -> None:
@@ -104,6 +106,27 @@ def test_every_cause_has_one_first_action(kind: str, dimension: str | None) -> N
         action = first_action(SAMPLES[kind].model_copy(update={"cause": cause}))
         assert 20 < len(action) < 300
         assert "None" not in action
+
+
+def test_a_rule_has_the_last_word_on_what_to_do_first() -> None:
+    broken = SAMPLES["broken"]
+    assert first_action(broken) == "Roll back to 2026.08 with the deploy bot, then tell #billing."
+    assert first_action(broken.model_copy(update={"action": ""})).startswith("Roll the release back to")
+    hostile = broken.model_copy(update={"action": "<!channel> *now*", "runbook": "https://x/|<!here>"})
+    said = json.dumps(render(Message("o", EffectKind.POST, NotifyReason.FIRST, hostile)), ensure_ascii=False)
+    assert PING.findall(said) == []
+    assert "&lt;!channel&gt; ∗now∗" in said
+    assert "Runbook" not in said
+
+
+def test_cases_link_to_the_readers_own_viewer() -> None:
+    offer = Offer(trace_url="https://traces.example/t/{trace_id}?full")
+    hostile = SAMPLES["faithfulness"].cases[0].model_copy(update={"trace_id": "a/../b c|<!here>&x=1"})
+    incident = SAMPLES["faithfulness"].model_copy(update={"cases": (hostile,)})
+    payload = render(Message("o", EffectKind.POST, NotifyReason.FIRST, incident), offer)
+    links = re.findall(r'"url": "([^"]*)"', json.dumps(payload))
+    assert links == ["https://traces.example/t/a%2F..%2Fb%20c%7C%3C%21here%3E%26x%3D1?full"]
+    assert problems(payload, OURS) == []
 
 
 def test_limits_see_what_the_sdk_misses() -> None:
