@@ -48,6 +48,8 @@ class NotifyReason(StrEnum):
     STEADY = "steady"
     STALE = "stale"
     DATA_BACK = "data_back"
+    CHART = "chart"
+    """The chart may be shown in the first message now."""
     ROOT_LOST = "root_lost"
     FELL_BACK = "fell_back"
     """While the receiver did not take it, it was told elsewhere: said once the receiver is back."""

@@ -21,7 +21,8 @@ from schemas.effect import Effect, EffectKind
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Note
 from schemas.lifecycle import LabelRecord
-from schemas.signal import SignalName
+from schemas.signal import SignalName, WindowStat
+from sinks import series
 from sinks.outbox_rows import Rows
 from sinks.outbox_schema import connect
 
@@ -67,6 +68,7 @@ class Batch:
     clocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     commands: Sequence[Asked] = ()
     labels: Sequence[LabelRecord] = ()
+    windows: Sequence[WindowStat] = ()
 
 
 class Outbox:
@@ -236,6 +238,7 @@ class Outbox:
             )
 
     def _remember(self, batch: Batch, now: int) -> None:
+        series.keep(self.db, batch.windows)
         self.db.executemany(
             "insert into data (app, environment, route, signal, until) values (?, ?, ?, ?, ?)"
             " on conflict do update set until = max(until, excluded.until)",

@@ -125,6 +125,33 @@ create table if not exists fallbacks (  -- what each hop of the fallback chain w
 ) without rowid;
 create index if not exists fallbacks_open on fallbacks (incident_id, hop) where open = 1;
 
+create table if not exists windows (   -- the last day of every signal, for lines of blocks and charts
+  app text not null,
+  environment text not null,
+  route text not null,
+  signal text not null,
+  start integer not null,         -- event time, ms
+  part integer not null,
+  end integer not null,
+  n integer not null,
+  total real not null,
+  unmeasured integer not null,
+  low integer not null,
+  primary key (app, environment, route, signal, start, part)
+) without rowid;
+create index if not exists windows_old on windows (app, start);
+
+create table if not exists charts (    -- the picture of an incident, on its way into its thread
+  incident_id text primary key,
+  state text not null,            -- due, uploaded, sharing, shared, ready, dropped
+  file text not null,             -- the receiver's id of it
+  alt text not null,
+  tries integer not null,
+  not_before integer not null,
+  refused integer not null,       -- how often a message was refused with it
+  why text not null
+) without rowid;
+
 create table if not exists messages (  -- the notification log: where an incident's first message stands
   incident_id text primary key,
   receiver text not null,

@@ -28,9 +28,11 @@ from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
 from sinks.outbox import Asked, Batch, Outbox
 from sinks.slack.buttons import Offer
+from sinks.slack.charts import Charts
 from sinks.slack.client import SlackSink
 from sinks.slack.desk import Desk
 from sinks.slack.routes import Routes, mentions
+from sinks.slack.upload import Uploads
 from streams.batches import BatchLoop, consumer, producer
 from streams.event_clock import EventClock
 from streams.notify_boards import batch_of, board_of, units
@@ -44,6 +46,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 5.0
+CHART_SECONDS = 1.0
+"""Between two calls for charts, so that they take little of what Slack allows a channel."""
 Publish = Callable[[Sequence[Incident]], Awaitable[None]]
 Segment = tuple[str, str]
 """App and environment."""
@@ -134,6 +138,7 @@ class Notify:
             previews=[one for one in events if isinstance(one, CasePreview)],
             absorbed=[one.id for one in events if not isinstance(one, CasePreview | WindowStat)],
             data=units(one for one in events if isinstance(one, WindowStat)),
+            windows=[one for one in events if isinstance(one, WindowStat)],
             clocks=clocks or {},
             commands=asked,
         )
@@ -232,6 +237,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         fallback_after_ms=round(settings.fallback_after_minutes * 60_000),
     )
     sender = producer(settings)
+    charts = charts_of(settings, outbox, sink)
     try:
         await sender.start()
         notify = Notify(settings, outbox, _publisher(settings, sender))
@@ -244,6 +250,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
         delivery.recover(now_ms())
         delivering = asyncio.create_task(_deliver(delivery, stop, desk))
+        drawing = asyncio.create_task(_draw(charts, delivery, stop))
         stopping = asyncio.create_task(_stop(stop, loop))
         try:
             async with listening(settings, desk):
@@ -252,8 +259,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
             stop.set()
             await stopping
             # A call that is cut short here leaves its row "sending": the next start looks for it first.
-            await asyncio.wait([delivering], timeout=STOP_SECONDS)
+            await asyncio.wait([delivering, drawing], timeout=STOP_SECONDS)
             delivering.cancel()
+            drawing.cancel()
         notify.release()
         await notify.publish_owed()
         await _drain(delivery)
@@ -286,6 +294,27 @@ async def _deliver(delivery: Delivery, stop: asyncio.Event, desk: Desk | None) -
             log.exception("notify: delivery failed, goes on")
             await _pause(stop, 2.0)
         await _pause(stop, TICK_SECONDS)
+
+
+def charts_of(settings: Settings, outbox: Outbox, sink: Sink) -> Charts | None:
+    """What a sink for Slack shows of the signals' recent past; None for other sinks."""
+    if not isinstance(sink, SlackSink):
+        return None
+    sink.charts = Charts(outbox, Uploads(sink.client) if settings.slack_charts else None)
+    return sink.charts
+
+
+async def _draw(charts: Charts | None, delivery: Delivery, stop: asyncio.Event) -> None:
+    """Charts beside the delivery, and after it: one step at a time, when nothing else is owed."""
+    while not stop.is_set():
+        try:
+            if charts is not None and not delivery.outbox.rows.due(now_ms()):
+                await charts.step(now_ms())
+        except Exception:
+            # As of the delivery: what is owed stands in the file.
+            log.exception("notify: a chart failed, goes on")
+            await _pause(stop, 30.0)
+        await _pause(stop, CHART_SECONDS)
 
 
 async def _drain(delivery: Delivery) -> None:

@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     routes: tuple[Route, ...] = Field(
         (), description="Channel and mentions by app, owner, severity and hours; see docs/alerting.md"
     )
+    slack_charts: bool = Field(True, description="Charts in the threads (scopes files:write and files:read)")
     incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
     trace_url: str = Field("", description="A trace's page, with {trace_id} for its id: cases link to it")
     fallback_after_minutes: float = Field(

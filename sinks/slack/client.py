@@ -1,4 +1,4 @@
-"""The Slack sink: the Web API behind the ``Sink`` protocol. The only file here that talks to Slack."""
+"""The Slack sink: the Web API behind the ``Sink`` protocol. Files go by ``upload``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from schemas.effect import EffectKind
 from sinks.base import (
     Absent,
     Blind,
+    Degradable,
+    Degrade,
     Delivered,
     Found,
     Message,
@@ -26,7 +27,9 @@ from sinks.base import (
     Unknown,
 )
 from sinks.slack.buttons import Offer
-from sinks.slack.outcomes import classify
+from sinks.slack.charts import Charts
+from sinks.slack.failures import outcome
+from sinks.slack.picture import NO_PICTURE
 from sinks.slack.render import EVENT_TYPE, NO_OFFER, render
 from sinks.slack.routes import Routes
 
@@ -58,6 +61,8 @@ class SlackSink:
     ) -> None:
         self.channel, self.offer, self.clock = channel, offer, clock
         self.routes = routes or Routes(channel, offer.oncall)
+        self.charts: Charts | None = None
+        """What messages show of the signals' recent past; None: nothing."""
         # The SDK's default handler posts again after a dropped connection: two messages. We look first.
         self.client = AsyncWebClient(token=token, base_url=url, timeout=timeout_seconds, retry_handlers=[])
 
@@ -67,15 +72,17 @@ class SlackSink:
 
     async def post(self, message: Message) -> Outcome:
         channel, payload = self._render(message)
-        return await self._send(
+        answer = await self._send(
             lambda: self.client.chat_postMessage(
                 channel=channel, unfurl_links=False, unfurl_media=False, **payload
             )
         )
+        return self._without(message, payload, answer)
 
     async def edit(self, message: Message, ref: Ref) -> Outcome:
         _, payload = self._render(message)
-        return await self._send(lambda: self.client.chat_update(channel=ref.channel, ts=ref.ts, **payload))
+        answer = await self._send(lambda: self.client.chat_update(channel=ref.channel, ts=ref.ts, **payload))
+        return self._without(message, payload, answer)
 
     async def reply(self, message: Message, root: Ref) -> Outcome:
         _, payload = self._render(message)
@@ -130,7 +137,7 @@ class SlackSink:
         try:
             response = await self.client.usergroups_users_list(usergroup=group)
         except Exception as error:
-            log.warning("user group %s: %s", group, _outcome(error))
+            log.warning("user group %s: %s", group, outcome(error))
             return None
         users = response.get("users")
         return frozenset(str(one) for one in users) if isinstance(users, list) else None
@@ -141,7 +148,20 @@ class SlackSink:
     def _render(self, message: Message) -> tuple[str, dict[str, Any]]:
         """The channel of a first message, and the payload."""
         channel, oncall = self.routes.of(message.incident, self.clock())
-        return channel, render(message, replace(self.offer, oncall=oncall))
+        shown = message.kind is not EffectKind.REPLY and message.degrade is Degrade.FULL
+        picture = self.charts.picture(message.incident) if self.charts and shown else NO_PICTURE
+        return channel, render(message, replace(self.offer, oncall=oncall), picture)
+
+    def _without(self, message: Message, payload: dict[str, Any], outcome: Outcome) -> Outcome:
+        """A message that is refused with a picture is tried again without it before anything else goes.
+
+        Slack refuses the whole of a message whose file it has not looked at yet, or that is gone.
+        """
+        pictured = any(block["type"] == "image" for block in payload["blocks"])
+        if self.charts is None or not pictured or not isinstance(outcome, Degradable):
+            return outcome
+        self.charts.refused(message.incident.id, self.clock())
+        return NotSent(f"refused with its chart: {outcome.why}")
 
     async def _page(
         self, oldest: str, cursor: str | None, channel: str, root: Ref | None
@@ -159,7 +179,7 @@ class SlackSink:
             data = response.data
             return data if isinstance(data, dict) else Unknown("not JSON")
         except Exception as error:
-            match _outcome(error):
+            match outcome(error):
                 case RetryAfter() | NotSent() | Unknown() as passing:
                     return passing
                 case Rejected(why):
@@ -171,28 +191,8 @@ class SlackSink:
         try:
             response = await call()
         except Exception as error:
-            return _outcome(error)
+            return outcome(error)
         data = response.data
         if not isinstance(data, dict) or ts not in data:
             return Unknown("an answer without ts")
         return Delivered(Ref(str(data.get("channel", self.channel)), str(data[ts])))
-
-
-def _outcome(error: Exception) -> Outcome:
-    """What an exception of the SDK or of aiohttp means. Anything else is a mistake of ours, and is raised."""
-    match error:
-        case SlackApiError():
-            response = error.response
-            data = getattr(response, "data", None)
-            name = data.get("error") if isinstance(data, dict) else None
-            status = getattr(response, "status_code", None) or getattr(response, "status", None) or 500
-            headers = getattr(response, "headers", None) or {}
-            return classify(int(status), name, headers.get("Retry-After"))
-        case aiohttp.ClientConnectorError():
-            return NotSent("no connection")
-        case TimeoutError():
-            return Unknown("timeout")
-        case aiohttp.ClientError() | SlackClientError() | OSError():
-            return Unknown(type(error).__name__)
-        case _:
-            raise error

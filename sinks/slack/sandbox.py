@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,12 +22,19 @@ from aiohttp import web
 
 from sinks.slack.sandbox_channel import Channel, Posted, Refusal
 from sinks.slack.sandbox_clicks import Clicks
+from sinks.slack.sandbox_files import Files
 from sinks.slack.sandbox_page import page
 
 TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing but this sandbox
 CHANNEL = "C0GLEANER"
 APP_TOKEN = "xapp-sandbox"  # noqa: S105
-WRITES = ("chat.postMessage", "chat.update", "chat.postEphemeral")
+WRITES = ("chat.postMessage", "chat.update", "chat.postEphemeral", "files.completeUploadExternal")
+NO_CHANNEL = (
+    "apps.connections.open",
+    "usergroups.users.list",
+    "files.getUploadURLExternal",
+    "files.info",
+)
 MAX_BODY = 1024 * 1024
 
 
@@ -60,15 +68,19 @@ class Sandbox:
         channel: str = CHANNEL,
         port: int = 0,
         visible_after: float = 0.0,
+        ready_after: float = 0.0,
+        per_second: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.token, self.port, self.visible_after, self.clock = token, port, visible_after, clock
-        self.channels = {channel: Channel(channel)}
+        self.files = Files(ready_after)
+        self.channels = {channel: Channel(channel, ready=self.files.ready, per_second=per_second)}
         self.clicks = Clicks(lambda: self.clock())
         self.groups: dict[str, list[str]] = {}
         """User groups and their members."""
         self.write_faults: deque[Fault] = deque()
         self.read_faults: deque[Fault] = deque()
+        self.upload_faults: deque[Fault] = deque()
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.runner: web.AppRunner | None = None
 
@@ -84,6 +96,8 @@ class Sandbox:
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/", self._page)
         app.router.add_post("/click", self._click)
+        app.router.add_post("/upload/{ticket}", self._upload)
+        app.router.add_get("/files/{file}", self._file)
         app.router.add_get("/socket", self.clicks.connect)
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
@@ -122,9 +136,34 @@ class Sandbox:
     def script_reads(self, *faults: str) -> None:
         self.read_faults.extend(Fault.parse(one) for one in faults)
 
+    def script_uploads(self, *faults: str) -> None:
+        """The next times that a file's bytes are sent: ``500``, ``drop``, ``drop-accepted`` or ``ok``."""
+        self.upload_faults.extend(Fault.parse(one) for one in faults)
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        """A file's bytes, at the URL that was given out for them."""
+        fault = self.upload_faults.popleft() if self.upload_faults else Fault("ok")
+        if fault.kind == "drop":
+            return _cut(request)
+        if fault.kind == "500":
+            return web.Response(status=500)
+        taken = self.files.receive(request.match_info["ticket"], await request.read())
+        if fault.kind == "drop-accepted":
+            return _cut(request)
+        return web.Response(status=200 if taken else 400, text="OK" if taken else "no such upload")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        file = self.files.files.get(request.match_info["file"])
+        if file is None or not file.data:
+            return web.Response(status=404)
+        return web.Response(body=file.data, content_type="image/png")
+
     async def _page(self, request: web.Request) -> web.Response:
         del request
-        policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+        policy = (
+            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self';"
+            " frame-ancestors 'none'"
+        )
         text = page(list(self.channels.values()), live=True)
         return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
 
@@ -157,13 +196,13 @@ class Sandbox:
                 return _cut(request)
             if fault.kind == "500":
                 return web.Response(status=500, text="oops")
-            if method in ("apps.connections.open", "usergroups.users.list"):
+            if method in NO_CHANNEL:
                 return web.json_response({"ok": True} | self._workspace(method, body))
             channel = self._channel(body)
             if fault.kind == "429":
                 channel.paused_until = self.clock() + float(fault.argument)
-            if self.clock() < channel.paused_until and method in WRITES:
-                wait = max(1, round(channel.paused_until - self.clock()))
+            if method in WRITES and (seconds := channel.throttle(self.clock())):
+                wait = max(1, math.ceil(seconds))
                 return web.json_response(
                     {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": str(wait)}
                 )
@@ -183,7 +222,7 @@ class Sandbox:
         token = APP_TOKEN if method == "apps.connections.open" else self.token
         if request.headers.get("Authorization") != f"Bearer {token}":
             raise Refusal("invalid_auth" if "Authorization" in request.headers else "not_authed")
-        if request.method == "GET":
+        if request.method == "GET" or (request.query and not request.can_read_body):
             return dict(request.query)
         if request.content_type == "application/json":
             try:
@@ -199,6 +238,10 @@ class Sandbox:
 
     def _workspace(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         """The methods that concern no channel."""
+        if method == "files.getUploadURLExternal":
+            return self.files.begin(body, self.page_url)
+        if method == "files.info":
+            return self.files.info(body.get("file"), self.clock())
         if method == "apps.connections.open":
             return {"url": f"ws://127.0.0.1:{self.port}/socket?ticket={self.clicks.ticket()}"}
         group = str(body.get("usergroup"))
@@ -207,7 +250,7 @@ class Sandbox:
         return {"users": self.groups[group]}
 
     def _channel(self, body: dict[str, Any]) -> Channel:
-        channel = self.channels.get(str(body.get("channel")))
+        channel = self.channels.get(str(body.get("channel") or body.get("channel_id")))
         if channel is None:
             raise Refusal("channel_not_found")
         return channel
@@ -221,11 +264,26 @@ class Sandbox:
                 channel.whisper(body)
                 return {"message_ts": f"{self.clock():.6f}"}
             case "chat.update":
-                return {"channel": channel.id, "ts": channel.update(body).ts}
+                return {"channel": channel.id, "ts": channel.update(body, self.clock()).ts}
+            case "files.completeUploadExternal":
+                return self._share(channel, body)
             case "conversations.history" | "conversations.replies":
                 return self._history(method, channel, body)
             case _:
                 raise Refusal("unknown_method")
+
+    def _share(self, channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
+        """An upload's files as a message of their own; each call makes one, as Slack's does."""
+        try:
+            listed = json.loads(str(body.get("files")))
+        except ValueError:
+            raise Refusal("invalid_arguments", ["files: no JSON"]) from None
+        files = [{"id": one.id, "title": one.title} for one in self.files.complete(listed, self.clock())]
+        said = {"text": str(body.get("initial_comment") or ""), "files": files}
+        if body.get("thread_ts"):
+            said["thread_ts"] = body["thread_ts"]
+        channel.post(said, self.clock(), self.visible_after)
+        return {"files": files}
 
     def _history(self, method: str, channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
         thread = str(body.get("ts")) if method == "conversations.replies" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,13 +44,33 @@ class Channel:
     messages: list[Posted] = field(default_factory=list)
     pings: list[str] = field(default_factory=list)
     """Every text that would have pinged somebody; a test asserts that there is none."""
+    _bucket: tuple[float, float] | None = None
     mentions: frozenset[str] = frozenset()
     """Ids of users and groups that may be mentioned: the test's copy of what the settings name."""
+    ready: Callable[[str, float], bool] = lambda file_id, now: True
+    """Whether a file may stand in an image block at a time (epoch seconds)."""
+    per_second: float | None = None
+    """Messages that the channel takes a second, after a burst of ``burst``; None: as many as come."""
+    burst: int = 3
     whispers: list[tuple[str, str]] = field(default_factory=list)
     """Ephemeral messages: user and text. Slack keeps none; the page shows the newest."""
 
+    def throttle(self, now: float) -> float:
+        """Seconds to wait before the channel takes another message; 0 takes one."""
+        if now < self.paused_until:
+            return self.paused_until - now
+        if self.per_second is None:
+            return 0.0
+        tokens, at = self._bucket or (float(self.burst), now)
+        tokens = min(self.burst, tokens + (now - at) * self.per_second)
+        if tokens < 1.0:
+            self._bucket = tokens, now
+            return (1.0 - tokens) / self.per_second
+        self._bucket = tokens - 1.0, now
+        return 0.0
+
     def post(self, body: dict[str, Any], now: float, visible_after: float = 0.0) -> Posted:
-        self._admit(body)
+        self._admit(body, now)
         thread_ts = body.get("thread_ts")
         if thread_ts is not None and not any(
             one.ts == thread_ts and one.thread_ts is None for one in self.messages
@@ -64,14 +85,14 @@ class Channel:
         user = body.get("user")
         if not isinstance(user, str) or not user:
             raise Refusal("user_not_in_channel")
-        self._admit(body)
+        self._admit(body, 0.0)
         self.whispers.append((user, str(body.get("text", ""))))
 
-    def update(self, body: dict[str, Any]) -> Posted:
+    def update(self, body: dict[str, Any], now: float = 0.0) -> Posted:
         found = self.at(body.get("ts"))
         if found is None:
             raise Refusal("message_not_found")
-        self._admit(body)
+        self._admit(body, now)
         # The pessimistic reading of the documentation: what an edit leaves out stays.
         found.body = found.body | copy.deepcopy(body)
         found.edits += 1
@@ -98,18 +119,23 @@ class Channel:
     def replies(self, ts: str) -> list[Posted]:
         return [one for one in self.messages if one.thread_ts == ts]
 
-    def _admit(self, body: dict[str, Any]) -> None:
+    def _admit(self, body: dict[str, Any], now: float) -> None:
         if self.archived:
             raise Refusal("is_archived")
         if not self.joined:
             raise Refusal("not_in_channel")
         if not body.get("text") and not body.get("blocks"):
+            if body.get("files"):
+                return  # a file needs no words
             raise Refusal("no_text")
         found = problems({"text": body.get("text"), "blocks": body.get("blocks", [])})
         if any("characters of text" in one for one in found):
             raise Refusal("msg_blocks_too_long", found)
         if found:
             raise Refusal("no_text" if found[0].startswith("/text") else "invalid_blocks", found)
+        for at, block in enumerate(body.get("blocks", [])):
+            if block["type"] == "image" and not self.ready(block["slack_file"]["id"], now):
+                raise Refusal("invalid_blocks", [f"/blocks/{at}/slack_file: invalid slack file"])
         metadata = body.get("metadata")
         if metadata is not None and not (
             isinstance(metadata, dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,8 @@ h3{font-size:18px;margin:6px 0 4px}p{margin:6px 0;overflow-wrap:anywhere}
 blockquote{border-left:4px solid var(--quote);margin:2px 0 8px;padding:1px 0 1px 12px;overflow-wrap:anywhere}
 .context{color:var(--dim);font-size:12px}.ping{background:#c00;color:#fff;padding:0 3px}
 .thread{margin:4px 0 0;padding-left:12px;border-left:2px solid var(--line)}
+main img{max-width:100%;width:520px;height:auto;border:1px solid var(--line);border-radius:6px;display:block;
+margin:6px 0;background:#fff}
 .screen{color:var(--dim);font-size:12px;margin:0 0 2px}
 .actions{display:flex;flex-wrap:wrap;gap:8px;margin:8px 0}.actions form{display:flex;gap:4px}
 .actions button,.actions select,.actions a{font:inherit;font-size:13px;font-weight:700;min-height:32px;
@@ -41,14 +44,20 @@ background:color-mix(in srgb,var(--line) 45%,transparent)}
 """
 
 
-def page(channels: list[Channel], *, live: bool = False) -> str:
-    """The whole page; nothing in it is a script, and it loads nothing.
+Pictures = Mapping[str, str]
+"""By a file's id where its picture is: on this page's own server, or as data."""
 
-    ``live``: its buttons work, and it looks again every few seconds.
+
+def page(channels: list[Channel], *, live: bool = False, pictures: Pictures | None = None) -> str:
+    """The whole page; nothing in it is a script, and it loads nothing but the pictures of its channels.
+
+    ``live``: its buttons work, and it looks again every few seconds. Without ``pictures`` they are asked of
+    the page's own server.
     """
     parts = [
         f"<header class=top># {_safe(channel.name)}<small>a Slack of this machine only: nobody is paged"
-        f"</small></header><main>{_threads(channel, live) or '<p>No message yet.'}{_whispers(channel)}</main>"
+        f"</small></header><main>{_threads(channel, live, pictures) or '<p>No message yet.'}"
+        f"{_whispers(channel)}</main>"
         for channel in channels
     ]
     return (
@@ -59,8 +68,8 @@ def page(channels: list[Channel], *, live: bool = False) -> str:
     )
 
 
-def _threads(channel: Channel, live: bool) -> str:
-    return "".join(_thread(channel, one, live) for one in channel.roots())
+def _threads(channel: Channel, live: bool, pictures: Pictures | None) -> str:
+    return "".join(_thread(channel, one, live, pictures) for one in channel.roots())
 
 
 def _whispers(channel: Channel) -> str:
@@ -71,23 +80,25 @@ def _whispers(channel: Channel) -> str:
     )
 
 
-def _thread(channel: Channel, root: Posted, live: bool) -> str:
+def _thread(channel: Channel, root: Posted, live: bool, pictures: Pictures | None) -> str:
     replies = channel.replies(root.ts)
-    inner = "".join(_message(one) for one in replies)
+    inner = "".join(_message(one, pictures) for one in replies)
     count = f"<i>{len(replies)} repl{'y' if len(replies) == 1 else 'ies'}</i>" if replies else ""
     below = f"<div class=thread>{count}{inner}</div>" if replies else ""
-    return _message(root, below, channel.id if live else "")
+    return _message(root, pictures, below, channel.id if live else "")
 
 
-def _message(one: Posted, below: str = "", channel: str = "") -> str:
+def _message(one: Posted, pictures: Pictures | None, below: str = "", channel: str = "") -> str:
     """``channel`` is its id where clicks work."""
     when = datetime.fromtimestamp(float(one.ts), UTC)
     edited = "<i>(edited)</i>" if one.edits else ""
     blocks = one.body.get("blocks") or []
     body = (
-        "".join(_block(block, channel, one.ts) for block in blocks)
+        "".join(_block(block, channel, one.ts, pictures) for block in blocks)
         or f"<p>{_mrkdwn(one.body.get('text', ''))}</p>"
     )
+    for file in one.body.get("files", ()):
+        body += _picture(file["id"], file.get("title", ""), pictures)
     screen = f"<p class=screen>Lock screen: {_mrkdwn(one.body.get('text', ''))}</p>" if blocks else ""
     return (
         "<article class=message><div class=avatar aria-hidden=true>G</div><div>"
@@ -96,8 +107,15 @@ def _message(one: Posted, below: str = "", channel: str = "") -> str:
     )
 
 
-def _block(block: dict[str, Any], channel: str, ts: str) -> str:
+def _picture(file: str, alt: str, pictures: Pictures | None) -> str:
+    source = f"/files/{file}" if pictures is None else pictures.get(file, "")
+    return f'<img src="{_safe(source)}" alt="{_safe(alt)}">' if source else f"<p><i>{_plain(alt)}</i></p>"
+
+
+def _block(block: dict[str, Any], channel: str, ts: str, pictures: Pictures | None) -> str:
     match block["type"]:
+        case "image":
+            return _picture(block["slack_file"]["id"], block["alt_text"], pictures)
         case "header":
             return f"<h3>{_plain(block['text']['text'])}</h3>"
         case "section":

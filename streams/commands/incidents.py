@@ -20,14 +20,19 @@ from sinks import words
 from sinks.base import Message
 from sinks.clean import clean
 from sinks.console import card
-from sinks.samples import SAMPLES
+from sinks.samples import SAMPLES, series
+from sinks.slack.buttons import Offer
+from sinks.slack.picture import Picture, sparkline
 from sinks.slack.render import render
 from sinks.standing import standing
 from streams.commands.fail import Failed
 from streams.commands.incident_ask import COMMANDS_OF_PEOPLE
 from streams.commands.incident_explain import explain, labels
 from streams.commands.incident_file import State, incidents, one
+from streams.commands.preview_page import preview_page
 
+OFFER = Offer(clicks=True)
+"""A preview shows the buttons, which do nothing there."""
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What has been paged, and what became of it."
 )
@@ -91,16 +96,14 @@ def preview(
     """
     incident = SAMPLES[alert] if alert in SAMPLES else _load(alert)
     message = Message("preview", EffectKind.POST, NotifyReason.FIRST, incident)
+    # Of a file's incident the past is not known here; of a sample it is made up.
+    points = series(incident) if alert in SAMPLES else []
     if html is not None:
-        from sinks.slack.sandbox_channel import Channel
-        from sinks.slack.sandbox_page import page
-
-        channel = Channel("preview")
-        channel.post(render(message), incident.detected_at / 1000)
-        html.write_text(page([channel]), encoding="utf-8")
+        html.write_text(preview_page(message, points), encoding="utf-8")
         typer.echo(f"written: {html}", err=True)
     if as_json:
-        typer.echo(json.dumps(render(message), indent=2, ensure_ascii=False))
+        picture = Picture(sparkline(points, incident))
+        typer.echo(json.dumps(render(message, OFFER, picture), indent=2, ensure_ascii=False))
     elif html is None:
         Console().print(card(incident))
 

@@ -15,15 +15,20 @@ from schemas.signal import Cause
 from sinks import words
 from sinks.actions import first_action
 from sinks.base import Degrade, Message
-from sinks.samples import SAMPLES
+from sinks.samples import SAMPLES, series
 from sinks.slack.buttons import Offer
 from sinks.slack.limits import OURS, SLACK, problems
-from sinks.slack.render import render
+from sinks.slack.picture import Picture, sparkline
+from sinks.slack.render import NO_OFFER, render
 from sinks.slack.sandbox_channel import PING
 from sinks.standing import standing
 
 GOLDEN = Path(__file__).parent / "golden"
-OFFER = Offer(clicks=True, url="https://gleaner.example/incidents/{id}")
+OFFER = Offer(
+    clicks=True,
+    url="https://gleaner.example/incidents/{id}",
+    trace_url="https://traces.example/{trace_id}",
+)
 
 
 def message(kind: str, **rest: object) -> Message:
@@ -34,7 +39,10 @@ def message(kind: str, **rest: object) -> Message:
 def test_golden(kind: str) -> None:
     """GLEANER_WRITE_GOLDEN=1 writes them anew; then read them, as somebody would who was woken by them."""
     path = GOLDEN / f"{kind}.json"
-    payload = json.dumps(render(message(kind), OFFER), indent=2, ensure_ascii=False) + "\n"
+    incident = SAMPLES[kind]
+    line = sparkline(series(incident), incident)
+    picture = Picture(line, "F0CHART" if line else "", f"What the chart shows: {line}")
+    payload = json.dumps(render(message(kind), OFFER, picture), indent=2, ensure_ascii=False) + "\n"
     if os.environ.get("GLEANER_WRITE_GOLDEN"):
         path.write_text(payload, encoding="utf-8")
     assert payload == path.read_text(encoding="utf-8")
@@ -45,6 +53,9 @@ def test_golden(kind: str) -> None:
 def test_every_form_is_within_our_own_limits(kind: str, degrade: Degrade) -> None:
     payload = render(message(kind, degrade=degrade))
     assert problems(payload, OURS) == []
+    pictured = render(message(kind, degrade=degrade), NO_OFFER, Picture("▁█ x", "F1", "alt"))
+    assert problems(pictured, OURS) == []
+    assert ("image" in {block["type"] for block in pictured["blocks"]}) == (degrade is Degrade.FULL)
     assert bool(payload["blocks"]) == (degrade is not Degrade.TEXT_ONLY)
     whole = degrade is Degrade.FULL and words.has_cases(SAMPLES[kind])
     assert ("rich_text" in json.dumps(payload["blocks"])) == whole

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from schemas.effect import EffectKind, NotifyReason
 from sinks.base import (
@@ -25,6 +26,10 @@ from sinks.base import (
 from sinks.samples import SAMPLES
 from sinks.slack.client import SlackSink
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
+from sinks.slack.sandbox_channel import Refusal
+from sinks.slack.upload import Uploaded, Uploads
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8) + (4).to_bytes(4) + (3).to_bytes(4) + b"rest"
 
 POST = Message("outbox-1", EffectKind.POST, NotifyReason.FIRST, SAMPLES["faithfulness"])
 EDIT = Message("outbox-1", EffectKind.EDIT, NotifyReason.GREW, SAMPLES["faithfulness"])
@@ -144,6 +149,67 @@ async def test_ts_grows_whatever_the_clock_says() -> None:
 async def test_the_would_ping_detector_works(slack: Sandbox) -> None:
     slack.channel.post({"text": "<!channel> <!date^1^{date}|x> <@U1>"}, 1.0)
     assert slack.pings() == ["<!channel>", "<@U1>"]
+
+
+async def test_a_channel_takes_so_many_messages_a_second() -> None:
+    now = [100.0]
+    async with Sandbox(per_second=1.0, clock=lambda: now[0]) as slack:
+        client = sink(slack)
+        taken = [await client.post(POST) for _ in range(4)]
+        assert [isinstance(one, Delivered) for one in taken] == [True, True, True, False]
+        assert taken[3] == RetryAfter(1.0)
+        now[0] += 1.0
+        assert isinstance(await client.post(POST), Delivered)
+        assert await client.post(POST) == RetryAfter(1.0)
+
+
+async def test_files_stand_in_messages_only_when_slack_has_looked_at_them() -> None:
+    now = [100.0]
+    async with Sandbox(ready_after=5.0, clock=lambda: now[0]) as slack:
+        client = sink(slack)
+        root = await client.post(POST)
+        assert isinstance(root, Delivered)
+        uploads = Uploads(client.client)
+        uploaded = await uploads.upload(PNG, "chart.png", "what it shows")
+        assert isinstance(uploaded, Uploaded)
+        assert await uploads.ready(uploaded.file) == Unknown("file_not_found", strange=True)
+        assert await uploads.shared(uploaded.file, root.ref) == Absent()
+        shown = await uploads.share(uploaded.file, "Chart", "said with it", root.ref)
+        assert isinstance(shown, Delivered)
+        assert isinstance(await uploads.shared(uploaded.file, root.ref), Delivered)
+        image = {"type": "image", "slack_file": {"id": uploaded.file}, "alt_text": "what it shows"}
+        body = {"text": "x", "blocks": [image]}
+        assert await uploads.ready(uploaded.file) is False
+        with pytest.raises(Refusal, match="invalid_blocks"):
+            slack.channel.post(body, now[0])
+        now[0] += 5.0
+        assert await uploads.ready(uploaded.file) is True
+        slack.channel.post(body, now[0])
+        (reply,) = slack.channel.replies(root.ref.ts)
+        assert reply.body["text"] == "said with it"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{slack.page_url}files/{uploaded.file}") as response,
+        ):
+            assert await response.read() == PNG
+            assert response.content_type == "image/png"
+
+
+async def test_uploads_that_are_none_are_refused(slack: Sandbox) -> None:
+    client = sink(slack)
+    uploads = Uploads(client.client)
+    begun = await client.client.files_getUploadURLExternal(filename="a.png", length=len(PNG))
+    async with aiohttp.ClientSession() as session:
+        for data, status in ((b"too short", 400), (PNG, 200), (PNG, 400)):
+            async with session.post(str(begun["upload_url"]), data=data) as answer:
+                assert answer.status == status
+    assert await uploads.share("F0NONE", "t", "c", Ref(CHANNEL, "1.0")) == Unknown(
+        "file_not_found", strange=True
+    )
+    nowhere = await uploads.share(begun["file_id"], "t", "c", Ref(CHANNEL, "1.0"))
+    assert nowhere == LostRoot("thread_not_found")
+    with pytest.raises(SlackApiError, match="invalid_arguments"):
+        await client.client.files_getUploadURLExternal(filename="a.png", length=0)
 
 
 async def test_what_is_no_slack_call_is_refused(slack: Sandbox) -> None:

@@ -1,0 +1,127 @@
+"""The last day of every signal, by window: what an alert's line of blocks and its chart are drawn from."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from schemas.incident import Incident
+from schemas.signal import SignalName, WindowStat
+from sinks.charts.data import Level, Mark, Point, SignalChart, Span
+from sinks.phrases import dimension, move
+
+KEEP_MS = 26 * 3_600_000
+"""A day, and what a chart may begin before its first full hour."""
+SHOWN_MS = 24 * 3_600_000
+HOUR_MS = 3_600_000
+OF = {
+    SignalName.COST_PER_SUCCESS: SignalName.COST,
+    SignalName.SPEND: SignalName.COST,
+    SignalName.VOLUME: SignalName.COST,
+    SignalName.GROUNDED: SignalName.FAITHFULNESS,
+    SignalName.UNSCORED: SignalName.FAITHFULNESS,
+}
+"""Whose windows hold what a signal without its own is made of."""
+
+
+def keep(db: sqlite3.Connection, windows: Iterable[WindowStat]) -> None:
+    """Adds windows, and forgets what is older than a day before the newest of their app.
+
+    A part that comes twice counts once; a window that is older than what is kept is left out.
+    """
+    rows = [
+        (
+            w.app,
+            w.environment,
+            w.route,
+            w.signal.value,
+            w.start,
+            w.part,
+            w.end,
+            w.n,
+            w.total,
+            w.unmeasured,
+            w.low,
+        )
+        for w in windows
+        if w.n or w.unmeasured
+    ]
+    if not rows:
+        return
+    db.executemany("insert or replace into windows values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    for app in {row[0] for row in rows}:
+        db.execute(
+            "delete from windows where app = ? and start < (select max(start) from windows where app = ?)"
+            " - ?",
+            (app, app, KEEP_MS),
+        )
+
+
+def points(
+    db: sqlite3.Connection, of: tuple[str, str, str], signal: SignalName, first: int, last: int
+) -> list[Point]:
+    """The windows of a signal of a segment that begin in ``[first, last)``, by time, in the signal's unit.
+
+    Volume is requests an hour, spend dollars a window. Empty for what is kept in no windows: changes, what is
+    declared of a user or an index, and routes that are watched together.
+    """
+    rows = db.execute(
+        "select start, max(end), sum(n), sum(total), sum(unmeasured), sum(low) from windows"
+        " where app = ? and environment = ? and route = ? and signal = ? and start >= ? and start < ?"
+        " group by start order by start",
+        (*of, OF.get(signal, signal).value, first, last),
+    ).fetchall()
+    if signal is SignalName.COST_PER_SUCCESS:
+        tasks = {one.start: one for one in points(db, of, SignalName.TASK_FAILURE, first, last)}
+        return [
+            Point(start, end, round(tasks[start].n - tasks[start].total), total)
+            for start, end, _, total, _, _ in rows
+            if start in tasks
+        ]
+    return [_point(signal, *row) for row in rows]
+
+
+def _point(
+    signal: SignalName, start: int, end: int, n: int, total: float, unmeasured: int, low: int
+) -> Point:
+    match signal:
+        case SignalName.VOLUME:
+            return Point(start, end, 1, (n + unmeasured) * HOUR_MS / (end - start))
+        case SignalName.SPEND:
+            return Point(start, end, 1, total)
+        case SignalName.GROUNDED:
+            return Point(start, end, n, float(n - low))
+        case SignalName.UNSCORED:
+            return Point(start, end, n + unmeasured, float(unmeasured))
+    return Point(start, end, n, total)
+
+
+def recent(db: sqlite3.Connection, incident: Incident) -> list[Point]:
+    """The incident's own signal over the day up to its latest alarm or recovery."""
+    last = max([one.last_at for one in incident.members] + [incident.detected_at])
+    last = max([last, *[one.recovered_at or 0 for one in incident.members]])
+    of = incident.app, incident.environment, incident.route
+    return points(db, of, incident.signal, last - SHOWN_MS, last + 1)
+
+
+def chart(incident: Incident, shown: list[Point]) -> SignalChart:
+    """What the chart of an incident shows: the signal, its baseline, alarms, and changes near the onset."""
+    first, last = shown[0].start, shown[-1].end
+    mine = [one for one in incident.members if (one.rule, one.route) == (incident.rule, incident.route)]
+    levels = () if incident.baseline is None else (Level(first, last, incident.baseline),)
+    return SignalChart(
+        rule=incident.rule,
+        signal=incident.signal,
+        app=incident.app,
+        environment=incident.environment,
+        route=incident.route,
+        points=tuple(shown),
+        levels=levels,
+        alarms=tuple(one.detected_at for one in mine),
+        incidents=tuple(Span(one.onset, max(one.last_at, one.recovered_since or 0), "") for one in mine),
+        changes=tuple(
+            Mark(note.onset, f"{dimension(note.cause)} {move(note.cause)}")
+            for note in incident.evidence
+            if note.cause is not None
+        ),
+    )
