@@ -176,21 +176,21 @@ HOUR = 60 * MINUTE
 
 
 def series(incident: Incident) -> list[Point]:
-    """A made-up day of the incident's signal: around the baseline, and from the onset on at its value.
+    """Two made-up hours of the incident's signal: around the baseline, and from the onset on at its value.
 
     By turns a little above and below, so that it looks like a signal; of what has no numbers nothing.
     """
     if incident.value is None or incident.baseline is None:
         return []
     low, high = sorted((incident.value, incident.baseline))
-    swing = (high - low) * 0.08
+    swing = min((high - low) * 0.08, incident.baseline * 0.4)
     end = incident.detected_at - incident.detected_at % (5 * MINUTE)
     points = []
-    for number, start in enumerate(range(end - 24 * HOUR, end, 30 * MINUTE)):
-        after = start + 15 * MINUTE >= incident.onset
+    for number, start in enumerate(range(end - 2 * HOUR, end + 5 * MINUTE, 5 * MINUTE)):
+        after = start + 5 * MINUTE >= incident.onset
         mean = (incident.value if after else incident.baseline) + swing * (number * 7 % 5 - 2) / 2
         n = 20 + number * 11 % 9
-        points.append(Point(start, start + 30 * MINUTE, n, n * max(mean, 0.0)))
+        points.append(Point(start, start + 5 * MINUTE, n, n * max(mean, 0.0)))
     return points
 
 

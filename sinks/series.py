@@ -13,6 +13,8 @@ from sinks.phrases import dimension, move
 KEEP_MS = 26 * 3_600_000
 """A day, and what a chart may begin before its first full hour."""
 SHOWN_MS = 24 * 3_600_000
+LEAST_MS = 2 * 3_600_000
+QUARTERS = 4
 HOUR_MS = 3_600_000
 OF = {
     SignalName.COST_PER_SUCCESS: SignalName.COST,
@@ -97,11 +99,26 @@ def _point(
 
 
 def recent(db: sqlite3.Connection, incident: Incident) -> list[Point]:
-    """The incident's own signal over the day up to its latest alarm or recovery."""
-    last = max([one.last_at for one in incident.members] + [incident.detected_at])
-    last = max([last, *[one.recovered_at or 0 for one in incident.members]])
+    """The incident's own signal up to its latest alarm or recovery: so far back that the onset is in the last
+    quarter, but two hours at least and a day at most.
+
+    Windows close minutes after an alarm can be decided, those of rates a quarter of an hour: what they do not
+    reach yet is filled with the alarm's own mean, or the picture would show that nothing has happened.
+    """
+    mine = next(
+        (one for one in incident.members if (one.rule, one.route) == (incident.rule, incident.route)), None
+    )
+    last = incident.detected_at if mine is None else max(mine.last_at, mine.recovered_at or 0)
+    span = min(max(QUARTERS * (last - incident.onset), LEAST_MS), SHOWN_MS)
     of = incident.app, incident.environment, incident.route
-    return points(db, of, incident.signal, last - SHOWN_MS, last + 1)
+    found = points(db, of, incident.signal, last - span, last + 1)
+    if mine is None or mine.value is None or mine.recovered or not found:
+        return found
+    begin = max(found[-1].end, incident.onset)
+    if begin <= mine.last_at:
+        n = 1 if incident.signal in (SignalName.VOLUME, SignalName.SPEND) else max(mine.n, 1)
+        found.append(Point(begin, mine.last_at + 1, n, n * mine.value))
+    return found
 
 
 def chart(incident: Incident, shown: list[Point]) -> SignalChart:

@@ -145,11 +145,13 @@ def _interval(incident: Incident) -> str:
 
 
 def _surely(incident: Incident) -> str:
-    """Between which times it began, and how long that took to see."""
+    """How surely that is when it began, and how long it took to see."""
     parts = []
     first, last = incident.onset_from, incident.onset_to
     if first is not None and last is not None:
-        parts.append(f"between {clock(first, last)} and {clock(last, first)} (90% sure)")
+        # A distance, not times: the instant before it is shown in the reader's zone, these could not be.
+        off = max(incident.onset - first, last - incident.onset)
+        parts.append(f"give or take {duration(off)} (90% sure)")
     alarms = max((one.alarms for one in incident.members if is_own(one, incident)), default=1)
     again = f", {alarms} alarms so far" if alarms > 1 else ""
     parts.append(f"seen {duration(incident.detected_at - incident.onset)} later{again}")
@@ -208,7 +210,7 @@ def also(incident: Incident) -> list[str]:
         route = f" on route {clean(member.route, 40)}" if member.route != incident.route else ""
         back = "; recovered" if member.recovered else ""
         lines.append(
-            f"{capital(SIGNALS[member.signal])}{route} {moved} since {clock(member.onset)}"
+            f"{capital(SIGNALS[member.signal])}{route} {moved} since {clock(member.onset, incident.onset)}"
             f" ({member.severity.value}, rule {clean(member.rule, 60)}{back})"
         )
     return lines + held_back(incident)

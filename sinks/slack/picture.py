@@ -12,7 +12,7 @@ from sinks.numbers import clock, duration, value
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOTHING = "·"
-MOST = 24
+MOST = 26
 """Blocks of a line: what fits beside nothing else on a phone."""
 
 
@@ -54,7 +54,7 @@ def sparkline(points: Sequence[Point], incident: Incident) -> str:
     first, last = bins[0].start, bins[-1].start
     line = "".join(_block(means.get(at), bottom, top) for at in range(first, last + width, width)[-MOST:])
     each = duration(width)
-    each = {"1 h": "by the hour", "1 d": "by the day"}.get(each, f"each {each}")
+    each = {"1 h": "by the hour", "1 d": "by the day"}.get(each, f"by {each}")
     end = last + width
     reach = f"{value(incident.signal, low, high)} to {value(incident.signal, high, low)}"
     return f"{line} {each}, {clock(first)} to {clock(end, first)}: {reach}"

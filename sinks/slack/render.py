@@ -69,7 +69,7 @@ def blocks(
             },
         },
         _mrkdwn(f"verdict:{at}", verdict),
-        {"type": "section", "block_id": f"facts:{at}", "fields": _fields(incident)},
+        _mrkdwn(f"facts:{at}", "\n".join(_facts(incident))),
     ]
     if picture.spark:
         found.append(_mrkdwn(f"spark:{at}", prose(picture.spark, 200)))
@@ -81,12 +81,12 @@ def blocks(
     if words.to_do(incident):
         do = f"*Do first:* {prose(first_action(incident), 600)}{_runbook(incident)}"
         found.append(_mrkdwn(f"do:{at}", do))
-    if picture.file:
-        # Last of what is read: the line above the cases has shown its shape already.
-        found.append(_image(f"chart:{at}", picture))
     offered = buttons(incident, offer)
     if offered is not None:
         found.append(offered)
+    if picture.file:
+        # Below the buttons: on a phone it is as high as all the rest, and the line above has shown its shape.
+        found.append(_image(f"chart:{at}", picture))
     foot = prose(words.footer(incident), 900)
     if offered is None and (link := offer.link(incident)):
         # The only link: from the settings, with an id that is ours.
@@ -115,13 +115,13 @@ def _payload(message: Message, text: str, found: list[Block]) -> dict[str, Any]:
     }
 
 
-def _fields(incident: Incident) -> list[Block]:
-    fields = []
-    for fact in words.facts(incident)[: OURS.fields]:
+def _facts(incident: Incident) -> list[str]:
+    """One line each. Slack's two-column fields would be one column on a phone, and twice as high."""
+    lines = []
+    for fact in words.facts(incident):
         shown = prose(fact.text, 300) if fact.at is None else date(fact.at)
-        shown += prose(fact.more, 120)
-        fields.append({"type": "mrkdwn", "text": f"*{fact.label}*\n{shown}"})
-    return fields
+        lines.append(f"*{fact.label}:* {shown}{prose(fact.more, 120)}")
+    return lines
 
 
 def _runbook(incident: Incident) -> str:

@@ -122,7 +122,7 @@ async def test_the_page_first_then_the_chart_then_the_chart_in_the_page(tmp_path
         assert one.state() == ("ready", "")
         assert one.slack.pings() == []
         (comment,) = [reply.body["text"] for reply in one.slack.channel.replies(root.ts)]
-        assert comment.startswith("Faithfulness on billing-assistant, by the hour, ")
+        assert comment.startswith("Faithfulness on billing-assistant, by 5 min, 1 Mar ")
 
 
 async def test_a_picture_that_slack_has_not_looked_at_waits_in_the_thread(tmp_path: Path) -> None:
@@ -227,11 +227,26 @@ def test_the_series_keeps_a_day_and_counts_a_part_once(tmp_path: Path) -> None:
     expected = [Point(w.start, w.end, w.n, w.total) for w in first]
     expected[7] = Point(first[7].start, first[7].end, first[7].n + 2, first[7].total + 1.0)
     assert points(outbox.db, of, INCIDENT.signal, 0, 1 << 60) == expected
-    day = INCIDENT.members[1].last_at - 24 * 3_600_000
-    assert [one.start for one in recent(outbox.db, INCIDENT)] == [w.start for w in first if w.start >= day]
+    shown = recent(outbox.db, INCIDENT)
+    two_hours = INCIDENT.detected_at - 2 * 3_600_000
+    assert [one.start for one in shown] == [w.start for w in first if w.start >= two_hours]
     later = first[-1].model_copy(update={"start": first[-1].start + KEEP_MS, "end": first[-1].end + KEEP_MS})
     keep(outbox.db, [later])
     assert points(outbox.db, of, INCIDENT.signal, 0, first[-1].start) == []
+    outbox.close()
+
+
+def test_what_the_windows_do_not_reach_yet_is_the_alarms_own_mean(tmp_path: Path) -> None:
+    """An alarm of a rate is decided a quarter of an hour before its window closes."""
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    healthy = [window for window in windows() if window.end <= INCIDENT.onset]
+    keep(outbox.db, healthy)
+    *before, last = recent(outbox.db, INCIDENT)
+    assert before[-1].end == healthy[-1].end
+    assert last == Point(INCIDENT.onset, INCIDENT.detected_at + 1, 188, pytest.approx(188 * 0.8))
+    assert sparkline([*before, last], INCIDENT).partition(" ")[0].endswith("▁")
+    over = SAMPLES["recovered"]
+    assert recent(outbox.db, over)[-1].end == healthy[-1].end, "nothing is made up of what is over"
     outbox.close()
 
 
@@ -261,4 +276,4 @@ def test_a_line_of_blocks_shows_shape_gaps_and_reach() -> None:
     some = [Point(h * hour, (h + 1) * hour, 4, 4 * v) for h, v in ((0, 0.92), (1, 0.91), (3, 0.7), (4, 0.8))]
     assert sparkline(some, INCIDENT) == "██·▁▄ by the hour, 1 Jan 00:00 UTC to 05:00 UTC: 0.70 to 0.92"
     assert sparkline(some[:2], INCIDENT) == ""
-    assert len(sparkline(series(INCIDENT), INCIDENT).partition(" ")[0]) == 24
+    assert len(sparkline(series(INCIDENT), INCIDENT).partition(" ")[0]) == 25
