@@ -55,6 +55,10 @@ kafka: setup ## a single real Kafka node on loopback, without Docker (needs Java
 requirements: setup ## compile the lock files again (UPGRADE=1: to the newest versions)
 	requirements/compile.sh $(if $(UPGRADE),--upgrade)
 
+.PHONY: screenshots
+screenshots: setup ## shoot the demo's incidents on the fake Slack's page again (needs Chromium)
+	$(BIN)/python docs/make_screenshots.py
+
 .PHONY: readme-svg
 readme-svg: setup ## draw the README's picture of the demo again
 	$(BIN)/python docs/make_demo_svg.py

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from schemas.incident import Incident
 from schemas.signal import SignalName, WindowStat
 from sinks.charts.data import Level, Mark, Point, SignalChart, Span
-from sinks.phrases import dimension, move
+from sinks.phrases import dimension
 
 KEEP_MS = 26 * 3_600_000
 """A day, and what a chart may begin before its first full hour."""
@@ -137,7 +137,7 @@ def chart(incident: Incident, shown: list[Point]) -> SignalChart:
         alarms=tuple(one.detected_at for one in mine),
         incidents=tuple(Span(one.onset, max(one.last_at, one.recovered_since or 0), "") for one in mine),
         changes=tuple(
-            Mark(note.onset, f"{dimension(note.cause)} {move(note.cause)}")
+            Mark(note.onset, f"{dimension(note.cause)} {note.cause.current or 'gone'}")
             for note in incident.evidence
             if note.cause is not None
         ),

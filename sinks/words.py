@@ -149,9 +149,9 @@ def _surely(incident: Incident) -> str:
     parts = []
     first, last = incident.onset_from, incident.onset_to
     if first is not None and last is not None:
-        # A distance, not times: the instant before it is shown in the reader's zone, these could not be.
-        off = max(incident.onset - first, last - incident.onset)
-        parts.append(f"give or take {duration(off)} (90% sure)")
+        # Distances, not times: the instant before them is shown in the reader's zone, these could not be.
+        before, after = duration(max(incident.onset - first, 0)), duration(max(last - incident.onset, 0))
+        parts.append(f"90% sure: up to {before} before, {after} after")
     alarms = max((one.alarms for one in incident.members if is_own(one, incident)), default=1)
     again = f", {alarms} alarms so far" if alarms > 1 else ""
     parts.append(f"seen {duration(incident.detected_at - incident.onset)} later{again}")

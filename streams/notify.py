@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 5.0
-CHART_SECONDS = 1.0
+CHART_SECONDS = 0.5
 """Between two calls for charts, so that they take little of what Slack allows a channel."""
 Publish = Callable[[Sequence[Incident]], Awaitable[None]]
 Segment = tuple[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,14 @@ class Files:
             width, height = int.from_bytes(file.data[16:20]), int.from_bytes(file.data[20:24])
             seen |= {"mimetype": "image/png", "original_w": width, "original_h": height}
         return {"file": seen}
+
+    def embedded(self) -> dict[str, str]:
+        """By id the pictures as data, for a page without a server."""
+        return {
+            file.id: f"data:image/png;base64,{b64encode(file.data).decode()}"
+            for file in self.files.values()
+            if file.data.startswith(PNG)
+        }
 
     def ready(self, file_id: str, now: float) -> bool:
         """Whether the file may stand in a block: complete, looked at, and a picture."""

@@ -26,6 +26,7 @@ h3{font-size:18px;margin:6px 0 4px}p{margin:6px 0;overflow-wrap:anywhere}
 .fields{display:grid;grid-template-columns:1fr 1fr;gap:6px 24px}.fields p{margin:2px 0}
 blockquote{border-left:4px solid var(--quote);margin:2px 0 8px;padding:1px 0 1px 12px;overflow-wrap:anywhere}
 .context{color:var(--dim);font-size:12px}.ping{background:#c00;color:#fff;padding:0 3px}
+.thread summary{color:#1264a3;cursor:pointer;font-size:13px;font-weight:700}
 .thread{margin:4px 0 0;padding-left:12px;border-left:2px solid var(--line)}
 main img{max-width:100%;width:520px;height:auto;border:1px solid var(--line);border-radius:6px;display:block;
 margin:6px 0;background:#fff}
@@ -83,8 +84,10 @@ def _whispers(channel: Channel) -> str:
 def _thread(channel: Channel, root: Posted, live: bool, pictures: Pictures | None) -> str:
     replies = channel.replies(root.ts)
     inner = "".join(_message(one, pictures) for one in replies)
-    count = f"<i>{len(replies)} repl{'y' if len(replies) == 1 else 'ies'}</i>" if replies else ""
-    below = f"<div class=thread>{count}{inner}</div>" if replies else ""
+    count = f"{len(replies)} repl{'y' if len(replies) == 1 else 'ies'}"
+    # News are shown, a chart that is in the message already is not: Slack hides a thread, too.
+    opened = "" if all(one.body.get("files") for one in replies) else " open"
+    below = f"<details class=thread{opened}><summary>{count}</summary>{inner}</details>" if replies else ""
     return _message(root, pictures, below, channel.id if live else "")
 
 

@@ -16,6 +16,8 @@ PATIENCE_SECONDS = 90.0
 QUIET_SECONDS = 4.5
 """Ingest calls a partition's end an end after two seconds, reports once a second, and rolling commits twice
 a second: whoever has said nothing for so long has nothing left to say."""
+DRAWING_SECONDS = 15.0
+"""Charts come after the messages, and are waited for so long: a picture that fails is no reason to fail."""
 PROGRESS = 40
 """Messages on ``observations`` that rolling may be behind: reports of progress come in every second."""
 LOG_OF = {"rolling": "worker"}
@@ -27,6 +29,7 @@ async def drained(stage: Stage, watch: Watch, slack: Sandbox, published: int) ->
     Raises ``Failed`` after ``PATIENCE_SECONDS``, naming the role that is behind and its log.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    told_at = time.monotonic()
     while True:
         stage.check()
         behind = await _behind(stage)
@@ -34,7 +37,10 @@ async def drained(stage: Stage, watch: Watch, slack: Sandbox, published: int) ->
         counted = seen.processed + seen.dead >= published
         owed = watch.owed()
         told = owed is not None and len(slack.roots()) >= owed
-        if not behind and counted and told and watch.quiet() >= QUIET_SECONDS:
+        if not told:
+            told_at = time.monotonic()
+        drawn = _drawn(slack) or time.monotonic() - told_at > DRAWING_SECONDS
+        if not behind and counted and told and drawn and watch.quiet() >= QUIET_SECONDS:
             return
         if time.monotonic() > deadline:
             if behind:
@@ -48,6 +54,11 @@ async def drained(stage: Stage, watch: Watch, slack: Sandbox, published: int) ->
                 f"not done {PATIENCE_SECONDS:.0f} s after the last event: {why}", LOG_OF.get(role, role)
             )
         await asyncio.sleep(0.3)
+
+
+def _drawn(slack: Sandbox) -> bool:
+    """Whether every first message has its chart."""
+    return all(any(block["type"] == "image" for block in one.body.get("blocks", ())) for one in slack.roots())
 
 
 async def _behind(stage: Stage) -> dict[str, int]:

@@ -24,6 +24,8 @@ class Home:
         self.logs = self.path / "logs"
         self.store = self.path / "store.duckdb"
         self.events = self.path / "events.jsonl"
+        self.slack = self.path / "slack.html"
+        """The fake Slack's channel as it was in the end, for a browser."""
 
     def log_of(self, role: str) -> Path:
         return self.logs / f"{role}.log"

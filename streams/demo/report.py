@@ -150,12 +150,13 @@ class Report:
         self.console.print(text)
 
     def next(self) -> None:
-        """Three commands to go on with."""
+        """Commands to go on with."""
         where = self.where
         store = where.shown / where.store.name
         commands = [
             (f"gleaner cases list --store {store} --reason low_score", "what to test the next release with"),
             (f"gleaner sql --store {store} 'FROM incidents'", "everything is SQL"),
+            (f"xdg-open {where.shown / where.slack.name}", "what Slack shows, with buttons and charts"),
             (f"gleaner replay {where.shown / where.events.name} --store again.duckdb", "without Kafka"),
         ]
         self._title("Next")

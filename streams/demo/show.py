@@ -13,6 +13,7 @@ from rich.console import Console
 
 from schemas.base import parse_time
 from sinks.slack.sandbox import Sandbox
+from sinks.slack.sandbox_page import page
 from streams.demo.drain import drained
 from streams.demo.home import Home, home
 from streams.demo.live import Screen
@@ -108,6 +109,7 @@ async def _play(where: Home, running: Stage, screen: Screen) -> Played:
             await asyncio.gather(watching, working, return_exceptions=True)
         screen.stopping()
         await asyncio.to_thread(running.group.stop)
+        where.slack.write_text(page([slack.channel], pictures=slack.files.embedded()), encoding="utf-8")
         return Played(events, published, [root.body for root in slack.roots()])
 
 

@@ -55,7 +55,11 @@ def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
         yield Text("")
     elif kind == "actions":
         yield Text(
-            "  ".join(f"[ {_plain(button.get('text', {}))} ]" for button in block["elements"]), style="cyan"
+            "  ".join(
+                f"[ {_plain(button.get('text') or button.get('placeholder') or {})} ]"
+                for button in block["elements"]
+            ),
+            style="cyan",
         )
 
 

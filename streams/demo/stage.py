@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from sinks.slack.sandbox import CHANNEL, TOKEN
+from sinks.slack.sandbox import APP_TOKEN, CHANNEL, TOKEN
 from streams.commands.fail import Failed
 from streams.demo.home import Home
 from streams.settings import Settings
@@ -27,6 +27,7 @@ class Stage:
             "GLEANER_SLACK_URL": slack_url,
             "GLEANER_SLACK_TOKEN": TOKEN,
             "GLEANER_SLACK_CHANNEL": CHANNEL,
+            "GLEANER_SLACK_APP_TOKEN": APP_TOKEN,
         }
         for role in ROLES:
             self.group.start(role)

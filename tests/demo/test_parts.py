@@ -11,6 +11,7 @@ from rich.console import Console
 
 from schemas.effect import EffectKind, NotifyReason
 from schemas.signal import SignalName
+from sinks import words
 from sinks.base import Message
 from sinks.evalstore import StoreOwner, totals
 from sinks.samples import SAMPLES
@@ -107,7 +108,7 @@ def test_a_slack_message_is_shown_as_it_was_delivered() -> None:
         body = render(Message("outbox-1", EffectKind.POST, NotifyReason.FIRST, incident))
         text = shown(slack_panel(body))
         assert incident.app in text
-        assert "Do first" in text
+        assert ("Do first" in text) == words.to_do(incident)
         assert "<!date" not in text
         assert max(map(len, text.splitlines())) <= WIDTH
 
