@@ -124,6 +124,7 @@ class Monitor:
         "_recovery",
         "_side",
         "detector",
+        "dropped",
         "open",
         "pin",
         "pins",
@@ -154,6 +155,8 @@ class Monitor:
         self._level = (0.0, 0)
         """Sum and number of the views since the change, over the alarms of what is open."""
         self._opened = ("", 0)
+        self.dropped: tuple[int, int, float] = (0, 0, 0.0)
+        """Alarms that moved the mean too little to count: how many, the latest one's time and mean of y."""
 
     def update(
         self,
@@ -263,6 +266,8 @@ class Monitor:
                 detector.forget(window.onset, [unit[:2] for unit in track.ring()[: -self._held]])
                 track.open(window.before, window.onset)
                 self.open = True
+        else:
+            self.dropped = (self.dropped[0] + 1, unit[1], window.value)
         detector.reset()
         track.reset()
         self._held = 0
@@ -320,6 +325,12 @@ class Monitor:
         self.pins = [*self.pins, (time, None)] if time else []
         self._held = 0
 
+    @property
+    def waiting(self) -> int:
+        """Units since the estimated change of an alarm that is held back because they are too few, or 0."""
+        units, change_point = self.detector.since_reset()
+        return units - change_point if self._held else 0
+
     def snapshot(self) -> dict[str, Any]:
         """What changes with every unit, but for the memory and what was before an open incident."""
         return {
@@ -330,6 +341,7 @@ class Monitor:
             "opened": self._opened,
             "level": [*self._level, self._side],
             "recovery": self._recovery and self._recovery.snapshot(),
+            **({"dropped": self.dropped} if self.dropped[0] else {}),
         }
 
     def restore(
@@ -349,6 +361,8 @@ class Monitor:
         self._opened = trace_id, time
         total, n, self._side = state["level"]
         self._level = total, n
+        many, at, value = state.get("dropped", (0, 0, 0.0))
+        self.dropped = many, at, value
         if state["recovery"] is not None:
             self._recovery = self._watch()
             self._recovery.restore(state["recovery"])

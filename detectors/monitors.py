@@ -29,6 +29,10 @@ class Monitors:
     def get(self, name: str) -> Monitor | None:
         return self._by_name.get(name)
 
+    def items(self) -> Iterator[tuple[str, Monitor]]:
+        """Each with its name: the signal's, for a second side with ``:failures`` behind it."""
+        return iter(self._by_name.items())
+
     def __iter__(self) -> Iterator[Monitor]:
         return iter(self._by_name.values())
 

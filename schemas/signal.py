@@ -202,5 +202,48 @@ class RollingReport(Record):
     counters: dict[str, dict[str, int]]
 
 
-SignalRecord = Signal | Recovery | WindowStat | RollingReport
+class Watched(Record):
+    """How one rule's detector stood in a segment at a time. Whoever asks why nothing fired reads this.
+
+    ``stage`` is how far its baseline has come: ``learning`` (``seen`` units so far, it cannot fire yet),
+    ``provisional``, ``pinned``. ``evidence`` and ``threshold`` are log10 of the statistic and of its bound.
+    ``waiting`` units have brought it beyond the bound, and are too few to tell. ``dropped`` counts the alarms
+    of which the mean had moved less than the rule's minimum effect, the latest at ``dropped_at`` with the
+    mean ``dropped_value``. ``side`` tells the two detectors of cost per success apart.
+    """
+
+    rule: str
+    signal: SignalName
+    side: str = ""
+    stage: Literal["learning", "provisional", "pinned"]
+    seen: int = 0
+    baseline: float | None = None
+    baseline_n: int = 0
+    evidence: float | None = None
+    threshold: float | None = None
+    open: bool = False
+    """An alarm of it has not ended yet."""
+    waiting: int = 0
+    dropped: int = 0
+    dropped_at: int | None = None
+    dropped_value: float | None = None
+
+
+class Standing(Record):
+    """How the detectors of a segment stood when event time had come to ``at`` (epoch ms).
+
+    Published about once a window with a commit, and no part of any decision: how often, and exactly when,
+    depends on the commits, what it says of its time does not.
+    """
+
+    type: Literal["standing"] = "standing"
+    v: int = WIRE_VERSION
+    app: str
+    environment: str
+    route: str
+    at: int
+    watched: tuple[Watched, ...]
+
+
+SignalRecord = Signal | Recovery | WindowStat | RollingReport | Standing
 SIGNAL_RECORD: TypeAdapter[SignalRecord] = TypeAdapter(Annotated[SignalRecord, Field(discriminator="type")])

@@ -21,8 +21,8 @@ from schemas.effect import Effect, EffectKind
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Note
 from schemas.lifecycle import LabelRecord
-from schemas.signal import SignalName, WindowStat
-from sinks import series
+from schemas.signal import SignalName, Standing, WindowStat
+from sinks import series, stood
 from sinks.outbox_rows import Rows
 from sinks.outbox_schema import connect
 
@@ -69,6 +69,7 @@ class Batch:
     commands: Sequence[Asked] = ()
     labels: Sequence[LabelRecord] = ()
     windows: Sequence[WindowStat] = ()
+    standings: Sequence[Standing] = ()
 
 
 class Outbox:
@@ -239,6 +240,7 @@ class Outbox:
 
     def _remember(self, batch: Batch, now: int) -> None:
         series.keep(self.db, batch.windows)
+        stood.keep(self.db, batch.standings)
         self.db.executemany(
             "insert into data (app, environment, route, signal, until) values (?, ?, ?, ?, ?)"
             " on conflict do update set until = max(until, excluded.until)",

@@ -141,6 +141,15 @@ create table if not exists windows (   -- the last day of every signal, for line
 ) without rowid;
 create index if not exists windows_old on windows (app, start);
 
+create table if not exists standings ( -- how detectors stood: each window of a day, then hourly
+  app text not null,
+  environment text not null,
+  route text not null,
+  at integer not null,            -- event time, ms
+  body text not null,
+  primary key (app, environment, route, at)
+) without rowid;
+
 create table if not exists charts (    -- the picture of an incident, on its way into its thread
   incident_id text primary key,
   state text not null,            -- due, uploaded, sharing, shared, ready, dropped

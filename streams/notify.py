@@ -21,7 +21,7 @@ from detectors.incident import DONE, Board, Deploy, Event, Policy, Step, Verdict
 from schemas.codec import encode
 from schemas.command import Command
 from schemas.incident import CasePreview, Incident
-from schemas.signal import RollingReport, Signal, WindowStat
+from schemas.signal import RollingReport, Signal, Standing, WindowStat
 from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS
 from sinks.base import Sink
 from sinks.console import ConsoleSink
@@ -61,13 +61,16 @@ class Notify:
         self.policy = policy_of(settings)
         self.clock = EventClock(outbox.clocks())
         self.counts: Counter[str] = Counter()
+        self.standings: list[Standing] = []
+        """Of the batch that is being read: no events, kept as they are."""
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         now = now_ms()
         events = [event for record in records for event in self._decode(record, now)]
         clocks = self.clock.unstored()
-        if events or clocks:
+        if events or clocks or self.standings:
             self.outbox.commit(self._reduce(events, now, clocks), now)
+            self.standings.clear()
         await self.publish_owed()
 
     async def tick(self) -> None:
@@ -99,6 +102,8 @@ class Notify:
             for event in decode(record, name, self.settings.max_event_bytes):
                 if isinstance(event, RollingReport):
                     self.clock.report(event, now)
+                elif isinstance(event, Standing):
+                    self.standings.append(event)
                 else:
                     found.append(event)
         except Undecodable as error:
@@ -138,6 +143,7 @@ class Notify:
             previews=[one for one in events if isinstance(one, CasePreview)],
             absorbed=[one.id for one in events if not isinstance(one, CasePreview | WindowStat)],
             data=units(one for one in events if isinstance(one, WindowStat)),
+            standings=tuple(self.standings),
             windows=[one for one in events if isinstance(one, WindowStat)],
             clocks=clocks or {},
             commands=asked,

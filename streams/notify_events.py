@@ -13,7 +13,7 @@ from schemas.change import ChangeEvent
 from schemas.codec import Refused, split, validate
 from schemas.command import Command
 from schemas.incident import CasePreview
-from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, WindowStat
+from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
 from schemas.topics import CASE_PREVIEWS, CHANGES, SIGNALS
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,9 @@ class Undecodable(ValueError):
     """A record of Gleaner's own topics that is none: a bug or a stranger."""
 
 
-def decode(record: ConsumerRecord, topic: str, max_event_bytes: int) -> Iterator[Event | RollingReport]:
+def decode(
+    record: ConsumerRecord, topic: str, max_event_bytes: int
+) -> Iterator[Event | RollingReport | Standing]:
     """The events of a record of ``topic`` (without prefix); raises :class:`Undecodable`.
 
     Of the changes, which anybody may write, what is none is ingest's to refuse; here it is nothing.

@@ -120,7 +120,7 @@ class Partition:
         """Outputs, state and position as one; then the ledger, which a crash in between rebuilds."""
         report = self.owner.report(self.position)
         outputs = self.owner.take_outputs()
-        signals = [*outputs.signals, *([report] if report else [])]
+        signals = [*outputs.signals, *self.owner.standings(), *([report] if report else [])]
         messages = [
             *(
                 Output(SIGNALS.name, getattr(signal, "app", str(self.owner.partition)), encode(signal))

@@ -23,7 +23,7 @@ from schemas.codec import Refused
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.identity import Coordinates
 from schemas.incident import Incident
-from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, WindowStat
+from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import StoreBusy, StoreOwner, Written
 from sinks.evalstore.asked import perform
@@ -37,7 +37,7 @@ from streams.topics import ensure_topics, topic_lives
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Record = EvalCase | Signal | Recovery | WindowStat | RollingReport | Incident | DeadLetter
+Record = EvalCase | Signal | Recovery | WindowStat | RollingReport | Standing | Incident | DeadLetter
 
 READERS: dict[Topic, Callable[[bytes], Record]] = {
     CASES: EvalCase.model_validate_json,
@@ -93,6 +93,8 @@ class Batch(NamedTuple):
     reports: list[RollingReport]
     incidents: list[Incident]
     dead_letters: list[DeadLetter]
+    standings: list[Standing]
+    """Notify keeps these; the store writes all that is before them."""
 
 
 def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, str]) -> tuple[Batch, int]:
@@ -100,7 +102,7 @@ def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, st
 
     Those become dead letters with their coordinates; their content is never logged.
     """
-    batch = Batch([], [], [], [], [], [], [])
+    batch = Batch([], [], [], [], [], [], [], [])
     lists: dict[type, list[Any]] = dict(zip(KINDS, batch, strict=True))
     readers = {prefix + topic.name: (topic, read) for topic, read in READERS.items()}
     faults = 0
@@ -119,7 +121,7 @@ def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, st
     return batch, faults
 
 
-KINDS = (EvalCase, Signal, Recovery, WindowStat, RollingReport, Incident, DeadLetter)
+KINDS = (EvalCase, Signal, Recovery, WindowStat, RollingReport, Incident, DeadLetter, Standing)
 """The types of a batch's fields, in their order."""
 
 
@@ -172,7 +174,7 @@ class StoreWork:
         """Write a batch in one transaction; the caller commits its offsets after that."""
         batch, faults = decode(records, self.settings.topic_prefix, self.streams)
         now = time.time_ns() // 1_000_000
-        written = await self._in_thread(lambda: self.owner.write(*batch, now=now))
+        written = await self._in_thread(lambda: self.owner.write(*batch[:-1], now=now))
         if written.forgotten:
             log.info(
                 "store: %d values of a batch were forgotten on request, and not stored", written.forgotten

@@ -19,18 +19,35 @@ from sinks.asked import SAYS
 from sinks.clean import clean
 from sinks.phrases import SIGNALS, capital, numbers
 from sinks.standing import held_back, standing
+from streams.commands.fail import Failed
 from streams.commands.incident_file import State, one, rows
+from streams.commands.incident_silence import explain_silence
 
 
 def explain(
-    incident_id: Annotated[str, typer.Argument(help="its id, or enough of its beginning")],
-    as_json: Annotated[bool, typer.Option("--json", help="the whole incident, and what was asked")] = False,
+    incident_id: Annotated[
+        str | None, typer.Argument(help="its id, or enough of its beginning; or none, with --rule")
+    ] = None,
+    rule: Annotated[str | None, typer.Option(help="why this rule fired, or why it did not")] = None,
+    segment: Annotated[str | None, typer.Option(help="there: APP/ENVIRONMENT/ROUTE")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="then: a time, a date, or an age such as 2h; default: now")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the whole of it, as JSON")] = False,
     state: State = None,
 ) -> None:
-    """Why an incident fired, what was ruled out, who held it back, and its history.
+    """Why an incident fired, what was ruled out, who held it back, and its history; or, with --rule and
+    --segment, why a rule fired there at a time, or why it did not.
 
-    Example: gleaner incidents explain 0b1f6c2e
+    Example: gleaner incidents explain --rule faithfulness_drop --segment support-bot/production/chat --at 2h
     """
+    if rule is not None or segment is not None:
+        if incident_id is not None or rule is None or segment is None:
+            raise Failed("--rule and --segment belong together, without an incident's id")
+        explain_silence(rule, segment, at, as_json, state)
+        return
+    if incident_id is None:
+        raise Failed("names an incident, or a rule and a segment: see gleaner incidents explain --help")
     incident = one(state, incident_id)
     asked = rows(
         state,

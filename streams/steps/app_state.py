@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from detectors.baseline import DAY_MS
+from detectors.monitors import Monitors
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.identity import Coordinates
-from schemas.observation import ChangeRow, FeedbackRow, Profile, Source, TraceRow
+from schemas.observation import EVERY_ROUTE, ChangeRow, FeedbackRow, Profile, Source, TraceRow
 from schemas.signal import Recovery, Signal, WindowStat
 from streams.steps.chunks import ChunkLog
 from streams.steps.conversations import Conversations
@@ -94,6 +96,13 @@ class AppState:
         """Segments that share a rule's false-page budget (by this time), as far as an owner can know."""
         known = len(self._since) if time is None else bisect_right(self._since, time)
         return known if known > self._least else self._least
+
+    def watching(self) -> Iterator[tuple[str, str, Monitors]]:
+        """Environment, route and monitors of every segment, and of those that are watched together."""
+        for (environment, route), segment in self.segments.items():
+            yield environment, route, segment.monitors.monitors
+        for environment, pool in self._pools.items():
+            yield environment, EVERY_ROUTE, pool.monitors.monitors
 
     def flush(self) -> None:
         """Feed the detectors what has been applied."""

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeGuard
 
 from detectors.harvest import feedback_outcome, feedback_reason, trace_reasons
 from detectors.rules import DEFAULT_RULES, Rule
+from detectors.standing import standing
 from schemas.case import CaseReason, CaseRequest
 from schemas.identity import INDEX_BITS, Coordinates
 from schemas.observation import (
@@ -24,7 +25,7 @@ from schemas.observation import (
     ScoreRow,
     TraceRow,
 )
-from schemas.signal import RollingReport, SignalRecord
+from schemas.signal import RollingReport, SignalRecord, Standing
 from streams.steps import owner_state
 from streams.steps.app_state import AppState
 from streams.steps.case_requests import case_request, trace_case
@@ -76,6 +77,8 @@ class Owner:
         self.pending = PendingRows()
         self.chunks = ChunkLog()
         self.reported: dict[str, dict[str, int]] = {}
+        self._stood = -1
+        """Number of the window in which the detectors' standing was last told."""
 
     def absorb(self, message: ObservationBatch | Progress) -> None:
         """Take in one message of ``observations``."""
@@ -360,6 +363,21 @@ class Owner:
     def restore(self, entries: dict[str, bytes]) -> None:
         """Become the owner that wrote ``entries``."""
         owner_state.restore(self, entries)
+
+    def standings(self) -> list[Standing]:
+        """How every detector stands, once for each window's length of event time; else nothing.
+
+        Asked at a commit, when all that the watermark has passed is applied. A restart may say it again.
+        """
+        now = self.watermark.value
+        if now is None or now // self.policy.window_ms <= self._stood:
+            return []
+        self._stood = now // self.policy.window_ms
+        return [
+            standing(app.name, environment, route, monitors, now)
+            for app in self.apps.values()
+            for environment, route, monitors in app.watching()
+        ]
 
     def report(self, position: int) -> RollingReport | None:
         """Counters and watermark, if any counter has changed since the last report."""

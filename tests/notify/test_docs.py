@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from detectors.incident import DONE, Verdict
 from detectors.incident.inhibition import TABLE
+from detectors.silence import Silence
 from schemas.command import Verb
 from schemas.effect import NotifyReason
 from schemas.incident import IncidentState
@@ -18,6 +19,7 @@ from sinks import words
 from sinks.asked import SAYS
 from sinks.samples import SAMPLES
 from sinks.slack.routes import Route
+from streams.commands.incident_silence import SHOWN
 from streams.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerting.md").read_text(encoding="utf-8")
@@ -39,6 +41,12 @@ def test_reasons_settings_and_samples_are_documented() -> None:
     for verb in Verb:
         assert verb.value.replace("_", "-") in TEXT
     assert words.headline(SAMPLES["faithfulness"]) in TEXT
+
+
+def test_every_answer_to_why_it_did_not_fire_is_documented() -> None:
+    for why in Silence:
+        assert f"`{why.value}`" in TEXT
+        assert why in SHOWN
 
 
 def test_routes_are_documented() -> None:

@@ -365,3 +365,28 @@ def test_low_scores_are_counted_by_their_scorers_own_verdict() -> None:
     (faithfulness,) = [s for key, s in sums.items() if key[3] == "faithfulness" and key[4] == T0]
     assert (faithfulness.n, faithfulness.low, faithfulness.unmeasured) == (7, 5, 1)
     assert faithfulness.late == 2
+
+
+# -- standing ------------------------------------------------------------------------------------------
+
+
+def test_how_detectors_stand_is_told_once_a_window_and_decides_nothing() -> None:
+    log = Log()
+    for minute in range(40):
+        log.rows(trace(minute * MINUTE, f"t{minute}", cost=1.0)).progress()
+    asked, never = fresh(POLICY), fresh(POLICY)
+    told = []
+    for message in log.messages:
+        asked.absorb(message)
+        never.absorb(message)
+        told += asked.standings()
+    windows = [one.at // POLICY.window_ms for one in told]
+    assert windows == sorted(set(windows)), "once a window at most, and in its order"
+    assert len(windows) >= 35 * MINUTE // POLICY.window_ms
+    last_told = told[-1]
+    assert (last_told.app, last_told.environment, last_told.route) == ("app", "default", "default")
+    watched = {one.rule: one for one in last_told.watched}
+    assert watched["escalation_spike"].stage == "learning"
+    assert 20 <= watched["escalation_spike"].seen <= 40
+    assert asked.take_outputs() == never.take_outputs()
+    assert asked.changes() == never.changes()
