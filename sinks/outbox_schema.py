@@ -150,6 +150,30 @@ create table if not exists standings ( -- how detectors stood: each window of a 
   primary key (app, environment, route, at)
 ) without rowid;
 
+create table if not exists spend (     -- dollars by app and UTC day, of windows that are no longer kept
+  app text not null,
+  day integer not null,           -- since 1970
+  dollars real not null,
+  requests integer not null,
+  unpriced integer not null,
+  primary key (app, day)
+) without rowid;
+
+create table if not exists digests (   -- what was due, and what became of it
+  period text not null,
+  due integer not null,           -- by the clock of people, ms
+  id text not null,
+  state text not null,            -- pending, sending, sent, dead, skipped
+  attempts integer not null default 0,
+  looks integer not null default 0,
+  degrade integer not null default 0,
+  not_before integer not null default 0,
+  first_sent_at integer,
+  error text not null default '',
+  body text not null,
+  primary key (period, due)
+) without rowid;
+
 create table if not exists charts (    -- the picture of an incident, on its way into its thread
   incident_id text primary key,
   state text not null,            -- due, uploaded, sharing, shared, ready, dropped

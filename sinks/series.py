@@ -29,7 +29,7 @@ OF = {
 def keep(db: sqlite3.Connection, windows: Iterable[WindowStat]) -> None:
     """Adds windows, and forgets what is older than a day before the newest of their app.
 
-    A part that comes twice counts once; a window that is older than what is kept is left out.
+    A part that comes twice counts once. The dollars of what is forgotten are added to their day.
     """
     rows = [
         (
@@ -52,11 +52,32 @@ def keep(db: sqlite3.Connection, windows: Iterable[WindowStat]) -> None:
         return
     db.executemany("insert or replace into windows values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     for app in {row[0] for row in rows}:
+        # What goes is added to its day, once: the two belong to one transaction.
+        db.execute(
+            "insert into spend (app, day, dollars, requests, unpriced)"
+            " select app, start / 86400000, sum(total), sum(n), sum(unmeasured) from windows where app = ?"
+            " and start < (select max(start) from windows where app = ?) - ? and signal = ? group by 1, 2"
+            " on conflict do update set dollars = dollars + excluded.dollars,"
+            " requests = requests + excluded.requests, unpriced = unpriced + excluded.unpriced",
+            (app, app, KEEP_MS, SignalName.COST.value),
+        )
         db.execute(
             "delete from windows where app = ? and start < (select max(start) from windows where app = ?)"
             " - ?",
             (app, app, KEEP_MS),
         )
+
+
+def daily_spend(db: sqlite3.Connection) -> list[tuple[str, int, float, int]]:
+    """App, UTC day (since 1970), dollars, requests without a price: what is kept by day, and the windows."""
+    rows = db.execute(
+        "select app, day, sum(dollars), sum(unpriced) from ("
+        " select app, day, dollars, unpriced from spend union all"
+        " select app, start / 86400000, total, unmeasured from windows where signal = ?)"
+        " group by app, day order by app, day",
+        (SignalName.COST.value,),
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def points(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from streams.commands import (
     backtest,
     cases,
+    digest,
     gate,
     incidents,
     loop,
@@ -42,6 +43,7 @@ for command in (
     *simulate.COMMANDS,
     *score.COMMANDS,
     *incidents.COMMANDS,
+    *digest.COMMANDS,
     *cases.COMMANDS,
     *gate.COMMANDS,
     *loop.COMMANDS,

@@ -34,6 +34,7 @@ from sinks.slack.desk import Desk
 from sinks.slack.routes import Routes, mentions
 from sinks.slack.upload import Uploads
 from streams.batches import BatchLoop, consumer, producer
+from streams.digests import DigestRun, poster_of
 from streams.event_clock import EventClock
 from streams.notify_boards import batch_of, board_of, units
 from streams.notify_clicks import desk_of, listening
@@ -257,6 +258,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         delivery.recover(now_ms())
         delivering = asyncio.create_task(_deliver(delivery, stop, desk))
         drawing = asyncio.create_task(_draw(charts, delivery, stop))
+        digesting = asyncio.create_task(
+            DigestRun(settings, outbox, poster_of(settings, sink), now_ms).run(stop)
+        )
         stopping = asyncio.create_task(_stop(stop, loop))
         try:
             async with listening(settings, desk):
@@ -265,9 +269,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
             stop.set()
             await stopping
             # A call that is cut short here leaves its row "sending": the next start looks for it first.
-            await asyncio.wait([delivering, drawing], timeout=STOP_SECONDS)
-            delivering.cancel()
-            drawing.cancel()
+            await asyncio.wait([delivering, drawing, digesting], timeout=STOP_SECONDS)
+            for task in (delivering, drawing, digesting):
+                task.cancel()
         notify.release()
         await notify.publish_owed()
         await _drain(delivery)

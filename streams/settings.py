@@ -6,8 +6,10 @@ same log must agree.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -23,6 +25,8 @@ from sinks.slack.allowed import Allowed
 from sinks.slack.routes import Route
 from streams.steps.privacy import Privacy
 
+DAILY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+WEEKLY = re.compile(rf"(mon|tue|wed|thu|fri|sat|sun) {DAILY.pattern}")
 EXIT_RESTART = 70
 """Exit status of a role that cannot go on and lost nothing: a supervisor restarts it."""
 
@@ -134,6 +138,12 @@ class Settings(BaseSettings):
     )
     slack_charts: bool = Field(True, description="Charts in the threads (scopes files:write and files:read)")
     incident_url: str = Field("", description="An incident's page, with {id} for its id: where Open leads to")
+    digest_daily: str = Field("", description="When the daily digest is posted, such as 09:00; empty: never")
+    digest_weekly: str = Field(
+        "", description="When the weekly digest is posted, such as mon 09:00; empty: never"
+    )
+    digest_zone: str = Field("UTC", description="Time zone of the digests, such as Europe/Berlin")
+    digest_channel: str = Field("", description="Channel id of the digests; empty: that of the pages")
     trace_url: str = Field("", description="A trace's page, with {trace_id} for its id: cases link to it")
     fallback_after_minutes: float = Field(
         2, gt=0, description="A P1 or P2 that Slack has not taken for this long goes down the fallback chain"
@@ -194,6 +204,23 @@ class Settings(BaseSettings):
     def _signed(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         if info.data.get("fallback_webhook_url") and not value.get_secret_value():
             raise ValueError("is needed: GLEANER_FALLBACK_WEBHOOK_URL takes signed requests only")
+        return value
+
+    @field_validator("digest_daily", "digest_weekly")
+    @classmethod
+    def _when(cls, value: str, info: ValidationInfo) -> str:
+        weekly = info.field_name == "digest_weekly"
+        if value and not (WEEKLY if weekly else DAILY).fullmatch(value):
+            raise ValueError(f"is a {'day and a ' if weekly else ''}time, such as {'mon ' * weekly}09:00")
+        return value
+
+    @field_validator("digest_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, LookupError):
+            raise ValueError("is no time zone such as Europe/Berlin") from None
         return value
 
     @field_validator("slack_http")

@@ -108,7 +108,9 @@ class SlackSink:
                 found = here
         return found
 
-    async def _find(self, outbox_id: str, since: int, channel: str, root: Ref | None) -> Found:
+    async def _find(
+        self, outbox_id: str, since: int, channel: str, root: Ref | None, event_type: str = EVENT_TYPE
+    ) -> Found:
         cursor: str | None = None
         oldest = f"{since / 1000:.6f}"
         for _ in range(PAGES):
@@ -117,7 +119,7 @@ class SlackSink:
                 return answer
             for found in answer.get("messages", []):
                 metadata = found.get("metadata") or {}
-                if metadata.get("event_type") != EVENT_TYPE:
+                if metadata.get("event_type") != event_type:
                     continue
                 if metadata.get("event_payload", {}).get("outbox_id") == outbox_id:
                     return Delivered(Ref(channel, found["ts"]))
@@ -125,6 +127,18 @@ class SlackSink:
             if not cursor:
                 return Absent()
         return Blind("the channel is too busy to search")
+
+    async def say(self, channel: str, payload: dict[str, Any]) -> Outcome:
+        """A message of its own that is no incident's: a digest."""
+        return await self._send(
+            lambda: self.client.chat_postMessage(
+                channel=channel, unfurl_links=False, unfurl_media=False, **payload
+            )
+        )
+
+    async def search(self, channel: str, event_type: str, outbox_id: str, since: int) -> Found:
+        """What :meth:`say` has sent to ``channel`` at or after ``since`` (epoch ms)."""
+        return await self._find(outbox_id, since, channel, None, event_type)
 
     async def whisper(self, channel: str, user: str, text: str) -> Outcome:
         """A line that only ``user`` sees; Slack forgets it, and doesn't say whether it was read."""

@@ -29,7 +29,7 @@ def test_reasons_settings_and_samples_are_documented() -> None:
     for reason in NotifyReason:
         assert f"`{reason.value}`" in TEXT
     for name in Settings.model_fields:
-        if name.startswith(("slack_", "incident_", "group_wait", "fallback_", "trace_url")):
+        if name.startswith(("slack_", "incident_", "group_wait", "fallback_", "trace_url", "digest_")):
             assert f"GLEANER_{name.upper()}" in TEXT
     for name in SAMPLES:
         assert name in TEXT

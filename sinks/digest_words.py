@@ -1,0 +1,105 @@
+"""A digest in words, section by section: plain text that no receiver has escaped yet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from schemas.digest import Digest, Period, RuleRecord, Spend, Worst
+from schemas.incident import IncidentState
+from sinks.clean import clean
+from sinks.numbers import clock, significant, value
+from sinks.phrases import ORDINARY, SIGNALS, capital
+
+NAMES = {Period.DAILY: "the day", Period.WEEKLY: "the week"}
+Section = tuple[str, list[str]]
+"""A heading and its lines."""
+
+
+def title(digest: Digest) -> str:
+    """``The week to Mon 2 Mar``: what is told of."""
+    end = datetime.fromtimestamp(digest.end / 1000, UTC)
+    return f"{capital(NAMES[digest.period])} to {end:%a} {end.day} {end:%b %H:%M} UTC"
+
+
+def headline(digest: Digest) -> str:
+    """What a locked phone shows of it."""
+    opened = f"{digest.opened} incident{'' if digest.opened == 1 else 's'} opened"
+    cost = sum(one.period for one in digest.spend)
+    spent = f", ${significant(cost, 3)} spent" if digest.spend else ""
+    return f"{title(digest)}: {opened}, {digest.resolved} resolved, {digest.still_open} open{spent}."
+
+
+def sections(digest: Digest) -> list[Section]:
+    """What there is to say, in the order of reading; a heading without lines is left out."""
+    false = [one for one in digest.rules if one.false]
+    never = [one for one in digest.rules if not one.incidents]
+    days = f"{digest.looked_back_days} days"
+    found: list[Section] = [
+        ("Worst signals", [_worst(one) for one in digest.worst]),
+        ("Kept quiet, and why", [_quiet(one.app, SIGNALS[one.signal], one.why) for one in digest.quiet]),
+        (f"Called no problem, in {days}", [_false(one) for one in false]),
+        (f"Rules that have not fired in {days}", [_never(one) for one in never[:8]]),
+        ("Spend", [_spend(one) for one in digest.spend]),
+        ("New failures", [_cases(one.app, one.cases, one.reasons, one.question) for one in digest.cases]),
+    ]
+    if not digest.worst:
+        found[0] = ("Worst signals", ["No incident was open."])
+    if not digest.spend:
+        found[4] = ("Spend", ["No priced request."])
+    if not digest.cases:
+        found[5] = ("New failures", [clean(digest.cases_why, 200) or "No new kind of failure."])
+    return [(heading, lines) for heading, lines in found if lines]
+
+
+def _worst(one: Worst) -> str:
+    where = clean(one.app, 48) + (
+        f" ({clean(one.environment, 24)})" if one.environment not in ORDINARY else ""
+    )
+    moved = ""
+    if one.baseline is not None and one.peak is not None:
+        before, at_worst = (
+            value(one.signal, one.baseline, one.peak),
+            value(one.signal, one.peak, one.baseline),
+        )
+        moved = f" {before} → {at_worst} at worst"
+    state = "resolved" if one.state is IncidentState.RESOLVED else one.state.value
+    name = f"{one.severity.value} {SIGNALS[one.signal]}"
+    return f"{name} on {where}{moved} since {clock(one.onset)}, {state} ({one.incident_id[:8]})"
+
+
+def _quiet(app: str, signal: str, why: str) -> str:
+    return f"{capital(signal)} on {clean(app, 48)}: {clean(why, 160)}"
+
+
+def _false(one: RuleRecord) -> str:
+    right = 1.0 - one.false / one.incidents
+    return (
+        f"{clean(one.rule, 80)}: {one.false} of {one.incidents} incidents;"
+        f" precision at most {right * 100:.0f}%"
+    )
+
+
+def _never(one: RuleRecord) -> str:
+    if one.covers == 0:
+        return f"{clean(one.rule, 80)}: watches no segment"
+    watched = "" if one.covers is None else f": watches {one.covers} segment{'' if one.covers == 1 else 's'}"
+    return f"{clean(one.rule, 80)}{watched}"
+
+
+def _spend(one: Spend) -> str:
+    said = (
+        f"{clean(one.app, 48)}: ${significant(one.period, 3)} in {one.days} day{'' if one.days == 1 else 's'}"
+    )
+    if one.month is not None and one.daily is not None:
+        said += f"; the month comes to ${significant(one.month, 3)} at ${significant(one.daily, 3)} a day"
+    else:
+        said += "; too few days for a forecast"
+    if one.unpriced:
+        said += f"; {one.unpriced:,} requests without a price"
+    return said
+
+
+def _cases(app: str, cases: int, reasons: tuple[str, ...], question: str) -> str:
+    why = ", ".join(clean(reason, 40).replace("_", " ") for reason in reasons[:3])
+    asked = f": {clean(question, 120)}" if question else ""
+    return f"{clean(app, 48)}, {cases} case{'' if cases == 1 else 's'} ({why}){asked}"

@@ -1,0 +1,170 @@
+"""Digests over restarts and lost answers: due rows, each posted once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.base import parse_time
+from schemas.digest import Period
+from schemas.signal import SignalName
+from sinks.console_digest import ConsoleDigests
+from sinks.outbox import Batch, Outbox
+from sinks.samples import SAMPLES
+from sinks.series import KEEP_MS, daily_spend
+from sinks.slack.client import SlackSink
+from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
+from streams.cli import app
+from streams.digests import DigestRun, made, poster_of
+from streams.settings import Settings
+from tests.slack.test_charts import windows
+
+NINE = parse_time("2026-03-02T09:00:00Z")
+HOUR = 3_600_000
+
+
+class Life:
+    """One process after another over one file and one Slack."""
+
+    def __init__(self, folder: Path, slack: Sandbox, **more: object) -> None:
+        self.settings = Settings(state_dir=folder, digest_daily="09:00", slack_channel=CHANNEL, **more)  # type: ignore[arg-type]
+        self.slack, self.now = slack, NINE - HOUR
+        slack.clock = lambda: self.now / 1000
+        self.outbox = Outbox.open(folder / "notify.sqlite")
+        self.outbox.commit(Batch(incidents=[SAMPLES["faithfulness"]], windows=windows()), self.now)
+        self.restart()
+
+    def restart(self) -> None:
+        sink = SlackSink(TOKEN, CHANNEL, self.slack.url, 1)
+        poster = poster_of(self.settings, sink)
+        self.run = DigestRun(self.settings, self.outbox, poster, lambda: self.now)
+        self.run.digests.recover(self.now)
+
+    async def until(self, end: int, step: int = 5_000) -> None:
+        while self.now < end:
+            await self.run.step()
+            self.now += step
+
+    def texts(self) -> list[str]:
+        return [one.body["text"] for one in self.slack.roots()]
+
+
+async def test_each_is_posted_once_at_its_time_over_restarts(tmp_path: Path) -> None:
+    async with Sandbox() as slack:
+        life = Life(tmp_path, slack)
+        await life.until(NINE - 60_000)
+        assert life.texts() == [], "none of the time before it was asked for"
+        await life.until(NINE + 60_000)
+        assert len(life.texts()) == 1
+        assert life.texts()[0].startswith("The day to Mon 2 Mar 09:00 UTC: 1 incident opened")
+        for _ in range(3):
+            life.restart()
+            await life.until(life.now + 60_000)
+        assert len(life.texts()) == 1
+        life.now = NINE + 24 * HOUR + 3 * HOUR  # down over the next one: it comes late, as of its time
+        life.restart()
+        await life.until(life.now + 60_000)
+        assert [text.partition(":")[0] for text in life.texts()] == [
+            "The day to Mon 2 Mar 09",
+            "The day to Tue 3 Mar 09",
+        ]
+        assert slack.pings() == []
+        life.outbox.close()
+
+
+@pytest.mark.parametrize(
+    "fault", ["drop-accepted", "500-accepted", "drop", "500", "429:20", "error:fatal_error"]
+)
+async def test_a_lost_answer_posts_none_twice(tmp_path: Path, fault: str) -> None:
+    async with Sandbox() as slack:
+        life = Life(tmp_path, slack)
+        await life.until(NINE - 60_000)
+        slack.script(fault)
+        life.now = NINE
+        await life.run.step()
+        life.restart()  # the process ends in the middle
+        await life.until(NINE + 10 * 60_000)
+        assert len(life.texts()) == 1
+        life.outbox.close()
+
+
+async def test_blocks_that_are_refused_become_text(tmp_path: Path) -> None:
+    async with Sandbox() as slack:
+        life = Life(tmp_path, slack)
+        await life.until(NINE - 60_000)
+        slack.script("error:invalid_blocks")
+        await life.until(NINE + 60_000)
+        (root,) = slack.roots()
+        assert root.body["blocks"] == []
+        assert "Worst signals: P2 faithfulness on billing-assistant" in root.body["text"]
+        life.outbox.close()
+
+
+async def test_a_refusal_is_final_and_said(tmp_path: Path) -> None:
+    async with Sandbox() as slack:
+        life = Life(tmp_path, slack, digest_channel="C0NOWHERE")
+        await life.until(NINE + 60_000)
+        row = life.outbox.db.execute("select state, error from digests where state != 'skipped'").fetchone()
+        assert (row["state"], row["error"]) == ("dead", "channel_not_found")
+        life.outbox.close()
+
+
+async def test_without_slack_it_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    poster = poster_of(Settings(), object())
+    assert isinstance(poster, ConsoleDigests)
+    now = [NINE - 1]
+    run = DigestRun(Settings(state_dir=tmp_path, digest_weekly="mon 09:00"), outbox, poster, lambda: now[0])
+    await run.step()
+    now[0] = NINE
+    await run.step()
+    assert "The week to Mon 2 Mar 09:00 UTC: 0 incidents opened" in capsys.readouterr().out
+    outbox.close()
+
+
+def test_dollars_of_forgotten_windows_stay_with_their_day(tmp_path: Path) -> None:
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    base = windows()[0].model_copy(update={"signal": SignalName.COST, "n": 10, "total": 2.5, "unmeasured": 1})
+    step = 300_000
+    for number in range(4 * 288):
+        start = NINE + number * step
+        one = base.model_copy(update={"start": start, "end": start + step})
+        outbox.commit(Batch(windows=[one, one]), NINE)  # it comes twice
+    day = NINE // 86_400_000
+    rows = daily_spend(outbox.db)
+    assert {row[1]: row[3] for row in rows}[day + 1] == 288
+    assert {row[1]: row[2] for row in rows}[day + 1] == pytest.approx(288 * 2.5)
+    assert sum(row[2] for row in rows) == pytest.approx(4 * 288 * 2.5)
+    kept = outbox.db.execute("select count(*) from windows").fetchone()[0]
+    assert kept == KEEP_MS // step + 1
+    outbox.close()
+
+
+def test_the_command_makes_one_now(tmp_path: Path) -> None:
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    outbox.commit(Batch(incidents=[SAMPLES["faithfulness"]]), NINE)
+    found = made(Settings(state_dir=tmp_path), Period.WEEKLY, NINE)
+    assert "eval store can't be read here" in found.cases_why
+    done = CliRunner().invoke(app, ["digest", "--weekly", "--state", str(tmp_path)])
+    outbox.close()
+    assert done.exit_code == 0, done.output
+    assert "Worst signals" in done.output
+    assert "P2 faithfulness on billing-assistant 0.92 → 0.80" in " ".join(done.output.split())
+    nothing = CliRunner().invoke(app, ["digest", "--state", str(tmp_path / "none")])
+    assert "no such file" in str(nothing.exception)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("digest_daily", "9"),
+        ("digest_weekly", "09:00"),
+        ("digest_weekly", "mon 24:00"),
+        ("digest_zone", "Mars"),
+    ],
+)
+def test_wrong_times_are_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Settings(**{name: value})  # type: ignore[arg-type]
