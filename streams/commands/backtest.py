@@ -16,7 +16,9 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from schemas.incident import Incident
+    from schemas.lifecycle import LabelRecord
     from streams.backtest import Backtested
+    from streams.disowned import Held
     from streams.labelled import Found
     from streams.labels import Label
 
@@ -32,6 +34,10 @@ def backtest(
         Path | None,
         typer.Option(help="JSONL of incidents that are known: app, environment, route, start, end"),
     ] = None,
+    no_problem: Annotated[
+        Path | None,
+        typer.Option(help="JSONL of what people called no problem: gleaner incidents labels --json"),
+    ] = None,
     charts: Annotated[
         Path | None, typer.Option(help="folder for a chart, SVG and PNG, of every rule and segment with data")
     ] = None,
@@ -43,7 +49,8 @@ def backtest(
     The same code as production, in event-time order, without Kafka, store or Slack.
 
     With --labels it says how soon each known incident was paged, what was missed, and how many pages were
-    false; with --charts it draws what each rule saw.
+    false; with --no-problem which of the pages that people called no problem would come again, and what each
+    rule's precision is at most; with --charts it draws what each rule saw.
 
     Example: gleaner backtest rules.yaml --events traces.jsonl feedback.jsonl --charts charts
     """
@@ -51,6 +58,7 @@ def backtest(
     from streams.backtest import backtest as run
     from streams.backtest_charts import Baselines, write_charts
     from streams.backtest_charts import charts as charts_of
+    from streams.disowned import hold
 
     # An option takes one value: what follows it is told apart by its name.
     books = [path for path in given or [] if path.suffix in (".yaml", ".yml")]
@@ -63,6 +71,7 @@ def backtest(
         if not path.is_file():
             raise Failed(f"{path}: no such file")
     known = _labels(labels) if labels is not None else []
+    disowned = _disowned(no_problem) if no_problem is not None else []
     settings = Settings()
     mine = load_rules(books[0] if books else settings.rules)
     theirs = load_rules(against) if against is not None else None
@@ -85,17 +94,23 @@ def backtest(
         }
         if labels is not None:
             data |= _labelled_data(done, known)
+        if no_problem is not None:
+            data["no_problem"] = hold(disowned, done.incidents).data()
         if charts is not None:
             data["charts"] = [str(path) for path in written]
         if other is not None:
             data["against"] = {"alarms": [alarm_data(alarm, incident) for alarm, incident in other.alarms]}
             if labels is not None:
                 data["against"] |= _labelled_data(other, known)
+            if no_problem is not None:
+                data["against"]["no_problem"] = hold(disowned, other.incidents).data()
         typer.echo(json.dumps(data))
         return
     _print(done)
     if labels is not None:
         _print_labels(done, known)
+    if no_problem is not None:
+        _print_held(hold(disowned, done.incidents))
     if charts is not None:
         fired = [path for chart, path in zip(drawn, written, strict=True) if chart.alarms]
         typer.echo(f"{len(written)} charts, each as PNG and SVG, in {charts}; {len(fired)} of what fired")
@@ -106,6 +121,9 @@ def backtest(
         if labels is not None:
             typer.echo("the other rules:")
             _print_labels(other, known)
+        if no_problem is not None:
+            typer.echo("the other rules:")
+            _print_held(hold(disowned, other.incidents))
 
 
 def _labels(path: Path) -> list[Label]:
@@ -115,6 +133,26 @@ def _labels(path: Path) -> list[Label]:
         return load_labels(path)
     except LabelsError as error:
         raise Failed(str(error)) from error
+
+
+def _disowned(path: Path) -> list[LabelRecord]:
+    from streams.disowned import load
+    from streams.labels import LabelsError
+
+    try:
+        return load(path)
+    except LabelsError as error:
+        raise Failed(str(error)) from error
+
+
+def _print_held(held: Held) -> None:
+    labelled = len(held.again) + len(held.spared)
+    typer.echo(f"{len(held.again)} of {labelled} incidents that people called no problem would come again")
+    for one in held.rules:
+        if one.false:
+            typer.echo(
+                f"  {one.rule}: {one.false} of {one.incidents} incidents; precision at most {one.at_most:.0%}"
+            )
 
 
 def _print(done: Backtested) -> None:
