@@ -138,6 +138,8 @@ def spend(days: Sequence[DaySpend], start: int, end: int) -> list[Spend]:
         daily = sum(whole) / len(whole) if len(whole) >= LEAST_DAYS else None
         so_far = sum(of[day].dollars for day in range(first, today) if day in of)
         month = None if daily is None else so_far + daily * (first + length - today)
+        if not shown and month is None:
+            continue
         found.append(
             Spend(
                 app=app,

@@ -110,9 +110,9 @@ class Incident(Record):
     """One incident; its own signal, rule and numbers are those of its gravest member.
 
     ``revision`` rises with every change, and (id, revision) is what the store upserts by. Times are event
-    time in epoch ms, except ``pending_until``, ``unattended_since``, ``acked_at`` and those of a person's
-    doing, which are of the clock of whoever runs the reducer: the wall clock in production, event time in a
-    replay.
+    time in epoch ms, except ``pending_until``, ``unattended_since``, ``escalates_at``, ``acked_at`` and those
+    of a person's doing, which are of the clock of whoever runs the reducer: the wall clock in production,
+    event time in a replay.
     """
 
     v: int = WIRE_VERSION
@@ -179,6 +179,8 @@ class Incident(Record):
     muted_by: str | None = None
     assignee: str | None = None
     escalation_level: int = 0
+    escalates_at: int | None = None
+    """When it rises to the next level, unless somebody acknowledges it."""
     inhibited: Inhibition | None = None
     explains: tuple[Explained, ...] = ()
     stale: Stale | None = None

@@ -16,6 +16,7 @@ from sinks.actions import first_action
 from sinks.base import Blind, Delivered, Found, Message, Outcome, Ref
 from sinks.clean import clean
 from sinks.news import reply
+from sinks.numbers import clock
 from sinks.standing import standing
 
 COLOURS = {Severity.P1: "red", Severity.P2: "yellow", Severity.P3: "cyan", Severity.INFO: "blue"}
@@ -91,7 +92,10 @@ def card(incident: Incident) -> Panel:
         parts += [Text(""), action]
         if incident.runbook:
             parts.append(Text(f"Runbook:  {clean(incident.runbook, 500)}"))
-    parts += [Text(""), Text(words.footer(incident), style="dim")]
+    foot = words.footer(incident)
+    if incident.escalates_at is not None:
+        foot += f" · escalates {clock(incident.escalates_at)} unless acknowledged"
+    parts += [Text(""), Text(foot, style="dim")]
     return Panel(
         Group(*parts),
         title=Text(f"{standing(incident)} · {words.title(incident)}"),

@@ -205,7 +205,9 @@ SAMPLES: dict[str, Incident] = {
         state=IncidentState.RESOLVED, resolution=Resolution.RECOVERED, resolved_at=ONSET + 70 * MINUTE,
         assignee="dana", recurs=2, recurred_at=ONSET - 3 * DAY,
     ),
-    "broken": _incident(BROKEN, cases=CASES[:1], escalation_level=1, revision=3),
+    "broken": _incident(
+        BROKEN, cases=CASES[:1], escalation_level=1, revision=3, escalates_at=ONSET + 34 * MINUTE
+    ),
     "judge": _incident(
         JUDGE,
         revision=2,

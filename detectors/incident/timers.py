@@ -67,17 +67,23 @@ def timers(incident: Incident, data: Data, policy: Policy) -> list[Timer]:
     if incident.inhibited is not None and incident.inhibited.until is not None:
         until = incident.inhibited.until + policy.unexplained_ms
         found.append(Timer(until, TimerKind.UNEXPLAINED, Clock.WATERMARK))
-    levels = policy.escalate_ms.get(incident.severity, ())
-    if state is IncidentState.FIRING and incident.posted and not quieted(incident):
-        since = incident.unattended_since
-        if since is not None and incident.escalation_level < len(levels):
-            found.append(Timer(since + levels[incident.escalation_level], TimerKind.ESCALATE, Clock.NOW))
+    if (at := escalates(incident, policy)) is not None:
+        found.append(Timer(at, TimerKind.ESCALATE, Clock.NOW))
     if (kind := incident.stale and incident.stale.kind) is not StaleKind.NO_DATA:
         if (newest := last_data(incident, data)) is not None:
             found.append(Timer(newest + policy.stale_ms, TimerKind.NO_DATA, Clock.WATERMARK))
         if kind is None:
             found.append(Timer(last_alarm(incident) + policy.quiet_ms, TimerKind.NO_ALARM, Clock.WATERMARK))
     return sorted(found)
+
+
+def escalates(incident: Incident, policy: Policy) -> int | None:
+    """When ``incident`` rises to its next level unless somebody acknowledges it (epoch ms of the clock of
+    people); None where it won't: it is somebody's, quiet, not told yet, or as high as it goes."""
+    since, level = incident.unattended_since, incident.escalation_level
+    levels = policy.escalate_ms.get(incident.severity, ())
+    waits = incident.state is IncidentState.FIRING and incident.posted and not quieted(incident)
+    return since + levels[level] if waits and since is not None and level < len(levels) else None
 
 
 def due(incident: Incident, data: Data, policy: Policy) -> Due:

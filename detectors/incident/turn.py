@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from detectors.incident.policy import Policy
 from detectors.incident.states import logged
+from detectors.incident.timers import escalates
 from detectors.incident.told import effect, speaks, told
 from detectors.incident.verdict import Verdict
 from schemas.effect import Effect, EffectKind, NotifyReason
@@ -66,7 +67,11 @@ class Turn:
 
     def _revised(self, incident: Incident, at: int) -> Incident:
         after = incident.model_copy(
-            update={"revision": incident.revision + 1, "updated_at": max(incident.updated_at, at)}
+            update={
+                "revision": incident.revision + 1,
+                "updated_at": max(incident.updated_at, at),
+                "escalates_at": escalates(incident, self.policy),
+            }
         )
         self.incidents[after.id] = after
         self.changed[after.id] = None

@@ -88,6 +88,8 @@ def blocks(
         # Below the buttons: on a phone it is as high as all the rest, and the line above has shown its shape.
         found.append(_image(f"chart:{at}", picture))
     foot = prose(words.footer(incident), 900)
+    if incident.escalates_at is not None:
+        foot += f" · escalates {date(incident.escalates_at)} unless acknowledged"
     if offered is None and (link := offer.link(incident)):
         # The only link: from the settings, with an id that is ours.
         foot += f" · <{entities(link)}|Open>"

@@ -120,6 +120,8 @@ def _lines(answer: Answer, at: int) -> Iterator[str]:
     rule, known, watched = answer.rule, answer.known, answer.known.watched
     if (incident := answer.incident) is not None and (member := answer.member) is not None:
         yield from _of_incident(incident, answer.why)
+        times = f", the latest of {member.alarms} at {rfc3339(member.last_at)}" if member.alarms > 1 else ""
+        yield f"it fired at {rfc3339(member.detected_at)}{times}"
         if member.evidence is not None and member.threshold is not None:
             yield f"at its latest alarm: {_evidence(member.evidence, member.threshold)}"
     if answer.instead:
@@ -136,10 +138,10 @@ def _lines(answer: Answer, at: int) -> Iterator[str]:
     if answer.why is Silence.NOT_KEPT and known.watched_at is not None and watched is not None:
         yield f"the nearest record before is {duration(at - known.watched_at)} older"
     for name, time_of in (
-        ("last fired before that", answer.earlier),
-        ("next fired after that", answer.later),
+        ("last fired before", answer.earlier),
+        ("fired after that", answer.later),
     ):
-        if time_of is not None:
+        if time_of is not None and answer.incident is None:
             yield f"{name}: {rfc3339(time_of)}"
 
 

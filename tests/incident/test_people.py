@@ -10,7 +10,7 @@ from detectors.incident import Board, Policy, Verdict, labels
 from schemas.command import Verb
 from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Happening, Resolution
-from schemas.signal import SignalName
+from schemas.signal import Severity, SignalName
 from tests.incident.signals import HOUR, MINUTE, T0, alarm, command, recovery
 
 POLICY = Policy(group_wait_ms=0)
@@ -138,3 +138,19 @@ def test_the_history_is_bounded() -> None:
         board.absorb(command(f"m{number}", verb, only(board).id, FIRED + number))
     assert len(only(board).history) == 8
     assert only(board).history[-1].at == FIRED + 39
+
+
+def test_an_incident_says_when_it_escalates() -> None:
+    made, (first, second) = Board(POLICY), POLICY.escalate_ms[Severity.P2]
+    made.absorb(alarm("s1"), T0)
+    told = only(made).unattended_since
+    assert told is not None
+    assert only(made).escalates_at == told + first
+    made.due(told + first)
+    assert (only(made).escalation_level, only(made).escalates_at) == (1, told + second)
+    ask(made, Verb.ACK, told + first + MINUTE)
+    assert only(made).escalates_at is None
+    ask(made, Verb.UNACK, told + first + 2 * MINUTE)
+    assert only(made).escalates_at is not None
+    ask(made, Verb.MUTE, told + first + 3 * MINUTE)
+    assert only(made).escalates_at is None
