@@ -142,6 +142,21 @@ def recent(db: sqlite3.Connection, incident: Incident) -> list[Point]:
     return found
 
 
+def reach(db: sqlite3.Connection, incident: Incident) -> float | None:
+    """The part of the app's requests, in its environment, that is on the incident's route: over the day up to
+    its latest alarm. None for the only route, for routes watched together, and where none was counted."""
+    last = max([one.last_at for one in incident.members] + [incident.detected_at])
+    rows = db.execute(
+        "select route, sum(n + unmeasured) from windows where app = ? and environment = ? and signal = ?"
+        " and start >= ? and start <= ? group by route",
+        (incident.app, incident.environment, SignalName.COST.value, last - SHOWN_MS, last),
+    )
+    counted = {row[0]: row[1] for row in rows if row[1]}
+    if len(counted) < 2 or incident.route not in counted:
+        return None
+    return float(counted[incident.route] / sum(counted.values()))
+
+
 def chart(incident: Incident, shown: list[Point]) -> SignalChart:
     """What the chart of an incident shows: the signal, its baseline, alarms, and changes near the onset."""
     first, last = shown[0].start, shown[-1].end

@@ -20,9 +20,9 @@ from schemas.incident import Incident
 from sinks.base import Absent, Blind, Delivered, LostRoot, NotSent, Ref, Rejected, RetryAfter, Unknown
 from sinks.outbox import Outbox
 from sinks.phrases import SIGNALS, capital
-from sinks.series import chart, recent
+from sinks.series import chart, reach, recent
 from sinks.slack.escape import escape
-from sinks.slack.picture import NO_PICTURE, Picture, sparkline
+from sinks.slack.picture import Picture, sparkline
 from sinks.slack.upload import Uploaded, Uploads
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,12 @@ class Charts:
 
     def picture(self, incident: Incident) -> Picture:
         """What the incident's first message may show now."""
-        points = recent(self.db, incident)
+        points, part = recent(self.db, incident), reach(self.db, incident)
         if not points:
-            return NO_PICTURE
+            return Picture(reach=part)
         row = self._row(incident.id)
         file = row.file if row is not None and row.state is State.READY else ""
-        return Picture(sparkline(points, incident), file, row.alt if row is not None else "")
+        return Picture(sparkline(points, incident), file, row.alt if row is not None else "", part)
 
     def refused(self, incident_id: str, now: int) -> None:
         """Slack did not take the message with the picture: now without it, later with it again, or never."""

@@ -24,6 +24,8 @@ class Picture:
     spark: str = ""
     file: str = ""
     alt: str = ""
+    reach: float | None = None
+    """The part of the app's requests on the incident's route; None where it is the only one, or unknown."""
 
 
 NO_PICTURE = Picture()

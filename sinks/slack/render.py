@@ -15,6 +15,7 @@ from sinks import words
 from sinks.actions import first_action
 from sinks.base import Degrade, Message
 from sinks.news import reply
+from sinks.numbers import percent
 from sinks.slack.buttons import Offer, buttons
 from sinks.slack.escape import date, entities, escape, prose
 from sinks.slack.limits import OURS
@@ -69,7 +70,7 @@ def blocks(
             },
         },
         _mrkdwn(f"verdict:{at}", verdict),
-        _mrkdwn(f"facts:{at}", "\n".join(_facts(incident))),
+        _mrkdwn(f"facts:{at}", "\n".join(_facts(incident, picture))),
     ]
     if picture.spark:
         found.append(_mrkdwn(f"spark:{at}", prose(picture.spark, 200)))
@@ -117,12 +118,14 @@ def _payload(message: Message, text: str, found: list[Block]) -> dict[str, Any]:
     }
 
 
-def _facts(incident: Incident) -> list[str]:
+def _facts(incident: Incident, picture: Picture) -> list[str]:
     """One line each. Slack's two-column fields would be one column on a phone, and twice as high."""
     lines = []
     for fact in words.facts(incident):
         shown = prose(fact.text, 300) if fact.at is None else date(fact.at)
         lines.append(f"*{fact.label}:* {shown}{prose(fact.more, 120)}")
+        if fact.label == "Where" and picture.reach is not None:
+            lines[-1] += f", {percent(picture.reach)} of the application's requests"
     return lines
 
 

@@ -77,6 +77,14 @@ def test_what_is_kept_can_be_read(run: Run) -> None:
         assert "Traceback" not in (run.keep / "logs" / f"{role}.log").read_text()
 
 
+def test_its_slack_is_left_as_a_page_with_buttons_and_charts(run: Run) -> None:
+    page = (run.keep / "slack.html").read_text(encoding="utf-8")
+    assert page.count("<h3>") == 3
+    assert page.count("Acknowledge") == 3
+    assert "data:image/png;base64," in page
+    assert "<script" not in page
+
+
 def test_the_same_folder_again_is_refused(run: Run) -> None:
     done = subprocess.run([*COMMAND, "--keep", str(run.keep)], capture_output=True, text=True, check=False)
     assert done.returncode == 2

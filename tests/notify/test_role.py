@@ -19,12 +19,13 @@ from schemas.codec import encode
 from schemas.command import Command, Verb
 from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident, IncidentState
-from schemas.signal import RollingReport, SignalName, WindowStat
+from schemas.signal import RollingReport, SignalName, Standing, WindowStat
 from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS, Topic
 from sinks import words
 from sinks.base import Message, Sink
 from sinks.memory import MemorySink
 from sinks.outbox import Outbox
+from sinks.slack.client import SlackSink
 from sinks.slack.limits import OURS, problems
 from sinks.slack.render import render
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
@@ -64,6 +65,34 @@ def stored(outbox: Outbox) -> list[Incident]:
     return [
         Incident.model_validate_json(row["body"]) for row in outbox.db.execute("select body from incidents")
     ]
+
+
+async def test_windows_and_standings_are_kept_and_are_no_events(
+    made: tuple[role.Notify, Outbox, Told],
+) -> None:
+    notify, outbox, told = made
+    standing = Standing(app="a", environment="e", route="r", at=5, watched=())
+    await notify.handle([record(WINDOW), record(standing), record(standing)])
+    await notify.handle([record(WINDOW)])
+    kept = outbox.db.execute("select n, total from windows").fetchall()
+    assert [tuple(row) for row in kept] == [(1, 1.0)]
+    stood = outbox.db.execute("select app, environment, route, at from standings").fetchall()
+    assert [tuple(row) for row in stood] == [("a", "e", "r", 5)]
+    assert told.incidents == []
+    assert notify.counts["undecodable"] == 0
+
+
+def test_slack_shows_charts_unless_told_otherwise(made: tuple[role.Notify, Outbox, Told]) -> None:
+    _, outbox, _ = made
+    sink = SlackSink(TOKEN, CHANNEL)
+    drawn = role.charts_of(Settings(), outbox, sink)
+    assert drawn is not None
+    assert drawn is sink.charts
+    assert drawn.uploads is not None
+    plain = role.charts_of(Settings(slack_charts=False), outbox, sink)
+    assert plain is not None
+    assert plain.uploads is None, "the line of blocks stays"
+    assert role.charts_of(Settings(), outbox, MemorySink()) is None
 
 
 async def test_only_alarms_notes_previews_and_commands_count(made: tuple[role.Notify, Outbox, Told]) -> None:

@@ -13,15 +13,17 @@ import pytest
 from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import Incident
 from schemas.signal import SignalName, WindowStat
+from sinks.base import Message
 from sinks.charts.data import Point
 from sinks.delivery import Delivery
 from sinks.memory import MemorySink
 from sinks.outbox import Batch, Outbox
 from sinks.samples import SAMPLES, series
-from sinks.series import KEEP_MS, keep, points, recent
+from sinks.series import KEEP_MS, keep, points, reach, recent
 from sinks.slack.charts import REFUSALS, Charts
 from sinks.slack.client import SlackSink
 from sinks.slack.picture import sparkline
+from sinks.slack.render import render
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from sinks.slack.upload import Uploads
 
@@ -248,6 +250,22 @@ def test_what_the_windows_do_not_reach_yet_is_the_alarms_own_mean(tmp_path: Path
     assert sparkline([*before, last], INCIDENT).partition(" ")[0].endswith("▁")
     over = SAMPLES["recovered"]
     assert recent(outbox.db, over)[-1].end == healthy[-1].end, "nothing is made up of what is over"
+    outbox.close()
+
+
+def test_how_much_of_the_traffic_goes_its_way(tmp_path: Path) -> None:
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    requests = windows()[-2].model_copy(update={"signal": SignalName.COST, "n": 30, "unmeasured": 1})
+    keep(outbox.db, [requests])
+    assert reach(outbox.db, INCIDENT) is None, "the only route is all of it"
+    keep(outbox.db, [requests.model_copy(update={"route": "/other", "n": 60, "unmeasured": 2})])
+    keep(outbox.db, [requests.model_copy(update={"environment": "staging", "n": 900})])
+    assert reach(outbox.db, INCIDENT) == pytest.approx(31 / 93)
+    picture = Charts(outbox, None).picture(INCIDENT)
+    message = Message("o", EffectKind.POST, NotifyReason.FIRST, INCIDENT)
+    assert "production · route /chat, 33% of the application's requests" in str(
+        render(message, picture=picture)["blocks"]
+    )
     outbox.close()
 
 

@@ -151,6 +151,26 @@ async def test_the_would_ping_detector_works(slack: Sandbox) -> None:
     assert slack.pings() == ["<!channel>", "<@U1>"]
 
 
+async def test_metadata_is_shown_only_to_whom_asks_for_it(slack: Sandbox) -> None:
+    client = sink(slack)
+    await client.post(POST)
+    for asked, shown in ((True, True), (False, False)):
+        answer = await client.client.conversations_history(channel=CHANNEL, include_all_metadata=asked)
+        (message,) = answer["messages"]
+        assert ("metadata" in message) is shown
+
+
+async def test_an_edit_without_blocks_leaves_the_old_ones_standing(slack: Sandbox) -> None:
+    client = sink(slack)
+    posted = await client.post(POST)
+    assert isinstance(posted, Delivered)
+    before = slack.roots()[0].body["blocks"]
+    await client.client.chat_update(channel=CHANNEL, ts=posted.ref.ts, text="only this")
+    assert slack.roots()[0].body["blocks"] == before
+    await client.client.chat_update(channel=CHANNEL, ts=posted.ref.ts, text="only this", blocks=[])
+    assert slack.roots()[0].body["blocks"] == []
+
+
 async def test_a_channel_takes_so_many_messages_a_second() -> None:
     now = [100.0]
     async with Sandbox(per_second=1.0, clock=lambda: now[0]) as slack:
