@@ -150,6 +150,25 @@ async def test_a_message_refused_with_its_picture_goes_without_and_later_with_it
         assert one.pictured() == one.shown()
 
 
+async def test_what_goes_first_is_the_picture_then_the_cases_then_the_blocks(tmp_path: Path) -> None:
+    async with world(tmp_path) as one:
+        while not one.ready():
+            await one.run(1)
+        one.slack.script(*["error:invalid_blocks"] * 3)
+        await one.run(20)
+        tried = [body["blocks"] for method, body in one.slack.calls if method == "chat.update"]
+        kinds = [{block["type"] for block in blocks} for blocks in tried[:4]]
+        assert [("image" in kind, "rich_text" in kind, bool(kind)) for kind in kinds] == [
+            (True, True, True),
+            (False, True, True),
+            (False, False, True),
+            (False, False, False),
+        ]
+        (root,) = one.slack.roots()
+        assert root.body["blocks"] == []
+        assert root.body["text"].startswith("P2 · faithfulness on billing-assistant fell 0.92 → 0.80")
+
+
 async def test_a_picture_that_is_always_refused_is_given_up(tmp_path: Path) -> None:
     async with world(tmp_path) as one:
         one.slack.channel.ready = lambda file, now: False
