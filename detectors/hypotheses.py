@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, combinations
 from math import comb, exp, log
 from typing import NamedTuple
@@ -38,7 +38,7 @@ OTHERWISE = 1.0
 GROWTH = 0.05
 """Part of the values whose share changes by itself, for no reason that matters here."""
 CROWD = 4
-"""Users that sets are made of: those that explain most alone."""
+"""Users that sets are made of: those that alone explain most."""
 NEGLIGIBLE = 0.01
 MATTERS = {USER: 0.15}
 MATTERS_ELSE = 0.4
@@ -169,20 +169,19 @@ def candidates(series: Series, normal: float, changes: Iterable[Change], onset: 
         if label is not None:
             against = sums.everything if replaced else log_sum([sums.everything, _coincided(sums, start)])
             found.append(Candidate(key, entries, start, odds + label - against))
+    rough = {key: _rough(sums, key, by_key[key]) for key in (*known, *users)}
     for key in known:
-        found += _weighed(sums, key, by_key[key], log(VALUES / len(known)))
-    alone: list[Candidate] = []
+        found += _weighed(sums, key, by_key[key], rough[key], log(VALUES / len(known)))
     for key in users:
-        alone += _weighed(sums, key, by_key[key], log(USERS / len(users)))
-    found += alone
-    alone.sort(key=lambda one: -one.log_odds)
-    crowd = list(dict.fromkeys(one.key.values[0] for one in alone))[:CROWD]
+        found += _weighed(sums, key, by_key[key], rough[key], log(USERS / len(users)))
+    crowd = _crowd({key: rough[key] for key in users})
     for size in (2, 3):
         odds = log(USERS / (CROWD * comb(len(users), size))) if len(users) >= size else 0.0
         for names in combinations(crowd, size):
             entries = together([by_key[Key(USER, (name,))] for name in names])
             if sum([many for _, many, _ in entries]) <= n - LEAST_UNITS:
-                found += _weighed(sums, Key(USER, names), entries, odds)
+                key = Key(USER, names)
+                found += _weighed(sums, key, entries, _rough(sums, key, entries), odds)
     return sorted([one for one in found if one.log_odds > log(NEGLIGIBLE)], key=lambda one: -one.log_odds)
 
 
@@ -222,16 +221,25 @@ def _by_label(sums: _Sums, entries: Entries) -> float | None:
     return sums.model.alone(n, ours, False) + sums.model.alone(rest, sums.total - ours, True)
 
 
-def _weighed(sums: _Sums, key: Key, entries: Entries, odds: float) -> list[Candidate]:
-    """A value that was there before: as a mix that has changed, and within itself."""
+def _rough(sums: _Sums, key: Key, entries: Entries) -> list[tuple[float, int]] | None:
+    """Its units have moved, at a few splits; None where they account for too little of the move."""
     if not _matters(sums, entries, MATTERS.get(key.dimension, MATTERS_ELSE)):
+        return None
+    return _within(sums, entries, sums.grid[::SPARSE])
+
+
+def _weighed(
+    sums: _Sums, key: Key, entries: Entries, rough: list[tuple[float, int]] | None, odds: float
+) -> list[Candidate]:
+    """A value that was there before: as a mix that has changed, and within itself."""
+    if rough is None:
         return []
     found = []
     growth = _growth(sums, entries)
     label = _by_label(sums, entries) if growth is not None else None
     if label is not None and growth is not None:
         found.append((label + growth[0], growth[1]))
-    within = _over(_within(sums, entries, sums.grid[::SPARSE]), len(sums.grid[::SPARSE]))
+    within = _over(rough, len(sums.grid[::SPARSE]))
     best = max([one for one, _ in found + within], default=-1e300)
     if odds + best - sums.everything < log(NEGLIGIBLE) - FINER:
         return []
@@ -239,6 +247,13 @@ def _weighed(sums: _Sums, key: Key, entries: Entries, odds: float) -> list[Candi
     found += _over(every, len(sums.every))
     against = _against(sums, entries, [at for _, at in sorted(every)[-LIKELY:]])
     return [Candidate(key, entries, start, odds + one - against) for one, start in found]
+
+
+def _crowd(users: Mapping[Key, list[tuple[float, int]] | None]) -> list[str]:
+    """The users that sets are made of: those who alone explain most. However little that is: where others
+    moved too, each of them alone is no explanation at all."""
+    ranked = [(-max(rough)[0], key.values[0]) for key, rough in users.items() if rough]
+    return [user for _, user in sorted(ranked)[:CROWD]]
 
 
 def _matters(sums: _Sums, entries: Entries, least: float) -> bool:

@@ -231,6 +231,26 @@ def test_of_a_few_users_together_the_one_who_accounts_for_most_is_named_with_his
     assert 0.3 < cause.share < 0.8
 
 
+def test_three_users_are_found_together_however_little_each_explains_alone() -> None:
+    """With hundreds of bad units of the other two, one user alone is no explanation at all."""
+    random = Random(13)
+
+    def conversations(n: int, start: int, heavy: float, bad: float) -> list[Unit]:
+        made: list[Unit] = []
+        for at in range(n):
+            three = random.random() < heavy
+            user = random.choice("abc") if three else f"u{random.randrange(40)}"
+            made.append((start + at, rate(random, bad if three else 0.02), "", HEALTHY, user))
+        return made
+
+    before = conversations(600, 0, 0.05, 0.02)
+    for n in (80, 200, 600, 1_200):
+        cause = explain(before, conversations(n, 600, 0.4, 0.6), normal=0.02).cause
+        assert cause is not None, n
+        assert cause.dimension == "user_id"
+        assert cause.current in {"a", "b", "c"}
+
+
 def test_the_parts_of_a_contribution_by_hand() -> None:
     """Before: 1 of 4 units is a's, at 0.4; after: 2 of 4, at 0.8 and 0.6. D = 0.35 - 0.1, all of the move."""
     one, other = HEALTHY._replace(release="a"), HEALTHY._replace(release="b")
