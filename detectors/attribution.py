@@ -26,8 +26,10 @@ LEAST_SHARE = 0.5
 """Part of the move that a cause must account for; of a set of users, all of them together."""
 NAMED = 0.5
 """Posterior probability from which on a cause is named: likelier than everything else together."""
-NAMED_LATER = 0.95
+NAMED_LATER = 2.0 / 3.0
 """The same for the further alarms of an incident: each of them is another chance to be wrong."""
+ARRIVED_LATER = 0.95
+"""The same for what was recorded as new: of all explanations, the one that a coincidence can bring about."""
 ALIKE = 0.9
 """Overlap from which on two values count as being on the same units."""
 
@@ -52,7 +54,8 @@ def attribute(
     dozens or hundreds of units: ``detectors.hypotheses`` weighs each value, and each set of up to three
     users, against "everything got worse alike". The likeliest is named if
 
-    - its posterior probability is at least 1/2 (19/20 where ``later``, at a further alarm of an incident);
+    - its posterior probability is at least 1/2; where ``later``, at a further alarm of an incident, 2/3, or
+      19/20 of a value that was recorded as new;
     - it accounts for half of the move. A value v moved the mean by ``D(v) = p1 (m1 - normal) - p0 (m0 -
       normal)``, p its share of the units and m its mean before and after; over all values of a dimension
       these add up to the whole move.
@@ -66,8 +69,8 @@ def attribute(
 
     It finds what coincides, not what causes. It **misleads** when the real cause is in no dimension and
     another change happened at the onset, or so near to it that few units lie between. It is **silent**
-    where too few units tell: small moves of rates, two or three users together.
-    docs/detectors.md has how often.
+    where too few units tell: at the first alarm of a small move, or of two or three users together; each
+    further alarm asks again. docs/detectors.md has how often.
     """
     changes = tuple(changes)
     ruled_out = _unchanged(series) if series.times[:1] < [onset] else ()
@@ -81,7 +84,8 @@ def attribute(
     alike = [one for one in found if _alike(one, found[0])]
     everything = 1.0 + sum([exp(min(one.log_odds, 600.0)) for one in found])
     probability = sum([exp(min(one.log_odds, 600.0)) for one in alike]) / everything
-    if probability < (NAMED_LATER if later else NAMED):
+    least = NAMED if not later else ARRIVED_LATER if found[0].arrived else NAMED_LATER
+    if probability < least:
         return Verdict(None, ruled_out)
     return Verdict(_cause(series, alike, normal, changes, onset), ruled_out)
 
@@ -152,7 +156,7 @@ def _cause(
         key = max(users, key=lambda user: share_of(series, series.entries[user], start, normal))
         entries = series.entries[key]
     else:
-        key, entries, start, _ = min(alike, key=preference)
+        key, entries, start = min(alike, key=preference)[:3]
     previous = _previous(series, key, entries, start, recorded(key))
     return Cause(
         dimension=key.dimension,

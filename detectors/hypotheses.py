@@ -56,13 +56,15 @@ FINER = 3.0
 class Candidate(NamedTuple):
     """One way to explain the move: the units ``entries`` of ``key`` differ from slot ``start`` on.
 
-    ``log_odds`` are posterior, against everything having got worse alike.
+    ``log_odds`` are posterior, against everything having got worse alike. ``arrived``: because the value was
+    recorded as new, and not because it was always there and has changed.
     """
 
     key: Key
     entries: Entries
     start: int
     log_odds: float
+    arrived: bool = False
 
 
 class _Sums:
@@ -168,7 +170,7 @@ def candidates(series: Series, normal: float, changes: Iterable[Change], onset: 
         label = _by_label(sums, entries)
         if label is not None:
             against = sums.everything if replaced else log_sum([sums.everything, _coincided(sums, start)])
-            found.append(Candidate(key, entries, start, odds + label - against))
+            found.append(Candidate(key, entries, start, odds + label - against, arrived=True))
     rough = {key: _rough(sums, key, by_key[key]) for key in (*known, *users)}
     for key in known:
         found += _weighed(sums, key, by_key[key], rough[key], log(VALUES / len(known)))

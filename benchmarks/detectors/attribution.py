@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.detectors.incidents import ABOVE, CAUSED, UNCAUSED, Plant, Planted, Traffic
+from benchmarks.detectors.observer import suspects
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.segment import SegmentMonitors
 from detectors.unit import Unit
@@ -32,13 +33,18 @@ ALARMS = 6
 
 class Tried(NamedTuple):
     """One incident: what was planted, how far the mean moved in least effects of the rule, the time of its
-    first unit, and the first alarms since (none: not found, or one came before)."""
+    first unit, and the first alarms since (none: not found, or one came before).
+
+    ``suspected``: whether an observer who knows the means would name the version that replaced another by
+    the first alarm; None where none did, or none was found.
+    """
 
     planted: Planted
     move: float
     time: int
     alarms: tuple[Signal, ...]
     early: bool
+    suspected: bool | None = None
 
     def named(self, alarms: int) -> tuple[str, str] | None:
         """What the incident names after so many alarms: a cause, once found, is kept."""
@@ -63,7 +69,8 @@ def attempt(plant: Plant, signal: str, seed: int) -> Tried:
     change = LEARNED[per_day] + CALM
     traffic = Traffic(rng, signal, change + HORIZON, per_day)
     planted = plant(traffic, change)
-    ys, profiles, at = traffic.ys().tolist(), traffic.profiles(), traffic.at.tolist()
+    drawn, profiles, at = traffic.ys(), traffic.profiles(), traffic.at.tolist()
+    ys = drawn.tolist()
     users = [f"u{user}" for user in traffic.user.tolist()]
     segment = SegmentMonitors("app", "prod", "chat", RULES)
     announced, alarms = list(planted.announced), []
@@ -82,7 +89,11 @@ def attempt(plant: Plant, signal: str, seed: int) -> Tried:
             return Tried(planted, traffic.move, at[change], (), True)
         if len(alarms) >= ALARMS:
             break
-    return Tried(planted, traffic.move, at[change], tuple(alarms[:ALARMS]), False)
+    suspected = None
+    if alarms and planted.arrived is not None:
+        upto = int(np.searchsorted(traffic.at, alarms[0].detected_at))
+        suspected = suspects(drawn, signal, change, planted.arrived, upto, CALM)
+    return Tried(planted, traffic.move, at[change], tuple(alarms[:ALARMS]), False, suspected)
 
 
 def _feed(segment: SegmentMonitors, signal: str, units: list[Unit]) -> list[Signal]:
@@ -142,9 +153,7 @@ def interval(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
 
 SIZES = ((ABOVE, 1.5), (1.5, 3.0), (3.0, 10.0), (10.0, math.inf))
 """Moves in least effects."""
-ACCEPTED = 1.5
-"""Moves from which on an incident counts, in least effects; smaller ones are told beside."""
-LEAST_RIGHT, LEAST_BLAMELESS, LEAST_COVERED = 0.85, 0.80, 0.85
+LEAST_RIGHT, LEAST_BLAMELESS, LEAST_COVERED = 0.90, 0.80, 0.85
 """Floors, below what docs/detectors.md tells as measured: an interval under one says that it broke."""
 
 
@@ -163,7 +172,9 @@ def report(each: int, seed: int) -> bool:
     blameless = [one for kind in UNCAUSED for some in tried[kind].values() for one in some]
     everything = [one for some in caused.values() for one in some]
     print(_line("with a cause", everything))
-    print(_line("without one", blameless) + "\n")
+    print(_line("without one", blameless))
+    apart = [one for one in blameless if one.planted.arrived is None]
+    print(_line("without one, nor a decoy before", apart) + "\n")
     print("| move, in least effects | " + " | ".join(SIGNALS) + " |")
     print("|---|" + "---|" * len(SIGNALS))
     for low, high in SIZES:
@@ -176,12 +187,11 @@ def report(each: int, seed: int) -> bool:
         f"\nonset: a range in {_share(len(held), len(told))} of incidents; it holds the true time in "
         f"{_share(sum(held), len(held))} of those, stated 90%"
     )
-    right = tally([one for one in everything if one.move >= ACCEPTED])
-    none = tally([one for one in blameless if one.move >= ACCEPTED])
+    print(_observer([one for one in (*everything, *blameless) if one.suspected is not None]))
+    right, none = tally(everything), tally(blameless)
     print(
-        f"of those paged with a move of at least {ACCEPTED:g} least effects: the cause is named in"
-        f" {_share(right.right, right.found)} (another in {right.another}), nothing is blamed in"
-        f" {_share(none.nothing, none.found)}"
+        f"of those paged: the cause is named in {_share(right.right, right.found)} (another in"
+        f" {right.another}), nothing is blamed in {_share(none.nothing, none.found)}"
     )
     sound = (
         interval(right.right, right.found)[1] >= LEAST_RIGHT
@@ -198,6 +208,20 @@ def _line(kind: str, tried: list[Tried]) -> str:
     return (
         f"| {kind} | {later.found} of {later.tried} | {page.right}, {page.another}, {page.nothing} |"
         f" {later.right}, {later.another}, {later.nothing} | {_share(good, later.found)} |"
+    )
+
+
+def _observer(tried: list[Tried]) -> str:
+    """What can be told of a version that replaced another, by the first alarm, and what was."""
+    guilty = [one for one in tried if one.planted.causes]
+    decoys = [one for one in tried if not one.planted.causes]
+    cells = []
+    for some in (guilty, decoys):
+        ours = len(some) - tally(some, 1).nothing
+        cells.append((_share(sum([bool(one.suspected) for one in some]), len(some)), _share(ours, len(some))))
+    return (
+        f"a version that replaced another, by the first alarm: one who knows the means names {cells[0][0]},"
+        f" Gleaner {cells[0][1]}; and blames {cells[1][0]} harmless ones, Gleaner {cells[1][1]}"
     )
 
 

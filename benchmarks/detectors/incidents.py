@@ -124,11 +124,15 @@ def _zipf(n: int) -> Array:
 
 
 class Planted(NamedTuple):
-    """What may be named: (dimension, value) pairs, none where nothing is to blame; and by what effect."""
+    """What may be named: (dimension, value) pairs, none where nothing is to blame; and by what effect.
+
+    ``arrived`` is the first unit of a version that replaced another, guilty or not.
+    """
 
     causes: frozenset[tuple[str, str]]
     effect: str | None
     announced: tuple[tuple[int, str, str | None, str], ...] = ()
+    arrived: int | None = None
 
 
 Plant = Callable[[Traffic, int], Planted]
@@ -164,7 +168,7 @@ def replaced(traffic: Traffic, change: int) -> Planted:
     since = _since(traffic, change)
     named = _arrive(traffic, _some_version(traffic), since)
     traffic.worsen(since, _move(traffic))
-    return Planted(frozenset([named]), "within")
+    return Planted(frozenset([named]), "within", arrived=change)
 
 
 def announced(traffic: Traffic, change: int) -> Planted:
@@ -251,7 +255,7 @@ def decoy_before(traffic: Traffic, change: int) -> Planted:
     age = np.exp(traffic.rng.uniform(math.log(3_600_000), math.log(86_400_000)))
     since = traffic.at >= traffic.at[change] - age
     _arrive(traffic, _some_version(traffic), since)
-    return everything(traffic, change)
+    return everything(traffic, change)._replace(arrived=int(np.argmax(since)))
 
 
 def decoy_part(traffic: Traffic, change: int) -> Planted:

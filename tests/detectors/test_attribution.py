@@ -264,15 +264,33 @@ def test_the_parts_of_a_contribution_by_hand() -> None:
 
 
 def test_a_further_alarm_needs_more_evidence() -> None:
-    """The same units: likelier than not is enough for the page, and not for a second look."""
+    """The same units: likelier than not is enough for the page, and not to blame a new version later."""
     named = [0, 0]
     for seed in range(30):
         random = Random(seed)
         before, after = units(random, 250, 0.12), units(random, 14, 0.25, 250, NEW)
         change = (Change(250, "prompt_version", "v6", "v7", "t"),)
         for later in (False, True):
-            named[later] += attribute(series(before + after), 0.12, change, 250, later).cause is not None
-    assert named == [25, 12]
+            cause = attribute(series(before + after), 0.12, change, 250, later).cause
+            named[later] += cause is not None and cause.dimension == "prompt_version"
+    assert named == [24, 12]
+
+
+def test_what_was_always_there_needs_less_of_it_than_what_is_new() -> None:
+    """No coincidence brings a user about: at a further alarm a posterior of 2/3 is enough."""
+    named = [0, 0]
+    for seed in range(30):
+        random = Random(seed)
+        made: list[Unit] = []
+        for at in range(290):
+            heavy = at >= 250 and random.random() < 0.25
+            user = "heavy" if heavy else f"u{random.randrange(12)}"
+            made.append((at, badness(random, 0.4 if heavy else 0.12), f"t{at}", HEALTHY, user))
+        for later in (False, True):
+            cause = attribute(series(made), 0.12, (), 250, later).cause
+            assert cause is None or cause.current == "heavy"
+            named[later] += cause is not None
+    assert named == [24, 22]
 
 
 @pytest.mark.parametrize("kind", [badness, rate])
