@@ -23,6 +23,8 @@ class NotifyReason(StrEnum):
     WORSENED = "worsened"
     GREW = "grew"
     REFIRED = "refired"
+    CAUSE_FOUND = "cause_found"
+    """A further alarm of the same rule says what explains it, which the ones before did not."""
     EVIDENCE = "evidence"
     CASES = "cases"
     ACKED = "acked"

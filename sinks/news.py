@@ -42,6 +42,8 @@ def _start(incident: Incident, reason: NotifyReason) -> str:
             return "Fires on, long after it was acknowledged"
         case NotifyReason.SNOOZE_OVER:
             return "The snooze is over, the incident is not"
+        case NotifyReason.CAUSE_FOUND:
+            return "Cause found"
         case NotifyReason.UNEXPLAINED:
             return "What explained it is over, the incident is not"
         case _:

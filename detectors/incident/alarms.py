@@ -16,8 +16,10 @@ def extend(turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew
     """``after`` is ``before`` with ``alarm``, a refire or, where it ``grew``, a new member."""
     at = alarm.detected_at
     worse = after.severity.rank < before.severity.rank
-    reason = NotifyReason.GREW if grew else NotifyReason.REFIRED
-    reply = NotifyReason.WORSENED if worse else NotifyReason.GREW if grew else None
+    found = _found(before, after)
+    reason = NotifyReason.GREW if grew else NotifyReason.CAUSE_FOUND if found else NotifyReason.REFIRED
+    news = NotifyReason.CAUSE_FOUND if found else None
+    reply = NotifyReason.WORSENED if worse else NotifyReason.GREW if grew else news
     if grew:
         after = logged(after, turn.policy, at, Happening.JOINED, detail=f"rule {alarm.rule}")
     if worse:
@@ -34,7 +36,15 @@ def extend(turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew
         after = unacked(after, turn.now)
         after = logged(after, turn.policy, at, Happening.ACK_EXPIRED, detail=before.acked_by or "")
         reply = reply or NotifyReason.ACK_EXPIRED
-    turn.put(after, at, reason, reply, alarm.id, urgent=worse or grew)
+    turn.put(after, at, reason, reply, alarm.id, urgent=worse or grew or found)
+
+
+def _found(before: Incident, after: Incident) -> bool:
+    """Whether it has a cause now that it had not."""
+    cause, known = after.cause, before.cause
+    if cause is None:
+        return False
+    return known is None or (known.dimension, known.current) != (cause.dimension, cause.current)
 
 
 def reopen(turn: Turn, after: Incident, alarm: Signal) -> None:

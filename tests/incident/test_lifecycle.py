@@ -8,7 +8,7 @@ from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Happening, Resolution, StaleKind
 from schemas.signal import Cause, Severity, SignalName
-from tests.incident.signals import HOUR, MINUTE, T0, alarm, command, note, recovery, window
+from tests.incident.signals import HOUR, MINUTE, MODEL, T0, alarm, command, note, recovery, window
 
 AT_ONCE = Policy(group_wait_ms=0)
 FIRED = T0 + 20 * MINUTE
@@ -259,3 +259,16 @@ def test_a_stop_tells_what_only_waits() -> None:
     step = board.release(FIRED + 1)
     assert [(one.kind, one.reason) for one in step.effects] == [(EffectKind.POST, NotifyReason.FIRST)]
     assert board.release(FIRED + 2).effects == ()
+
+
+def test_a_cause_that_only_a_further_alarm_tells_is_news_once() -> None:
+    board = fired()
+    user = Cause(dimension="user_id", previous=None, current="u7")
+    found = board.absorb(alarm("s2", detected_at=FIRED + HOUR, cause=user))
+    assert only(board).cause == user
+    assert told(found) == [("edit", "cause_found"), ("reply", "cause_found")]
+    assert found.effects[0].urgent
+    again = board.absorb(alarm("s3", detected_at=FIRED + 2 * HOUR, cause=user))
+    other = board.absorb(alarm("s4", detected_at=FIRED + 3 * HOUR, cause=MODEL))
+    assert told(again) == told(other) == [("edit", "refired")]
+    assert only(board).cause == user, "the first that was found stays"

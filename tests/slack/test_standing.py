@@ -56,6 +56,12 @@ def test_standing(changes: dict[str, Any], says: str) -> None:
     assert standing(cost(**changes)) == says
 
 
+def test_a_cause_that_is_found_later_is_told_with_the_headline() -> None:
+    said = news(cost(), NotifyReason.CAUSE_FOUND)
+    assert said.startswith("Cause found: ")
+    assert said.endswith("likely served model lumen-2-2026-02.")
+
+
 def test_a_recovered_incident_keeps_what_it_was() -> None:
     assert standing(RECOVERED) == "P2 · RESOLVED after 42 min · with dana"
     assert words.headline(RECOVERED) == (
