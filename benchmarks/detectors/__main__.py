@@ -49,7 +49,7 @@ def main() -> int:
         elif part == "recovery":
             print(recovery.table(list(recovery.recovery(given.streams, given.seed))) + "\n", flush=True)
         elif part == "attribution":
-            sound = report(max(given.streams // 20, 1), given.seed) and sound
+            sound = report(max(given.streams // 20, 1), given.seed, given.workers) and sound
             print()
         elif part == "nab":
             print(nab.table(given.nab) + "\n", flush=True)

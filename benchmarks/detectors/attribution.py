@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.detectors.incidents import ABOVE, CAUSED, UNCAUSED, Plant, Planted, Traffic
 from benchmarks.detectors.observer import suspects
+from benchmarks.detectors.protocol import in_parallel
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.segment import SegmentMonitors
 from detectors.unit import Unit
@@ -157,16 +158,21 @@ LEAST_RIGHT, LEAST_BLAMELESS, LEAST_COVERED = 0.90, 0.80, 0.85
 """Floors, below what docs/detectors.md tells as measured: an interval under one says that it broke."""
 
 
-def report(each: int, seed: int) -> bool:
+def _attempt(task: tuple[str, str, int]) -> Tried:
+    kind, signal, seed = task
+    return attempt((CAUSED | UNCAUSED)[kind], signal, seed)
+
+
+def report(each: int, seed: int, workers: int = 1) -> bool:
     """Print the tables of ``each`` incidents of every kind and signal; whether the floors hold."""
     print("| planted | found | on the page: right, another, nothing | after six alarms | right answer |")
     print("|---|---|---|---|---|")
     tried: dict[str, dict[str, list[Tried]]] = {}
-    for place, (kind, plant) in enumerate((CAUSED | UNCAUSED).items()):
-        tried[kind] = {
-            signal: [attempt(plant, signal, seed + place * 1_000 + at) for at in range(each)]
-            for signal in SIGNALS
-        }
+    for place, kind in enumerate(CAUSED | UNCAUSED):
+        first = seed + place * 1_000
+        tasks = [(kind, signal, first + at) for signal in SIGNALS for at in range(each)]
+        found = in_parallel(_attempt, tasks, workers)
+        tried[kind] = {signal: found[at * each : (at + 1) * each] for at, signal in enumerate(SIGNALS)}
         print(_line(kind, [one for some in tried[kind].values() for one in some]), flush=True)
     caused = {s: [one for kind in CAUSED for one in tried[kind][s]] for s in SIGNALS}
     blameless = [one for kind in UNCAUSED for some in tried[kind].values() for one in some]
