@@ -1,7 +1,7 @@
 """``python -m benchmarks.detectors``: run lengths and delays of the shipped detectors, and of the field's.
 
-Exit status 0: every bound that is claimed holds (within its interval), no change of a score or a rate is
-seen later than by a tuned ADWIN, and attribution reaches its marks; 1: something of that is broken.
+Exit status 0: every bound that is claimed holds (within its interval), no change is seen later than by a
+tuned ADWIN, and attribution reaches its marks; 1: something of that is broken.
 """
 
 from __future__ import annotations

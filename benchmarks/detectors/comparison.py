@@ -93,8 +93,7 @@ def _median(found: Array) -> float:
 
 def claims(family: str, found: Sequence[Standing]) -> list[tuple[str, bool]]:
     """What docs/detectors-benchmark.md claims, and whether the figures agree: the guaranteed run length (two
-    standard errors), and that no change of a score or a rate is seen later than by ADWIN (95 % interval). Of
-    costs that is not claimed: ADWIN sees a rise of the bulk sooner, and one of the tail later."""
+    standard errors), and that no change is seen later than by ADWIN (95 % interval)."""
     by_name = {one.name: one for one in found}
     safe = by_name[SAFE.name].nulls
     bound = 1.0 - math.exp(-1.0)
@@ -105,7 +104,7 @@ def claims(family: str, found: Sequence[Standing]) -> list[tuple[str, bool]]:
             safe.alarmed - 2 * safe.error <= bound,
         )
     ]
-    if ADWIN.name in by_name and family != "cost":
+    if ADWIN.name in by_name:
         for scenario, ratio in by_name[ADWIN.name].ratios.items():
             text = (
                 f"{scenario}: ADWIN takes {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of our delay"
