@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,9 +25,11 @@ SHORT_ID = 8
 
 
 def console() -> Console:
-    """To standard output; wider than 80 columns where no terminal says how wide it is."""
+    """To standard output; wider than 80 columns where neither a terminal nor COLUMNS says how wide it is."""
     plain = Console(highlight=False, emoji=False, markup=False)
-    return plain if plain.is_terminal else Console(highlight=False, emoji=False, markup=False, width=140)
+    if plain.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return plain
+    return Console(highlight=False, emoji=False, markup=False, width=140)
 
 
 def segment(app: str, environment: str, route: str) -> str:

@@ -120,22 +120,25 @@ def _print(
         f"{earlier} → {later}: {len(found):,} failures, {since:,} of them harvested since; "
         f"{later} live since {when}"
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("")
+    tested = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    tested.add_column("in the tests", no_wrap=True, min_width=24)
     for name in ("fixed", "still failing", "regressed", "flaky", "held", "untested", "recurring"):
-        table.add_column(name, justify="right")
-    for name in ("before", "after", "per 1,000 before", "after", "ratio (95 %)"):
-        table.add_column(name, justify="right", no_wrap=True)
+        tested.add_column(name, justify="right", no_wrap=True)
+    live = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    live.add_column("in production", no_wrap=True, min_width=24)
+    for name in ("before", "per 1,000", "after", "per 1,000", "ratio (95 %)", ""):
+        live.add_column(name, justify="right", no_wrap=True)
     for by, rows in counted.items():
         for group in rows:
             label = "all" if by == "all" else f"{by} {one_line(group.name)}"
-            counts = [str(count) if count else "" for count in (*group.fates.values(), group.recurring)]
-            rates = [
-                _rate(group.rate_before, group.rate_before_interval),
-                _rate(group.rate_after, group.rate_after_interval),
-            ]
-            table.add_row(label, *counts, str(group.before), str(group.after), *rates, _ratio(group))
-    console().print(table)
+            counts = (*group.fates.values(), group.recurring)
+            tested.add_row(label, *(str(count) if count else "" for count in counts))
+            before = _rate(group.rate_before, group.rate_before_interval)
+            after = _rate(group.rate_after, group.rate_after_interval)
+            live.add_row(label, str(group.before), before, str(group.after), after, *_ratio(group))
+    screen = console()
+    screen.print(tested)
+    screen.print(live)
     lines = [one for one in found if one.fate in WORTH_A_LINE or one.recurring]
     for one in lines[:SHOWN]:
         word = one.fate.value.replace("_", " ")
@@ -151,11 +154,11 @@ def _rate(rate: float | None, interval: Interval | None) -> str:
     return f"{rate:.2f} ({interval.low:.2f}–{interval.high:.2f})"
 
 
-def _ratio(group: Group) -> str:
+def _ratio(group: Group) -> tuple[str, str]:
     if group.ratio is None:
-        return ""
+        return "", ""
     high = f"{group.ratio.high:.2f}" if math.isfinite(group.ratio.high) else "∞"
-    return f"{group.ratio.low:.2f}–{high} {group.trend}"
+    return f"{group.ratio.low:.2f}–{high}", group.trend
 
 
 COMMANDS = (loop,)

@@ -70,8 +70,8 @@ def freeze(
     path = store_file(store)
     begin = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
     with reader(path) as con:
-        choice = choose_from(con, Wanted(app_name, reason, begin, where))
-        kept = {case["cluster_id"] for case in find(con, keep).cases} if keep is not None else set()
+        kept = _clusters_of(con, keep) if keep is not None else set()
+        choice = choose_from(con, Wanted(app_name, reason, begin, where), kept)
     chosen = select(choice.candidates, most, kept)
     if not chosen:
         raise Failed(f"no failure to freeze: {_why_none(choice)}", status=1)
@@ -106,6 +106,13 @@ def freeze(
         f"files: {printable(releases_of(path) / release)}. "
         f"Next: gleaner release export {release} --to jsonl --out DIR"
     )
+
+
+def _clusters_of(con: Any, release: str) -> set[str]:
+    """The clusters that a release's cases are in by now."""
+    ids = [case["case_id"] for case in find(con, release).cases]
+    query = "SELECT DISTINCT cluster_id FROM cluster_of WHERE case_id IN (SELECT unnest(?::VARCHAR[]))"
+    return {str(row[0]) for row in con.execute(query, [ids]).fetchall()}
 
 
 def _why_none(choice: Choice) -> str:

@@ -110,13 +110,25 @@ def replay(
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
     keep: Annotated[Path | None, typer.Option(help="keep the store and the logs in this folder")] = None,
+    release_2: Annotated[
+        bool,
+        typer.Option("--release-2", help="what comes after: failures as tests, the gate, the next release"),
+    ] = False,
 ) -> None:
     """The silent model update, end to end on the embedded broker: about a minute.
 
+    With --release-2 what follows it, in half a minute and without a broker: the failures become a frozen
+    set, the set gates the next release, and the loop says what that fixed. Exit 1 where a planted count
+    is not found.
+
     Example: gleaner demo --keep demo
     """
-    from streams.demo.show import run_demo
+    from streams.demo.show import run_demo, terminal
 
+    if release_2:
+        from streams.demo.release import run_release_demo
+
+        raise typer.Exit(run_release_demo(as_json, keep, terminal()))
     raise typer.Exit(run_demo(as_json, keep))
 
 

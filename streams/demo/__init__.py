@@ -16,5 +16,8 @@ module             idea
 ``slack_view``     a Slack message as a terminal can show it
 ``usual``          what the usual dashboards saw of it
 ``chart``          a signal over the week in block characters
+``release``        what comes after (``--release-2``): frozen set, gate, loop
+``weeks``          the weeks under the next two releases
+``planted``        the counts that are planted in them, and must come out
 =================  ==============================================================================
 """

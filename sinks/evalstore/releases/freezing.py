@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from duckdb import DuckDBPyConnection
@@ -82,17 +82,18 @@ def read_freeze(request: Any) -> Freeze:
     return Freeze(release, tuple(ids), options)
 
 
-def choose_from(con: DuckDBPyConnection, wanted: Wanted) -> Choice:
+def choose_from(con: DuckDBPyConnection, wanted: Wanted, kept: Collection[str] = ()) -> Choice:
     """One case of each failure that is asked for: one with a correction before others, then the gravest
-    and oldest. Raises ``BadQuery`` where ``where`` is no condition.
+    and oldest. Clusters in ``kept`` are asked for, whatever narrows the others.
+
+    Raises ``BadQuery`` where ``where`` is no condition.
     """
     ids = None
     if wanted.where is not None:
         query = f"SELECT case_id FROM case_list WHERE (\n{wanted.where}\n)"  # noqa: S608 - a read-only snapshot
         ids = [str(row[0]) for row in run_query(con, query, seconds=WHERE_SECONDS, limit=10_000_000).rows]
-    rows = con.execute(
-        _CHOICE, {"app": wanted.app, "reason": wanted.reason, "since": wanted.since, "ids": ids}
-    ).fetchall()
+    given = {"app": wanted.app, "reason": wanted.reason, "since": wanted.since, "ids": ids}
+    rows = con.execute(_CHOICE, given | {"kept": sorted(kept)}).fetchall()
     candidates, left_out, dismissed = [], [], 0
     for case_id, cluster_id, app, reasons, rank, replayable, missing, verdict in rows:
         if verdict == "dismissed":
@@ -107,7 +108,8 @@ def choose_from(con: DuckDBPyConnection, wanted: Wanted) -> Choice:
 _CHOICE = """
     SELECT l.case_id, l.cluster_id, l.app, l.reasons, k.rank, l.replayable, l.missing, r.verdict
     FROM case_list l JOIN cluster_list k USING (cluster_id) LEFT JOIN cluster_reviews r USING (cluster_id)
-    WHERE ($app IS NULL OR l.app = $app)
+    WHERE list_contains($kept::VARCHAR[], cluster_id)
+      OR ($app IS NULL OR l.app = $app)
       AND ($reason IS NULL OR list_contains(l.reasons, $reason))
       AND ($since IS NULL OR epoch_ms(l.ts) >= $since)
       AND ($ids IS NULL OR l.case_id IN (SELECT unnest($ids::VARCHAR[])))

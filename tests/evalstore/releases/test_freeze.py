@@ -143,6 +143,18 @@ def test_a_frozen_set_stays_whatever_comes_after(store: Path) -> None:
     assert changed["unchanged"] == 46
 
 
+def test_what_is_kept_is_kept_whatever_narrows_the_rest(store: Path) -> None:
+    frozen(store, "v1")
+    with StoreOwner.open(store) as owner:
+        owner.write([failure(n, app="desk", time=MARCH + 10**9) for n in range(500, 503)], now=MARCH)
+        owner.publish(MARCH)
+    kept = [case["case_id"] for case in records(store, "v1")]
+    frozen(store, "v2", "--keep", "v1", "--app", "desk", "--since", "2026-03-10")
+    both = [case["case_id"] for case in records(store, "v2")]
+    assert set(both[: len(kept)]) == set(kept)
+    assert set(both[len(kept) :]) == {failure(n, app="desk").case_id for n in range(500, 503)}
+
+
 def test_asked_twice_it_is_there_once(store: Path) -> None:
     first = frozen(store, "v1")
     assert frozen(store, "v1")["frozen_at"] == first["frozen_at"]
