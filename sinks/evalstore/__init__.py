@@ -15,6 +15,7 @@ module           idea
 ``clustering``   the clusters of a store: its tables' rows, and the index built from them
 ``lock``         one owner per store, held beside the file and never on it
 ``owner``        :class:`~sinks.evalstore.owner.StoreOwner`: the one writer
+``regroup``      what people say of clusters: split, merged, and taken back
 ``forget``       a person's or a trace's rows go, and do not come back
 ``erase``        the file written anew, without what was deleted from it
 ``requests``     what another process wants of a store's owner

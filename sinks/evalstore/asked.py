@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sinks.evalstore.forget import read_forget
 from sinks.evalstore.owner import StoreOwner
+from sinks.evalstore.regroup import read_merge, read_split, read_undo
 from sinks.evalstore.releases.freezing import read_freeze
 from sinks.evalstore.releases.kept import read_run
 from sinks.evalstore.releases.reviews import read_review
 
 
-def perform(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+def perform(owner: StoreOwner, request: Any, now: int, publish: bool = True) -> tuple[str, dict[str, Any]]:
     """What was done, in a word, and the answer; ``now`` in epoch ms.
 
-    Readers see it once this returns. Raises ``ValueError`` where the request cannot be read, ``BadRequest``
-    where it is refused.
+    Readers of snapshots see it once this returns, unless ``publish`` leaves it to the next one. Raises
+    ``ValueError`` where the request cannot be read, ``BadRequest`` where it is refused.
     """
     kind = next(iter(request), None) if isinstance(request, dict) and len(request) == 1 else None
-    if kind == "freeze":
-        frozen = owner.freeze(read_freeze(request), now)
+    if kind not in DONE:
+        return "forgot", owner.forget(read_forget(request), now)._asdict()
+    done = DONE[kind](owner, request, now)
+    if publish:
         owner.publish(now)
-        return "froze a release", frozen._asdict()
-    if kind == "review":
-        cases = owner.review(read_review(request), now)
-        owner.publish(now)
-        return "kept a verdict", {"cases": cases}
-    if kind == "keep":
-        run = read_run(request)
-        run_id = owner.keep(run, now)
-        owner.publish(now)
-        return "kept a gate's run", {"run_id": run_id, "results": len(run.results)}
-    return "forgot", owner.forget(read_forget(request), now)._asdict()
+    return done
+
+
+def _freeze(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+    return "froze a release", owner.freeze(read_freeze(request), now)._asdict()
+
+
+def _review(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+    return "kept a verdict", owner.review(read_review(request), now)._asdict()
+
+
+def _keep(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+    run = read_run(request)
+    return "kept a gate's run", {"run_id": owner.keep(run, now), "results": len(run.results)}
+
+
+def _split(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+    return "split a cluster", owner.split(read_split(request), now)._asdict()
+
+
+def _merge(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+    return "merged two clusters", owner.merge(read_merge(request), now)._asdict()
+
+
+def _undo(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+    return "took something back", owner.undo(read_undo(request), now)._asdict()
+
+
+DONE: dict[str | None, Callable[[StoreOwner, Any, int], tuple[str, dict[str, Any]]]] = {
+    "freeze": _freeze,
+    "review": _review,
+    "keep": _keep,
+    "split": _split,
+    "merge": _merge,
+    "undo": _undo,
+}
+"""By the request's only key; another one is a request to forget, or none."""

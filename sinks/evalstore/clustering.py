@@ -38,8 +38,8 @@ def _known(con: DuckDBPyConnection, end: int, window: int) -> Iterator[list[Know
     con.execute(
         """CREATE OR REPLACE TEMP TABLE placed AS
         SELECT place, p.case_id, o.cluster_id, b.born
-        FROM case_clusters p JOIN cluster_of o USING (case_id)
-        JOIN (SELECT cluster_id, min(seq) AS born FROM cluster_of GROUP BY cluster_id) b
+        FROM case_clusters p JOIN cluster_found o USING (case_id)
+        JOIN (SELECT cluster_id, min(seq) AS born FROM cluster_found GROUP BY cluster_id) b
             ON b.cluster_id = o.cluster_id
         WHERE place >= ? ORDER BY place""",
         [end - window],

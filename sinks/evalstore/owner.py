@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -26,14 +26,17 @@ from sinks.evalstore.isolate import FAULTS_OF_A_VALUE, isolate
 from sinks.evalstore.lock import OwnerLock
 from sinks.evalstore.migrations import migrate
 from sinks.evalstore.reading import Totals, totals
+from sinks.evalstore.regroup import Merge, Regrouped, Split, TakenBack, Undo, merge, split, undo
 from sinks.evalstore.rejects import rejection
 from sinks.evalstore.releases.bundle import settle
 from sinks.evalstore.releases.freezing import Freeze, Frozen, freeze
 from sinks.evalstore.releases.kept import Run, keep
-from sinks.evalstore.releases.reviews import Review, review
+from sinks.evalstore.releases.reviews import Review, Reviewed, review
 from sinks.evalstore.rows import Row
 from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, publish, snapshots_of
 from sinks.evalstore.staging import insert
+
+Result = TypeVar("Result")
 
 LOG_BEFORE_CHECKPOINT = "256MB"
 """DuckDB's write-ahead log grows to this before a write waits for it to be folded into the file."""
@@ -193,16 +196,31 @@ class StoreOwner:
         settle(self._con, self.path)
         return done
 
-    def review(self, said: Review, now: int) -> int:
-        """Keep somebody's verdict on a case; the cases that it counts for. Raises ``BadRequest``."""
-        self._unpublished = True
-        return review(self._con, said, now)
+    def review(self, said: Review, now: int) -> Reviewed:
+        """Keep somebody's verdict on a case. Raises ``BadRequest``."""
+        return self._said(lambda con: review(con, said, now))
 
     def keep(self, run: Run, now: int) -> str:
         """Keep a run of the gate; its id. Raises ``BadRequest`` where there is no such release."""
+        return self._said(lambda con: keep(con, run, now))
+
+    def split(self, wanted: Split, now: int) -> Regrouped:
+        """Some cases of a cluster become one of their own. Raises ``BadRequest``."""
+        return self._said(lambda con: split(con, wanted, now))
+
+    def merge(self, wanted: Merge, now: int) -> Regrouped:
+        """Two clusters are one from now on. Raises ``BadRequest``."""
+        return self._said(lambda con: merge(con, wanted, now))
+
+    def undo(self, wanted: Undo, now: int) -> TakenBack:
+        """A verdict, a split or a merge counts no more. Raises ``BadRequest``."""
+        return self._said(lambda con: undo(con, wanted, now))
+
+    def _said(self, what: Callable[[DuckDBPyConnection], Result]) -> Result:
+        """What a person said, in one transaction."""
         self._con.begin()
         try:
-            done = keep(self._con, run, now)
+            done = what(self._con)
             self._con.commit()
         except BaseException:
             self._con.rollback()

@@ -1,4 +1,4 @@
-"""``gleaner cases``. All but ``forget`` and ``review`` read snapshots: nobody waits for anybody."""
+"""``gleaner cases``. What only reads, reads snapshots: nobody waits for anybody."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from streams.commands.fail import Failed
 from streams.commands.forget import forget
 from streams.commands.printable import json_line, printable
 from streams.commands.reader import Store, reader
+from streams.commands.regroup import agreement, merge, split, undo
 from streams.commands.review import review
 from streams.commands.sql import sql
 
@@ -26,7 +27,9 @@ ROWS = 50
 """Cases in a table unless told otherwise; ``--json`` has no such limit, programs want all."""
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
-app = typer.Typer(no_args_is_help=True, help="Harvested failures: list, show, search, review, forget.")
+app = typer.Typer(
+    no_args_is_help=True, help="Harvested failures: list, show, search, review, forget, regroup."
+)
 
 App = Annotated[str | None, typer.Option("--app", help="only this application")]
 Reason = Annotated[str | None, typer.Option(help="only cases with this reason, such as low_score")]
@@ -187,6 +190,10 @@ def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> No
 
 
 app.command("review")(review)
+app.command("split")(split)
+app.command("merge")(merge)
+app.command("undo")(undo)
+app.command("agreement")(agreement)
 app.command("forget")(forget)
 
 COMMANDS = (sql,)

@@ -9,6 +9,7 @@ module           idea
 ``bundle``       a frozen release as files that need no store
 ``changes``      what changed between two sets
 ``reviews``      what a person says of a case
+``agreement``    how far two reviewers agree: Cohen's kappa, with its n
 ``shapes``       a frozen case in the words of other tools
 ``export``       a frozen release as files for them
 ``results``      what a test runner wrote, as one kind of value

@@ -28,6 +28,13 @@ class Review(NamedTuple):
     note: str | None = None
 
 
+class Reviewed(NamedTuple):
+    """``cases``: how many of the case's cluster the verdict counts for. ``id`` is what undoes it."""
+
+    id: str
+    cases: int
+
+
 def read_review(request: Any) -> Review:
     """A request that came as JSON; raises ``ValueError`` where it is none."""
     wanted = request.get("review") if isinstance(request, dict) else None
@@ -39,8 +46,8 @@ def read_review(request: Any) -> Review:
     return Review(case_id, Verdict(str(wanted.get("verdict"))), actor, note and note[:NOTE_LENGTH])
 
 
-def review(con: DuckDBPyConnection, said: Review, now: int) -> int:
-    """Write a verdict; the cases of the cluster that it counts for. ``now`` in epoch ms.
+def review(con: DuckDBPyConnection, said: Review, now: int) -> Reviewed:
+    """Write a verdict, and say for how many cases of the cluster it counts. ``now`` in epoch ms.
 
     Raises ``BadRequest`` where there is no such case.
     """
@@ -48,10 +55,11 @@ def review(con: DuckDBPyConnection, said: Review, now: int) -> int:
     found = con.execute(query, [said.case_id]).fetchone()
     if found is None:
         raise BadRequest(f"no such case: {said.case_id}")
+    review_id = derive("case-review", *said, now)
     con.execute(
         "INSERT INTO case_reviews VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [
-            derive("case-review", *said, now),
+            review_id,
             said.case_id,
             moment(now),
             said.verdict.value,
@@ -59,4 +67,4 @@ def review(con: DuckDBPyConnection, said: Review, now: int) -> int:
             said.note,
         ],
     )
-    return int(found[0])
+    return Reviewed(review_id, int(found[0]))

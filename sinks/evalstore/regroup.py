@@ -1,0 +1,207 @@
+"""What people say of clusters: these cases are another failure, these two are one; and what they take back.
+
+Append-only, and beside what was found: the index of texts does not know of it. A case that comes later joins
+the cluster that its text belongs to, and with it whatever that was merged with.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from duckdb import DuckDBPyConnection
+
+from schemas.identity import derive
+from sinks.evalstore.clusters import cluster_name
+from sinks.evalstore.errors import BadRequest
+from sinks.evalstore.fields import moment
+
+NOTE_LENGTH = 2_000
+
+
+class Split(NamedTuple):
+    """These cases, all of one cluster and not all of it, are a failure of their own."""
+
+    case_ids: tuple[str, ...]
+    actor: str
+    note: str | None = None
+
+
+class Merge(NamedTuple):
+    """Two clusters of one app are one failure."""
+
+    cluster_id: str
+    target: str
+    actor: str
+    note: str | None = None
+
+
+class Undo(NamedTuple):
+    """Take back an edit or a verdict by its id; None: the actor's latest that still counts."""
+
+    actor: str
+    id: str | None = None
+
+
+class Regrouped(NamedTuple):
+    """``cluster_id`` now has ``cases`` cases."""
+
+    edit_id: str
+    cluster_id: str
+    cases: int
+
+
+class TakenBack(NamedTuple):
+    """``kind`` is split, merge, or the verdict that was."""
+
+    id: str
+    kind: str
+
+
+def read_split(request: Any) -> Split:
+    """A request that came as JSON; raises ``ValueError`` where it is none. So do the other two."""
+    wanted = _part(request, "split")
+    ids = wanted.get("case_ids")
+    if not isinstance(ids, list | tuple) or not ids or not all(isinstance(one, str) for one in ids):
+        raise ValueError("no cases to split off")
+    return Split(tuple(ids), _actor(wanted), _note(wanted))
+
+
+def read_merge(request: Any) -> Merge:
+    wanted = _part(request, "merge")
+    cluster, target = wanted.get("cluster_id"), wanted.get("target")
+    if not isinstance(cluster, str) or not isinstance(target, str):
+        raise ValueError("no clusters to merge")
+    return Merge(cluster, target, _actor(wanted), _note(wanted))
+
+
+def read_undo(request: Any) -> Undo:
+    wanted = _part(request, "undo")
+    found = wanted.get("id")
+    if not isinstance(found, str | None):
+        raise ValueError("no id to undo")
+    return Undo(_actor(wanted), found)
+
+
+def split(con: DuckDBPyConnection, wanted: Split, now: int) -> Regrouped:
+    """Write a split, within the caller's transaction; ``now`` in epoch ms. Raises ``BadRequest``."""
+    ids = sorted(set(wanted.case_ids))
+    found = con.execute(
+        """SELECT cluster_id, count(*), (SELECT count(*) FROM cluster_of WHERE cluster_id = o.cluster_id)
+        FROM cluster_of o WHERE case_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY cluster_id""",
+        [ids],
+    ).fetchall()
+    if sum(row[1] for row in found) < len(ids):
+        raise BadRequest("some of these cases are not in the store")
+    if len(found) != 1:
+        raise BadRequest(f"these cases are of {len(found)} clusters: split one at a time")
+    cluster, here, of_all = found[0]
+    if here == of_all:
+        raise BadRequest(f"these are all cases of {cluster}: there is nothing to split it from")
+    edit = derive("cluster-edit", "split", *ids, wanted.actor, now)
+    target = cluster_name(int.from_bytes(blake2b(edit.encode(), digest_size=8).digest()))
+    _write(con, edit, "split", cluster, target, wanted.actor, wanted.note, now)
+    con.executemany(
+        "INSERT INTO cluster_splits VALUES (?, ?) ON CONFLICT DO NOTHING", [[edit, one] for one in ids]
+    )
+    return Regrouped(edit, target, len(ids))
+
+
+def merge(con: DuckDBPyConnection, wanted: Merge, now: int) -> Regrouped:
+    """Write a merge, within the caller's transaction; ``now`` in epoch ms. Raises ``BadRequest``."""
+    pair = [wanted.cluster_id, wanted.target]
+    rows = con.execute(
+        """SELECT cluster_id, any_value(app), min(case_id) FROM cluster_of JOIN cases USING (case_id)
+        WHERE cluster_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY cluster_id""",
+        [pair],
+    ).fetchall()
+    apps = {cluster: app for cluster, app, _ in rows}
+    for cluster in pair:
+        if cluster not in apps:
+            raise BadRequest(f"no such cluster: {cluster}")
+    if pair[0] == pair[1]:
+        raise BadRequest(f"{pair[0]} is one cluster already")
+    if apps[pair[0]] != apps[pair[1]]:
+        raise BadRequest("clusters of two apps are never one: who owns the one does not own the other")
+    edit = derive("cluster-edit", "merge", *pair, wanted.actor, now)
+    _write(con, edit, "merge", wanted.cluster_id, wanted.target, wanted.actor, wanted.note, now)
+    found = con.execute(
+        """SELECT any_value(cluster_id), count(*) FROM cluster_of
+        WHERE cluster_id = (SELECT cluster_id FROM cluster_of WHERE case_id = ?)""",
+        [rows[0][2]],
+    ).fetchone()
+    assert found is not None
+    stands, cases = found
+    return Regrouped(edit, stands, cases)
+
+
+def undo(con: DuckDBPyConnection, wanted: Undo, now: int) -> TakenBack:
+    """Write that something counts no more, within the caller's transaction. Raises ``BadRequest``."""
+    found = con.execute(_UNDOABLE, {"id": wanted.id, "actor": wanted.actor}).fetchone()
+    if found is None:
+        raise BadRequest(
+            f"nothing of {wanted.actor} is left to undo"
+            if wanted.id is None
+            else f"nothing to undo has the id {wanted.id}"
+        )
+    con.execute("INSERT INTO undone VALUES (?, ?, ?)", [found[0], moment(now), wanted.actor])
+    return TakenBack(*found)
+
+
+_UNDOABLE = """
+    SELECT id, kind FROM (
+        SELECT edit_id AS id, kind, edited_at AS done_at, actor FROM cluster_edits
+        UNION ALL SELECT review_id, verdict, reviewed_at, actor FROM case_reviews
+    ) WHERE id NOT IN (SELECT id FROM undone)
+        AND CASE WHEN $id::VARCHAR IS NULL THEN actor = $actor ELSE id = $id END
+    ORDER BY done_at DESC, id LIMIT 1"""
+
+
+def unsplit_forgotten(con: DuckDBPyConnection) -> None:
+    """Take the cases of the temporary table ``doomed`` out of every split, and notes on their clusters."""
+    con.execute(
+        """UPDATE cluster_edits SET note = NULL WHERE note IS NOT NULL AND (
+            cluster_id IN (SELECT cluster_id FROM cluster_of JOIN doomed USING (case_id))
+            OR target IN (SELECT cluster_id FROM cluster_of JOIN doomed USING (case_id))
+            OR cluster_id IN (SELECT cluster_id FROM cluster_found JOIN doomed USING (case_id))
+            OR target IN (SELECT cluster_id FROM cluster_found JOIN doomed USING (case_id))
+            OR edit_id IN (SELECT edit_id FROM cluster_splits JOIN doomed USING (case_id)))"""
+    )
+    con.execute("DELETE FROM cluster_splits WHERE case_id IN (FROM doomed)")
+
+
+def _write(
+    con: DuckDBPyConnection,
+    edit: str,
+    kind: str,
+    one: str,
+    other: str,
+    actor: str,
+    note: str | None,
+    now: int,
+) -> None:
+    con.execute(
+        "INSERT INTO cluster_edits VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [edit, kind, one, other, moment(now), actor, note],
+    )
+
+
+def _part(request: Any, name: str) -> dict[str, Any]:
+    wanted = request.get(name) if isinstance(request, dict) else None
+    if not isinstance(wanted, dict):
+        raise ValueError(f"no request to {name}")
+    return wanted
+
+
+def _actor(wanted: dict[str, Any]) -> str:
+    actor = wanted.get("actor")
+    if not isinstance(actor, str) or not actor:
+        raise ValueError("nobody says so")
+    return actor
+
+
+def _note(wanted: dict[str, Any]) -> str | None:
+    note = wanted.get("note")
+    if not isinstance(note, str | None):
+        raise ValueError("a note that is no text")
+    return note and note[:NOTE_LENGTH]
