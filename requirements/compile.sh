@@ -10,7 +10,7 @@ compile() {
 }
 
 [ -x .venv/bin/uv ] || { echo "gleaner: this needs uv in .venv (.venv/bin/python -m pip install uv)" >&2; exit 1; }
-compile "$@" --extra judge --extra dev pyproject.toml requirements/dev.in -o requirements/dev.txt
+compile "$@" --extra judge --extra frames --extra dev pyproject.toml requirements/dev.in -o requirements/dev.txt
 # The smaller sets take their versions from the full one.
 compile --extra judge -c requirements/dev.txt pyproject.toml requirements/judge.in -o requirements/judge.txt
 compile -c requirements/dev.txt pyproject.toml requirements/runtime.in -o requirements/runtime.txt

@@ -31,6 +31,19 @@ EXIT_RESTART = 70
 """Exit status of a role that cannot go on and lost nothing: a supervisor restarts it."""
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def host_and_port(address: str) -> tuple[str, int | None]:
+    """
+    >>> host_and_port("127.0.0.1:80"), host_and_port("[::1]:80"), host_and_port("here")
+    (('127.0.0.1', 80), ('::1', 80), ('', None))
+    """
+    host, _, port = address.rpartition(":")
+    sound = bool(host) and port.isdecimal() and int(port) <= 65535
+    return host.removeprefix("[").removesuffix("]"), int(port) if sound else None
+
+
 class Settings(BaseSettings):
     """Frozen after start; passed down, never looked up from inside a step."""
 
@@ -111,6 +124,11 @@ class Settings(BaseSettings):
     store_path: Path | None = Field(None, description="The DuckDB file; default STATE_DIR/store.duckdb")
     snapshot_seconds: float = Field(
         30, gt=0, description="Readers' snapshots are at most this old after a change"
+    )
+
+    api_token: SecretStr = Field(SecretStr(""), description="Bearer token of the HTTP API")
+    api: str = Field(
+        "", description="host:port of the store's HTTP API, such as 127.0.0.1:8780; empty: none is served"
     )
 
     slack_token: SecretStr = Field(SecretStr(""), description="Bot token; empty: alerts go to the console")
@@ -221,6 +239,18 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (ValueError, OSError, LookupError):
             raise ValueError("is no time zone such as Europe/Berlin") from None
+        return value
+
+    @field_validator("api")
+    @classmethod
+    def _served(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            host, port = host_and_port(value)
+            if port is None:
+                raise ValueError("is host:port, such as 127.0.0.1:8780")
+            token = info.data.get("api_token")
+            if host not in LOOPBACK and not (token and token.get_secret_value().strip()):
+                raise ValueError("is open to others, which needs GLEANER_API_TOKEN")
         return value
 
     @field_validator("slack_http")

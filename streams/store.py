@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,10 +26,12 @@ from schemas.identity import Coordinates
 from schemas.incident import Incident
 from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
-from sinks.evalstore import StoreBusy, StoreOwner, Written
+from sinks.evalstore import Connection, StoreBusy, StoreOwner, Written
 from sinks.evalstore.asked import perform
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.requests import answer, pending, read
+from sinks.evalstore.snapshots import open_reader, snapshots_of
+from streams.api.serve import ApiServer
 from streams.batches import BatchLoop, consumer
 from streams.settings import Settings
 from streams.steps.refuse import dead_letter
@@ -64,8 +67,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     streams = {topic.name: life.stream for topic, life in zip(READERS, lives.values(), strict=True)}
     with ThreadPoolExecutor(1, "duckdb") as thread:
         work = StoreWork(settings, thread, streams)
-        await work.open()
         try:
+            await work.open()
             reader = consumer(settings, "store", *READERS)
             loop = BatchLoop("store", settings, reader, work.handle, idle=work.between_batches)
             stopping = asyncio.create_task(_stop_when(stop, loop)) if stop is not None else None
@@ -134,6 +137,31 @@ def _why(error: ValueError) -> str:
     return f"{field}: {first['type']}" if field else first["type"]
 
 
+class Served:
+    """What the HTTP API has of the store's owner: reads in its own threads, all else in the owner's."""
+
+    def __init__(self, owner: StoreOwner, thread: ThreadPoolExecutor) -> None:
+        self._owner, self._thread = owner, thread
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._owner.readers.reading()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        con = open_reader(snapshots_of(self._owner.path))
+        try:
+            yield con
+        finally:
+            con.close()
+
+    def act(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Readers of snapshots see it with the next one, readers of the API once this returns."""
+        now = time.time_ns() // 1_000_000
+        what, done = self._thread.submit(perform, self._owner, request, now, publish=False).result()
+        log.info("store: %s on request", what)
+        return done
+
+
 class StoreWork:
     """The role's effects, each run in the DuckDB thread and awaited."""
 
@@ -144,6 +172,7 @@ class StoreWork:
         self.published_at = 0.0
         self.publish_took = 0.0
         self._owner: StoreOwner | None = None
+        self.api: ApiServer | None = None
 
     @property
     def owner(self) -> StoreOwner:
@@ -162,6 +191,10 @@ class StoreWork:
                 await asyncio.sleep(0.2)
         await self._publish()
         await self._in_thread(self.owner.prepare)
+        if self.settings.api:
+            token = self.settings.api_token.get_secret_value().strip()
+            self.api = ApiServer(Served(self.owner, self.thread), self.settings.api, token).start()
+            log.info("store: HTTP API on %s", self.settings.api)
         found = await self._in_thread(self.owner.counts)
         log.info(
             "store: owns %s with %d cases; snapshots every %g s",
@@ -218,7 +251,11 @@ class StoreWork:
 
     async def close(self) -> None:
         """Publish what is unpublished and let go of the store, whatever ended the loop."""
+        if self._owner is None:
+            return
         try:
+            if self.api is not None:
+                await asyncio.to_thread(self.api.stop)
             if self.owner.unpublished:
                 await self._publish()
         finally:

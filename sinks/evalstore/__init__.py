@@ -22,6 +22,9 @@ module           idea
 ``snapshots``    publish the store under a new name; open the newest, hardened
 ``access``       from a ``--store`` path to a reader's connection
 ``reading``      cases and totals, as plain values
+``readers``      reads of the live rows in the owner's process, beside its writes
+``frames``       answers as Arrow tables, Polars and pandas frames
+``pages``        lists in pages: filters, keyset cursors
 ``volumes``      how much each segment brings a day
 ``rolling``      rolling figures of segments, as plain values
 ``query``        somebody's own SQL: one SELECT, in bounded time, a bounded number of rows

@@ -25,6 +25,7 @@ from sinks.evalstore.forget import Forget, Forgotten, Tombstones, forget
 from sinks.evalstore.isolate import FAULTS_OF_A_VALUE, isolate
 from sinks.evalstore.lock import OwnerLock
 from sinks.evalstore.migrations import migrate
+from sinks.evalstore.readers import Readers
 from sinks.evalstore.reading import Totals, totals
 from sinks.evalstore.regroup import Merge, Regrouped, Split, TakenBack, Undo, merge, split, undo
 from sinks.evalstore.rejects import rejection
@@ -33,7 +34,7 @@ from sinks.evalstore.releases.freezing import Freeze, Frozen, freeze
 from sinks.evalstore.releases.kept import Run, keep
 from sinks.evalstore.releases.reviews import Review, Reviewed, review
 from sinks.evalstore.rows import Row
-from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, publish, snapshots_of
+from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, no_progress_bar, publish, snapshots_of
 from sinks.evalstore.staging import insert
 
 Result = TypeVar("Result")
@@ -69,8 +70,8 @@ class Written(NamedTuple):
 class StoreOwner:
     """Owns the file from ``open`` to ``close``. Writing a thing twice has the effect of once.
 
-    Not for several threads: everything that touches it belongs in one. Readers never get this file,
-    they get the snapshots that ``publish`` makes beside it.
+    Not for several threads: everything that touches it belongs in one, but for ``readers``. Other processes
+    never get this file, they get the snapshots that ``publish`` makes beside it.
     """
 
     def __init__(self, path: Path, con: DuckDBPyConnection, lock: OwnerLock) -> None:
@@ -78,6 +79,7 @@ class StoreOwner:
         self._unpublished = True
         self._clusters: Clusters | None = None
         self._tombstones = Tombstones.load(con)
+        self.readers = Readers(con)
         unerased = con.execute("SELECT count(*) FROM forgotten WHERE erased_at IS NULL").fetchone()
         self._unerased = unerased != (0,)
 
@@ -233,7 +235,8 @@ class StoreOwner:
         if not self._unerased:
             return
         settle(self._con, self.path)
-        rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))
+        with self.readers.alone():
+            rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))
         self.checkpoint()
         publish(self.path, snapshots_of(self.path), now, keep=1)
         self._con.execute("UPDATE forgotten SET erased_at = ? WHERE erased_at IS NULL", [moment(now)])
@@ -318,10 +321,12 @@ class StoreOwner:
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file: for idle moments, a write would wait for it."""
-        self._con.execute("CHECKPOINT store")
+        with self.readers.alone():  # DuckDB refuses one now and then while others read
+            self._con.execute("CHECKPOINT store")
 
     def close(self) -> None:
         """Checkpoint and let go; harmless when already closed. Publishing is the caller's decision."""
+        self.readers.close()
         self._con.close()
         if not self._unpublished:
             # Closing touched the live file; the snapshot is still all of it.
@@ -360,5 +365,5 @@ def _connect(path: Path) -> DuckDBPyConnection:
     con.execute("USE store")
     con.execute(f"SET wal_autocheckpoint = '{LOG_BEFORE_CHECKPOINT}'")
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET enable_progress_bar = false")  # it would stand between the lines of a command's output
+    no_progress_bar(con)
     return con

@@ -31,7 +31,7 @@ def run_query(con: DuckDBPyConnection, sql: str, *, seconds: float = SECONDS, li
 
     Misleads when the rows are counted: ``more`` says that there would be others.
     """
-    _check(con, sql)
+    checked(con, sql)
     timer = threading.Timer(seconds, con.interrupt)
     timer.daemon = True
     timer.start()
@@ -44,17 +44,18 @@ def run_query(con: DuckDBPyConnection, sql: str, *, seconds: float = SECONDS, li
     except duckdb.OutOfMemoryException:
         raise BadQuery("the query needs more memory than a reader may take: narrow it") from None
     except duckdb.Error as error:
-        raise BadQuery(_short(error)) from None
+        raise BadQuery(short(error)) from None
     finally:
         timer.cancel()
     return Answer(columns, rows[:limit], len(rows) > limit)
 
 
-def _check(con: DuckDBPyConnection, sql: str) -> None:
+def checked(con: DuckDBPyConnection, sql: str) -> None:
+    """Raise ``BadQuery`` unless this is one SELECT."""
     try:
         statements = con.extract_statements(sql)
     except duckdb.Error as error:
-        raise BadQuery(_short(error)) from None
+        raise BadQuery(short(error)) from None
     if len(statements) != 1:
         raise BadQuery(f"one statement at a time, not {len(statements)}: send a single SELECT")
     kind = statements[0].type
@@ -62,7 +63,7 @@ def _check(con: DuckDBPyConnection, sql: str) -> None:
         raise BadQuery(f"snapshots are read-only: send a SELECT, not {kind.name}")
 
 
-def _short(error: duckdb.Error) -> str:
+def short(error: duckdb.Error) -> str:
     """DuckDB's first lines on what is wrong, as one; the rest draws arrows under the query."""
     lines = (line.strip() for line in str(error).split("\n\n")[0].splitlines())
     return " ".join(line for line in lines if line)

@@ -82,11 +82,21 @@ def open_reader(directory: Path) -> DuckDBPyConnection:
                 raise StoreError(f"{directory / name} cannot be opened: {why}") from None
             continue
         con.execute("SET TimeZone = 'UTC'")
-        con.execute("SET enable_progress_bar = false")  # after 2 s it would stand in a command's output
+        no_progress_bar(con)
         con.execute("SET lock_configuration = true")
         check(applied(con), migrations())
         return con
     raise NoStore(f"{directory} holds no snapshot: `gleaner store` publishes one")
+
+
+def no_progress_bar(con: DuckDBPyConnection) -> None:
+    """After 2 s it would stand between the lines of a command's output."""
+    try:
+        con.execute("SET enable_progress_bar = false")
+    except duckdb.InvalidInputException as error:
+        # In a notebook without ipywidgets there is none, and DuckDB refuses to set it either way.
+        if "ipywidgets" not in str(error):
+            raise
 
 
 def _copy(store: Path, target: Path) -> None:

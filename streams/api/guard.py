@@ -1,0 +1,73 @@
+"""Who may ask, and how much at a time. Every answer says no more than it must."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BYTES = 1 << 20
+"""Of a request's body."""
+HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+
+
+class Guard:
+    """Before the application: host, token, size.
+
+    Without a token only requests to ``hosts`` are answered: a web page whose name was made to point at this
+    machine (DNS rebinding) is refused by the name that it asks for.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, hosts: Collection[str]) -> None:
+        self.app, self.token, self.hosts = app, token, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        refused = self._refuse(Headers(scope=scope), scope["method"])
+        answer = self.app if refused is None else refused
+        await answer(scope, receive, send_with_headers)
+
+    def _refuse(self, headers: Headers, method: str) -> JSONResponse | None:
+        if self.token:
+            kind, _, given = headers.get("authorization", "").partition(" ")
+            right = hmac.compare_digest(given.strip().encode(), self.token.encode())
+            if kind.lower() != "bearer" or not right:
+                return _fault(401, "this needs the header Authorization: Bearer TOKEN (GLEANER_API_TOKEN)")
+        elif _name(headers.get("host", "")) not in self.hosts:
+            return _fault(403, "asked for under a name that is not this machine's: set GLEANER_API_TOKEN")
+        if method in ("POST", "PUT", "PATCH", "DELETE"):
+            length = headers.get("content-length", "")
+            if not length.isdecimal():
+                return _fault(411, "a body needs its Content-Length")
+            if int(length) > MOST_BYTES:
+                return _fault(413, f"a body has at most {MOST_BYTES:,} bytes")
+        return None
+
+
+def _name(host: str) -> str:
+    """
+    >>> _name("localhost:8780"), _name("[::1]:8780"), _name("evil.example")
+    ('localhost', '::1', 'evil.example')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _fault(status: int, why: str) -> JSONResponse:
+    extra = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": why}, status, extra)

@@ -1,0 +1,331 @@
+"""The API as a client meets it: over a socket, in front of a store that is being written."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from schemas.case import CaseReason
+from schemas.incident import IncidentState
+from sinks.evalstore import Forget, Kind, StoreOwner
+from sinks.evalstore.releases.freezing import Freeze
+from streams.api.serve import ApiServer
+from streams.settings import Settings
+from streams.store import Served, StoreWork
+from tests.evalstore.releases.test_freeze import failure
+from tests.evalstore.samples import MARCH, make_incident, make_recovery, make_signal
+
+TOKEN = "a-token"
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Client:
+    def __init__(self, owner: StoreOwner, thread: ThreadPoolExecutor, server: ApiServer) -> None:
+        self.owner, self.thread, self.server = owner, thread, server
+
+    def ask(
+        self, path: str, body: Any = None, token: str | None = TOKEN, host: str | None = None, **query: Any
+    ) -> Answer:
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.server.port}{path}{'?' + given if given else ''}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"} if body is not None else {},
+        )
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        if host is not None:
+            request.add_header("Host", host)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return Answer(answer.status, json.load(answer), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, json.load(error), dict(error.headers))
+
+    def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        items, cursor = [], None
+        while True:
+            answer = self.ask(path, cursor=cursor, **query)
+            assert answer.status == 200, answer.body
+            items += answer.body["items"]
+            cursor = answer.body["next"]
+            if cursor is None:
+                return items
+
+    def write(self, **values: Any) -> None:
+        self.thread.submit(lambda: self.owner.write(**values, now=MARCH)).result()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    with ThreadPoolExecutor(1) as thread:
+        owner = thread.submit(StoreOwner.open, tmp_path / "store.duckdb").result()
+        server = ApiServer(Served(owner, thread), "127.0.0.1:0", TOKEN).start()
+        made = Client(owner, thread, server)
+        made.write(
+            cases=[
+                *(failure(n, time=MARCH + n // 3 * 1000) for n in range(23)),
+                failure(30, CaseReason.UNSAFE, app="desk"),
+                failure(31, like=1),
+            ]
+        )
+        try:
+            yield made
+        finally:
+            server.stop()
+            thread.submit(owner.close).result()
+
+
+def test_what_is_committed_is_there_at_once(client: Client) -> None:
+    assert client.ask("/v1/totals").body["cases"] == 25
+    client.write(cases=[failure(40)])
+    found = client.ask("/v1/cases", q="trace-40").body["items"]
+    assert [case["trace_id"] for case in found] == ["trace-40"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 500])
+def test_pages_hold_every_case_once_in_order_whatever_is_written_meanwhile(
+    client: Client, limit: int
+) -> None:
+    """Eight groups of cases have the same time: the id decides between them."""
+    whole = client.all("/v1/cases", limit=500)
+    assert len(whole) == 25
+    items, cursor, page = [], None, 0
+    while page == 0 or cursor:
+        answer = client.ask("/v1/cases", limit=limit, cursor=cursor).body
+        items += answer["items"]
+        cursor, page = answer["next"], page + 1
+        client.write(cases=[failure(100 + page, time=MARCH + 10**9 + page)])  # newer: before all of them
+    assert [case["case_id"] for case in items] == [case["case_id"] for case in whole]
+    assert whole == sorted(whole, key=lambda case: (case["ts"], [-ord(c) for c in case["case_id"]]))[::-1]
+
+
+def test_filters(client: Client) -> None:
+    def traces(**query: Any) -> list[str]:
+        return sorted(case["trace_id"] for case in client.all("/v1/cases", **query))
+
+    assert traces(app="desk") == traces(reason="unsafe") == ["trace-30"]
+    assert traces(since="2026-03-01T00:00:07Z", app="shop") == ["trace-21", "trace-22", "trace-31"]
+    assert traces(until="2026-03-01T00:00:01Z") == ["trace-0", "trace-1", "trace-2"]
+    of_one = client.ask("/v1/cases/trace-1").body["cluster_id"]
+    assert traces(cluster_id=of_one) == ["trace-1", "trace-31"]
+    assert traces(replayable="false") == []
+    assert len(traces(verdict="none")) == 25
+    assert traces(q="Refund1 ") == ["trace-1", "trace-31"] or traces(q="answer 1.") == ["trace-1", "trace-31"]
+    assert traces(q="'; DROP TABLE cases; --") == []
+    assert client.ask("/v1/cases", since="yesterday").status == 422
+    assert client.ask("/v1/cases", limit=0).body["error"].startswith("query.limit")
+    for cursor in ("x", "W10", "bnVsbA"):
+        assert client.ask("/v1/cases", cursor=cursor).status == 409
+    other = client.ask("/v1/clusters", limit=1).body["next"]
+    assert "another list" in client.ask("/v1/cases", cursor=other).body["error"]
+
+
+def test_a_case_whole_and_what_there_is_none_of(client: Client) -> None:
+    whole = client.ask(f"/v1/cases/{failure(3).case_id[:13]}").body
+    assert whole["trace"]["answer"] == "Answer 3."
+    assert whole["contexts"] == [{"id": None, "text": "30 days.", "score": None}]
+    assert whole["events"][0]["reasons"] == ["low_score"]
+    for path in ("/v1/cases/none", "/v1/clusters/none", "/v1/releases/none/cases"):
+        assert client.ask(path).status == 404
+    assert client.ask("/v1/none").status == 404
+    assert client.ask("/v1/cases/" + quote("../../etc/passwd", safe="")).status == 404
+
+
+def test_signals_incidents_and_releases(client: Client) -> None:
+    ended = make_recovery(1).model_copy(update={"alarm_id": make_signal(1).id})
+    client.write(
+        signals=[make_signal(n) for n in range(5)],
+        recoveries=[ended],
+        incidents=[make_incident(1), make_incident(2, IncidentState.RESOLVED), make_incident(1, number=1)],
+    )
+    signals = client.all("/v1/signals", limit=2)
+    assert [one["id"] for one in signals] == [make_signal(n).id for n in range(4, -1, -1)]
+    assert [one["ended_at"] is not None for one in signals] == [False, False, False, True, False]
+    incidents = client.all("/v1/incidents", limit=1)
+    assert sorted((one["revision"], one["state"]) for one in incidents) == [(1, "firing"), (2, "resolved")]
+    assert [one["body"]["id"] for one in client.all("/v1/incidents", state="firing")] == [
+        make_incident(1, number=1).id
+    ]
+    ids = tuple(failure(n).case_id for n in (5, 3, 4))
+    client.thread.submit(client.owner.freeze, Freeze("v1", ids, {"tier": "smoke"}), MARCH).result()
+    (release,) = client.all("/v1/releases")
+    assert (release["release"], release["cases"], release["options"]) == ("v1", 3, {"tier": "smoke"})
+    cases = client.all("/v1/releases/v1/cases", limit=2)
+    assert [case["case_id"] for case in cases] == [*ids]
+    assert [case["position"] for case in cases] == [0, 1, 2]
+    assert cases[0]["record"]["question"] == failure(5).trace["question"]  # type: ignore[index]
+
+
+def test_review_split_merge_undo(client: Client) -> None:
+    of = {case["trace_id"]: case["cluster_id"] for case in client.all("/v1/cases")}
+    said = {"verdict": "dismissed", "actor": "ann", "note": "not ours"}
+    done = client.ask("/v1/cases/trace-1/review", said)
+    assert (done.status, done.body["cases"]) == (200, 2)
+    assert client.ask(f"/v1/clusters/{of['trace-1']}").body["verdicts"] == [
+        {
+            **client.ask(f"/v1/clusters/{of['trace-1']}").body["verdicts"][0],
+            "actor": "ann",
+            "note": "not ours",
+        }
+    ]
+    assert {case["trace_id"] for case in client.all("/v1/cases", verdict="dismissed")} == {
+        "trace-1",
+        "trace-31",
+    }
+    assert len(client.all("/v1/clusters", verdict="none", limit=5)) == 23
+    client.ask("/v1/cases/trace-31/review", {"verdict": "accepted", "actor": "ben"})
+    (both,) = client.ask("/v1/agreement").body
+    assert (both["one"], both["other"], both["n"], both["kappa"]) == ("ann", "ben", 1, 0.0)
+    apart = client.ask("/v1/clusters/split", {"case_ids": [failure(31).case_id], "actor": "ann"})
+    assert apart.body["cases"] == 1
+    assert client.ask("/v1/cases/trace-31").body["cluster_id"] == apart.body["cluster_id"]
+    merged = {"cluster_id": of["trace-2"], "target": of["trace-0"], "actor": "ann"}
+    assert client.ask("/v1/clusters/merge", merged).body["cases"] == 2
+    assert client.ask("/v1/undo", {"actor": "ann"}).body["kind"] == "merge"
+    assert client.ask("/v1/undo", {"actor": "ben", "id": apart.body["edit_id"]}).body["kind"] == "split"
+    assert {case["trace_id"]: case["cluster_id"] for case in client.all("/v1/cases")} == of
+    for path, body, status in (
+        ("/v1/cases/trace-1/review", {"verdict": "maybe", "actor": "ann"}, 422),
+        ("/v1/cases/trace-1/review", {**said, "more": 1}, 422),
+        ("/v1/cases/none/review", said, 404),
+        ("/v1/clusters/split", {"case_ids": ["none"], "actor": "ann"}, 409),
+        ("/v1/clusters/merge", merged | {"target": "c-0"}, 409),
+        ("/v1/undo", {"actor": "nobody"}, 409),
+    ):
+        answer = client.ask(path, body)
+        assert (answer.status, list(answer.body)) == (status, ["error"]), path
+
+
+def test_served_sql_is_hardened(client: Client, tmp_path: Path) -> None:
+    client.thread.submit(client.owner.publish, MARCH).result()
+    answer = client.ask(
+        "/v1/sql", {"query": "SELECT app, count(*) AS n, max(ts) FROM case_list GROUP BY 1 ORDER BY 1"}
+    )
+    assert answer.body["columns"][:2] == ["app", "n"]
+    assert [row[:2] for row in answer.body["rows"]] == [["desk", 1], ["shop", 24]]
+    more = client.ask("/v1/sql", {"query": "FROM case_list", "limit": 3}).body
+    assert (len(more["rows"]), more["more"]) == (3, True)
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    for query in (
+        "DROP TABLE cases",
+        "SELECT 1; SELECT 2",
+        f"SELECT * FROM read_csv('{secret}')",
+        f"SELECT * FROM '{secret}'",
+        f"COPY cases TO '{tmp_path}/out.csv'",
+        f"ATTACH '{tmp_path}/other.duckdb'",
+        "INSTALL httpfs",
+        "SET memory_limit = '100GB'",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT getenv('HOME')",
+        "WITH x AS (INSERT INTO cases SELECT * FROM cases RETURNING case_id) SELECT * FROM x",
+        "SELEC 1",
+        "SELECT * FROM range(100000000000) t(a), range(1000) u(b) WHERE a + b < 0",
+    ):
+        answer = client.ask("/v1/sql", {"query": query, "seconds": 1})
+        assert (answer.status, list(answer.body)) == (400, ["error"]), query
+    assert not (tmp_path / "out.csv").exists()
+    assert client.ask("/v1/totals").body["cases"] == 25
+
+
+def test_who_may_ask(client: Client) -> None:
+    for token in (None, "", "wrong", TOKEN + "x"):
+        answer = client.ask("/v1/cases", token=token)
+        assert (answer.status, list(answer.body)) == (401, ["error"])
+    assert client.ask("/v1/undo", {"actor": "ann"}, token=None).status == 401
+    assert client.ask("/openapi.json", token=None).status == 401
+    answer = client.ask("/v1/totals")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "server" not in answer.headers
+    # By its headers alone: it is answered before the body has come.
+    for length, status in (("2000000", 413), (None, 411)):
+        raw = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=20)
+        raw.putrequest("POST", "/v1/sql")
+        raw.putheader("Authorization", f"Bearer {TOKEN}")
+        if length is not None:
+            raw.putheader("Content-Length", length)
+        raw.endheaders()
+        assert raw.getresponse().status == status
+        raw.close()
+
+
+def test_without_a_token_only_this_machines_names(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        owner = thread.submit(StoreOwner.open, tmp_path / "store.duckdb").result()
+        server = ApiServer(Served(owner, thread), "127.0.0.1:0", "").start()
+        client = Client(owner, thread, server)
+        assert client.ask("/v1/totals", token=None).status == 200
+        assert client.ask("/v1/totals", token=None, host="localhost:99").status == 200
+        assert client.ask("/v1/totals", token=None, host="evil.example").status == 403
+        server.stop()
+        thread.submit(owner.close).result()
+    with pytest.raises(ValueError, match="GLEANER_API_TOKEN"):
+        Settings(api="0.0.0.0:8780")
+    with pytest.raises(ValueError, match="host:port"):
+        Settings(api="8780")
+    assert Settings.model_validate({"api": "0.0.0.0:8780", "api_token": "x"}).api
+
+
+def test_reads_go_on_while_a_user_is_forgotten(client: Client) -> None:
+    """The file is written anew meanwhile; nobody sees an error, nor half of it."""
+    seen: list[Answer] = []
+    stop = threading.Event()
+
+    def reading() -> None:
+        while not stop.is_set():
+            seen.append(client.ask("/v1/cases", limit=500))
+
+    threads = [threading.Thread(target=reading) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for n in range(3):
+            client.thread.submit(client.owner.forget, Forget(Kind.USER, f"u-{n}", None), MARCH + n).result()
+            client.thread.submit(client.owner.publish, MARCH).result()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert {answer.status for answer in seen} == {200}
+    assert {len(answer.body["items"]) for answer in seen} <= {25, 24, 23, 22}
+    assert client.ask("/v1/totals").body["cases"] == 22
+
+
+async def test_the_store_role_serves_it(tmp_path: Path) -> None:
+    settings = Settings.model_validate(
+        {"store_path": tmp_path / "store.duckdb", "api": "127.0.0.1:0", "api_token": TOKEN}
+    )
+    with ThreadPoolExecutor(1) as thread:
+        work = StoreWork(settings, thread, {})
+        await work.open()
+        assert work.api is not None
+        client = Client(work.owner, thread, work.api)
+        done = await asyncio.to_thread(client.ask, "/v1/totals")
+        await work.close()
+        assert done.body["cases"] == 0
+        with pytest.raises(urllib.error.URLError):
+            await asyncio.to_thread(client.ask, "/v1/totals")
+        again = StoreWork(settings, thread, {})
+        await again.open()
+        await again.close()
