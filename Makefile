@@ -44,8 +44,9 @@ accept-detect: setup ## the detectors' run lengths, delays and attribution, besi
 	$(BIN)/python -m benchmarks.detectors $(DETECT_ARGS)
 
 .PHONY: accept-evalstore
-accept-evalstore: setup ## near-duplicates and speed of the eval store, at length: some minutes
+accept-evalstore: setup ## the eval store at length: near-duplicates, speed, reading under load, 50 kills; about 25 minutes
 	$(BIN)/python -m benchmarks.evalstore $(EVALSTORE_ARGS)
+	GLEANER_KILLS=50 GLEANER_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -s tests/evalstore/test_kills.py
 
 .PHONY: kafka
 kafka: setup ## a single real Kafka node on loopback, without Docker (needs Java 17 and Maven)

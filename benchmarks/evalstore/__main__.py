@@ -1,6 +1,7 @@
 """``python -m benchmarks.evalstore``: near-duplicates found, and what the store's path takes.
 
-Exit status 0: recall and precision are as claimed; 1: one is not. Speeds are printed beside their marks and
+Exit status 0: recall, precision, freshness under load and readers without an error are as claimed; 1: one is
+not. Speeds are printed beside their marks and
 decide nothing: they are the machine's as much as the store's.
 """
 
@@ -15,6 +16,7 @@ import duckdb
 
 from benchmarks.evalstore.corpus import Corpus, corpus
 from benchmarks.evalstore.found import found
+from benchmarks.evalstore.reading import read_under_load
 from benchmarks.evalstore.speed import Took, bare_flush, full_path, rebuild
 from benchmarks.machine import machine
 
@@ -34,6 +36,8 @@ def main() -> int:
         "--seeds", type=int, nargs="+", default=[17, 18, 19], help="one corpus each (17 18 19)"
     )
     parser.add_argument("--large", type=int, default=1_000_000, help="cases to build the index of (1000000)")
+    parser.add_argument("--rate", type=int, default=100, help="cases a second while others read (100)")
+    parser.add_argument("--reading", type=float, default=300, help="seconds of that; 0: not at all (300)")
     given = parser.parse_args()
     print(
         f"{machine()}, DuckDB {duckdb.__version__}; {given.cases:,} cases, {given.pairs:,} pairs", flush=True
@@ -52,7 +56,15 @@ def main() -> int:
             f"index of {given.large:,} cases: {size / given.large:.0f} bytes a case, {size / 2**20:,.0f} "
             f"MiB; the process grew by {grown / 2**20:,.0f} MiB"
         )
+    if given.reading:
+        read = read_under_load(given.cases, given.rate, given.reading, given.seeds[0], _tell)
+        print(f"reading under load: {'holds' if read else 'BROKEN'}", flush=True)
+        sound = read and sound
     return 0 if sound else 1
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _one(planted: Corpus, seed: int) -> bool:

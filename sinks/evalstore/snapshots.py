@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -74,19 +75,33 @@ def open_reader(directory: Path) -> DuckDBPyConnection:
         if not isinstance(name, str):
             break
         try:
-            con = duckdb.connect(str(directory / name), read_only=True, config=HARDENED)
+            con = _connect(directory / name)
         except duckdb.IOException as error:
             # Pruned between the manifest and here: the manifest names a newer one by now.
             if (directory / name).exists():
                 why = str(error).splitlines()[0]
                 raise StoreError(f"{directory / name} cannot be opened: {why}") from None
             continue
-        con.execute("SET TimeZone = 'UTC'")
-        no_progress_bar(con)
-        con.execute("SET lock_configuration = true")
         check(applied(con), migrations())
         return con
     raise NoStore(f"{directory} holds no snapshot: `gleaner store` publishes one")
+
+
+_OPENING = threading.Lock()
+
+
+def _connect(path: Path) -> DuckDBPyConnection:
+    """Hardened, in UTC, and its settings locked.
+
+    Connections of one process to one file are to one database: they share its settings, and the lock on them.
+    """
+    with _OPENING:
+        con = duckdb.connect(str(path), read_only=True, config=HARDENED)
+        if con.execute("SELECT current_setting('lock_configuration')").fetchone() == (False,):
+            no_progress_bar(con)
+            con.execute("SET GLOBAL TimeZone = 'UTC'")
+            con.execute("SET lock_configuration = true")
+    return con
 
 
 def no_progress_bar(con: DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -40,6 +41,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         owner.write(cases, now=MARCH)
         owner.publish(MARCH)
     return path
+
+
+def test_many_threads_of_a_process_open_the_same_snapshot(store: Path) -> None:
+    """Their connections share one database, and so the lock on its settings."""
+    with ThreadPoolExecutor(4) as threads, open_for_reading(store, MARCH) as first:
+
+        def times(_: int) -> tuple[object, ...]:
+            with open_for_reading(store, MARCH) as con:
+                with pytest.raises(duckdb.InvalidInputException, match="locked"):
+                    con.execute("SET memory_limit = '2GB'")
+                return run_query(con, "SELECT current_setting('TimeZone'), count(*) FROM cases").rows[0]
+
+        assert set(threads.map(times, range(20))) == {("UTC", 31)}
+        assert run_query(first, "SELECT current_setting('TimeZone')").rows == [("UTC",)]
 
 
 def test_a_snapshot_is_read_while_the_owner_writes(tmp_path: Path) -> None:

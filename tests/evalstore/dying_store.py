@@ -1,0 +1,72 @@
+"""The store role, which ends by SIGKILL at a point of a commit: ``GLEANER_DIE`` is ``point:seconds``.
+
+before      the rows are inserted, COMMIT has not been called
+during      so many seconds after COMMIT was called
+after       COMMIT has returned, Kafka's offsets are not committed
+checkpoint  so many seconds after CHECKPOINT was called, with cases committed before it
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any, NoReturn, cast
+
+from duckdb import DuckDBPyConnection
+
+from streams import store
+from streams.roles import run_role
+from streams.settings import Settings
+
+POINTS = ("before", "during", "after", "checkpoint")
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")
+
+
+class Dying:
+    """The owner's connection, but for the point at which the process ends."""
+
+    def __init__(self, con: DuckDBPyConnection, point: str, seconds: float) -> None:
+        self._con, self._point, self._seconds = con, point, seconds
+        self._committed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._con, name)
+
+    def commit(self) -> None:
+        if self._point == "before":
+            die()
+        if self._point == "during":
+            self._dies_soon()
+        self._con.commit()
+        if self._point == "after":
+            die()
+        if self._point == "during":
+            threading.Event().wait()
+        self._committed = True
+
+    def execute(self, query: str, *values: Any) -> Any:
+        if self._point == "checkpoint" and self._committed and query.startswith("CHECKPOINT"):
+            self._dies_soon()
+            self._con.execute(query, *values)
+            threading.Event().wait()
+        return self._con.execute(query, *values)
+
+    def _dies_soon(self) -> None:
+        threading.Timer(self._seconds, die).start()
+
+
+class DyingWork(store.StoreWork):
+    async def open(self) -> None:
+        await super().open()
+        point, _, seconds = os.environ["GLEANER_DIE"].partition(":")
+        self.owner._con = cast(DuckDBPyConnection, Dying(self.owner._con, point, float(seconds)))
+
+
+if __name__ == "__main__":
+    store.StoreWork = DyingWork  # type: ignore[misc]
+    run_role(store.run, Settings())
