@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from streams.commands import (
     backtest,
+    backup,
     cases,
     digest,
     gate,
@@ -51,6 +52,7 @@ for command in (
     *backtest.COMMANDS,
 ):
     app.command()(command)
+app.add_typer(backup.app, name="backup")
 app.add_typer(cases.app, name="cases")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(release.app, name="release")

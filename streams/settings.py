@@ -126,6 +126,17 @@ class Settings(BaseSettings):
         30, gt=0, description="Readers' snapshots are at most this old after a change"
     )
 
+    backup_dir: Path | None = Field(
+        None, description="Where the nightly backups go; default: beside the store, in STORE_PATH.backups"
+    )
+    backup_keep: int = Field(7, ge=0, description="Nightly backups that are kept; 0: none are made")
+    night_hour: int = Field(
+        2, ge=0, le=23, description="Hour (UTC) of the backup and of the deletion of old windows"
+    )
+    windows_keep_days: float = Field(
+        400, gt=8, description="Windows that end so long before their app's newest one are deleted"
+    )
+
     api_token: SecretStr = Field(SecretStr(""), description="Bearer token of the HTTP API")
     api: str = Field(
         "", description="host:port of the store's HTTP API, such as 127.0.0.1:8780; empty: none is served"

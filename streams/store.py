@@ -28,6 +28,8 @@ from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Stand
 from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import Connection, StoreBusy, StoreOwner, Written
 from sinks.evalstore.asked import perform
+from sinks.evalstore.backup import backups_of, make_backup
+from sinks.evalstore.due import Chore
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.requests import answer, pending, read
 from sinks.evalstore.snapshots import open_reader, snapshots_of
@@ -52,6 +54,8 @@ READERS: dict[Topic, Callable[[bytes], Record]] = {
 
 OWNER_WAIT = 10.0
 """Seconds that the store waits for another owner to let go: a reader that publishes takes less."""
+DUE_SECONDS = 20.0
+"""Between two looks at what is to be done at night."""
 PUBLISH_SHARE = 0.25
 """Publishing takes at most this share of the store's time, however large the store has become: snapshots
 of a store that takes long to copy come less often than ``snapshot_seconds``."""
@@ -173,6 +177,8 @@ class StoreWork:
         self.publish_took = 0.0
         self._owner: StoreOwner | None = None
         self.api: ApiServer | None = None
+        self.looked_at = 0.0
+        self._backup: asyncio.Task[None] | None = None
 
     @property
     def owner(self) -> StoreOwner:
@@ -221,6 +227,7 @@ class StoreWork:
     async def between_batches(self) -> None:
         await self.answer_requests()
         await self.publish_when_due()
+        await self.do_what_is_due()
 
     async def answer_requests(self) -> None:
         """Do what another process asked for: to forget, to freeze, to keep a verdict or results."""
@@ -249,6 +256,38 @@ class StoreWork:
         ):
             await self._publish()
 
+    async def do_what_is_due(self) -> None:
+        """The night's chores. A backup is written beside everything else, from a snapshot."""
+        now = time.monotonic()
+        if self._backup is not None and self._backup.done():
+            self._backup = None
+        if now < self.looked_at + DUE_SECONDS or self._backup is not None:
+            return
+        self.looked_at = now
+        at, hour = time.time_ns() // 1_000_000, self.settings.night_hour
+        for chore in await self._in_thread(lambda: self.owner.due(at, hour)):
+            if chore is Chore.WINDOWS:
+                gone = await self._in_thread(lambda: self.owner.drop_windows(self.settings.windows_keep_days))
+                log.info("store: deleted %d rows of old windows", gone)
+            elif self.settings.backup_keep:
+                if self.owner.unpublished:
+                    await self._publish()
+                self._backup = asyncio.create_task(self._back_up(at))
+                continue
+            await self._in_thread(partial(self.owner.done, chore, at, hour))
+
+    async def _back_up(self, now: int) -> None:
+        """A backup that fails (a full disk) is tried again in an hour; storing goes on."""
+        path, failed = self.settings.store_file(), None
+        try:
+            directory = self.settings.backup_dir or backups_of(path)
+            made = await asyncio.to_thread(make_backup, path, directory, now, self.settings.backup_keep)
+            log.info("store: backup %s, %d bytes", made.path, made.bytes)
+        except Exception as error:
+            log.exception("store: no backup was made")
+            failed = f"{type(error).__name__}: {error}"
+        await self._in_thread(lambda: self.owner.done(Chore.BACKUP, now, self.settings.night_hour, failed))
+
     async def close(self) -> None:
         """Publish what is unpublished and let go of the store, whatever ended the loop."""
         if self._owner is None:
@@ -256,6 +295,8 @@ class StoreWork:
         try:
             if self.api is not None:
                 await asyncio.to_thread(self.api.stop)
+            if self._backup is not None:
+                await self._backup
             if self.owner.unpublished:
                 await self._publish()
         finally:

@@ -18,6 +18,8 @@ module           idea
 ``regroup``      what people say of clusters: split, merged, and taken back
 ``forget``       a person's or a trace's rows go, and do not come back
 ``erase``        the file written anew, without what was deleted from it
+``backup``       the store as Parquet files, and back
+``due``          what is done every night, by rows that say when
 ``requests``     what another process wants of a store's owner
 ``snapshots``    publish the store under a new name; open the newest, hardened
 ``access``       from a ``--store`` path to a reader's connection

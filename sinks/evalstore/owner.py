@@ -16,8 +16,10 @@ from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
 from schemas.signal import Recovery, RollingReport, Signal, WindowStat
 from sinks.evalstore import clustering
+from sinks.evalstore.backup import renew_backups
 from sinks.evalstore.build import Storable, rows_of
 from sinks.evalstore.clusters import Clusters
+from sinks.evalstore.due import Chore, done, drop_windows, due
 from sinks.evalstore.erase import discard_unfinished, rewrite
 from sinks.evalstore.errors import StoreBusy, StoreMismatch
 from sinks.evalstore.fields import moment
@@ -230,6 +232,21 @@ class StoreOwner:
         self._unpublished = True
         return done
 
+    def due(self, now: int, hour: int) -> list[Chore]:
+        """What the night's rows say is to be done now; ``now`` in epoch ms, ``hour`` in UTC."""
+        return due(self._con, now, hour)
+
+    def done(self, chore: Chore, now: int, hour: int, failed: str | None = None) -> None:
+        """It was done, or why not; its row moves on."""
+        done(self._con, chore, now, hour, failed)
+        self._unpublished = True
+
+    def drop_windows(self, days: float) -> int:
+        """Delete windows that end so many days before their app's newest one; how many rows went."""
+        gone = self._said(lambda con: drop_windows(con, days))
+        self._unpublished = self._unpublished or bool(gone)
+        return gone
+
     def _erase(self, now: int) -> None:
         """What is deleted is gone from the files, too; see ``forget``."""
         if not self._unerased:
@@ -239,6 +256,7 @@ class StoreOwner:
             rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))
         self.checkpoint()
         publish(self.path, snapshots_of(self.path), now, keep=1)
+        renew_backups(self.path, now)
         self._con.execute("UPDATE forgotten SET erased_at = ? WHERE erased_at IS NULL", [moment(now)])
         self._unerased, self._unpublished = False, True
 

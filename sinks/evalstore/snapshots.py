@@ -65,6 +65,15 @@ def publish(store: Path, directory: Path, now: int, keep: int = 3) -> Path:
     return path
 
 
+def newest_snapshot(store: Path) -> Path:
+    """The file of the newest snapshot of a store, or of a directory of snapshots. Raises ``NoStore``."""
+    directory = store if (store / MANIFEST).exists() else snapshots_of(store)
+    name = _manifest(directory).get("file")
+    if not isinstance(name, str) or not (directory / name).exists():
+        raise NoStore(f"{directory} holds no snapshot: `gleaner store` publishes one")
+    return directory / name
+
+
 def open_reader(directory: Path) -> DuckDBPyConnection:
     """A read-only connection to the newest snapshot: no files, no network, no settings, UTC.
 

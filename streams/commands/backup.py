@@ -1,0 +1,133 @@
+"""``gleaner backup``: the store as Parquet files, and back."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.base import rfc3339
+from streams.commands.fail import Failed
+from streams.commands.owner import StoreFile
+from streams.commands.printable import json_line, printable
+from streams.commands.reader import reader
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from sinks.evalstore.backup import Backup
+
+app = typer.Typer(
+    no_args_is_help=True, help="The store as Parquet files, and back: make, list, verify, restore."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per backup")]
+Where = Annotated[Path, typer.Argument(metavar="BACKUP", help="the folder of a backup")]
+
+
+@app.command("make")
+def make(
+    store: StoreFile = None,
+    out: Annotated[Path | None, typer.Option(help="a folder; default: where the nightly ones go")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a backup of the newest snapshot: Parquet files of all tables, and a manifest with their hashes.
+
+    Example: gleaner backup make --out /backup/gleaner
+    """
+    from sinks.evalstore.backup import make_backup
+
+    settings = Settings()
+    path = (store or settings.store_file()).absolute()
+    with reader(path):  # publishes, where nobody owns the store and its file is newer
+        pass
+    _say(
+        _guarded(lambda: make_backup(path, out or _directory(settings, path), time.time_ns() // 1_000_000)),
+        as_json,
+    )
+
+
+@app.command("list")
+def list_command(
+    store: StoreFile = None,
+    out: Annotated[Path | None, typer.Option(help="the folder; default: where the nightly ones go")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the backups, the oldest first.
+
+    Example: gleaner backup list
+    """
+    from sinks.evalstore.backup import list_backups
+
+    settings = Settings()
+    directory = out or _directory(settings, (store or settings.store_file()).absolute())
+    found = list_backups(directory)
+    for each in found:
+        _say(each, as_json)
+    if not found and not as_json:
+        typer.echo(f"no backup in {printable(directory)}: gleaner backup make")
+
+
+@app.command("verify")
+def verify(backup: Where, as_json: AsJson = False) -> None:
+    """Restore a backup to a temporary file and compare every row; exit 1 where one is not as it was.
+
+    Example: gleaner backup verify /backup/gleaner/backup-20261121T020000Z
+    """
+    from sinks.evalstore.backup import restore
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = _guarded(lambda: restore(backup, Path(folder) / "store.duckdb"))
+    _say(found, as_json)
+
+
+@app.command("restore")
+def restore_command(
+    backup: Where,
+    store: Annotated[Path, typer.Option(help="the new store's file, which must not be there yet")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a new store from a backup; every row is compared before the file gets its name.
+
+    Example: gleaner backup restore /backup/gleaner/backup-20261121T020000Z --store restored.duckdb
+    """
+    from sinks.evalstore import StoreOwner
+    from sinks.evalstore.backup import restore
+
+    def restored() -> Backup:
+        found = restore(backup, store.absolute())
+        with StoreOwner.open(store.absolute()) as owner:
+            owner.publish(time.time_ns() // 1_000_000)
+        return found
+
+    _say(_guarded(restored), as_json)
+
+
+def _guarded(work: Callable[[], Backup]) -> Backup:
+    from sinks.evalstore import StoreError
+
+    try:
+        return work()
+    except StoreError as error:
+        raise Failed(printable(error), status=1) from error
+
+
+def _directory(settings: Settings, store: Path) -> Path:
+    from sinks.evalstore.backup import backups_of
+
+    return settings.backup_dir or backups_of(store)
+
+
+def _say(backup: Backup, as_json: bool) -> None:
+    if as_json:
+        about = {"taken": rfc3339(backup.taken), "rows": backup.rows, "bytes": backup.bytes}
+        typer.echo(json_line({"backup": str(backup.path)} | about))
+        return
+    cases, rows = backup.rows.get("cases", 0), sum(backup.rows.values())
+    typer.echo(
+        f"{printable(backup.path)}: {rfc3339(backup.taken)}, {cases:,} cases, {rows:,} rows in all, "
+        f"{backup.bytes / 2**20:,.1f} MiB"
+    )
