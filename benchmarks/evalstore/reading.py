@@ -191,14 +191,14 @@ def _read(path: Path, port: int, seconds: float, queue: Queue[Any]) -> list[Seen
         threads.append(threading.Thread(target=run))
 
     store = ["--store", str(path)]
-    over_and_over("CLI, cases list", lambda: _command("cases", "list", *store), 3)
+    over_and_over("CLI, cases list", lambda: _command("cases", "list", *store), 10)
     query = "SELECT app, count(*) AS n FROM case_list GROUP BY app"
-    over_and_over("CLI, sql", lambda: _command("sql", query, *store), 3)
-    over_and_over("helper, top 20 by rank as Arrow", lambda: _helper(path), 1)
-    over_and_over("API, newest 50 cases", lambda: _api(port, "/v1/cases?limit=50"), 0.5)
-    over_and_over("API, one case", _one_case(port), 0.5)
-    over_and_over("API, review queue", lambda: _api(port, "/v1/clusters?limit=20&verdict=none"), 2)
-    over_and_over("API, sql on the snapshot", lambda: _sql(port, query), 2)
+    over_and_over("CLI, sql", lambda: _command("sql", query, *store), 10)
+    over_and_over("helper, top 20 by rank as Arrow", lambda: _helper(path), 5)
+    over_and_over("API, newest 50 cases", lambda: _api(port, "/v1/cases?limit=50"), 1)
+    over_and_over("API, one case", _one_case(port), 1)
+    over_and_over("API, review queue", lambda: _api(port, "/v1/clusters?limit=20&verdict=none"), 5)
+    over_and_over("API, sql on the snapshot", lambda: _sql(port, query), 5)
     fresh = [Seen("freshness, API", [], []), Seen("freshness, snapshots", [], [])]
     threads.append(threading.Thread(target=_watch, args=(path, port, queue, ending, *fresh)))
     for thread in threads:

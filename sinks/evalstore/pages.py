@@ -31,7 +31,8 @@ class Key(NamedTuple):
 class Listing(NamedTuple):
     """What is listed. ``times`` are columns that come out as RFC 3339; ``filters`` are SQL with ``$name``.
 
-    The keys together tell any two rows apart.
+    The keys together tell any two rows apart. ``rest``: what has all columns of the rows that ``source``
+    found, by ``$ids`` of the last key; None: the source itself.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Listing(NamedTuple):
     filters: Mapping[str, str]
     times: tuple[str, ...] = ()
     parsed: tuple[str, ...] = ()
+    rest: str | None = None
 
 
 class Page(NamedTuple):
@@ -61,7 +63,7 @@ def _same(*names: str) -> dict[str, str]:
 
 
 CASES = Listing(
-    "case_list LEFT JOIN (SELECT cluster_id, verdict FROM cluster_reviews) USING (cluster_id)",
+    "cases",
     (
         *(
             "case_id",
@@ -78,16 +80,20 @@ CASES = Listing(
         *("expected_answer", "model", "served_model", "prompt_version", "index_version", "release"),
     ),
     (Key("epoch_ms(ts)", "ts", True), Key("case_id", "case_id")),
-    _same("app", "environment", "route", "release", "cluster_id", "replayable", "prompt_version")
+    _same("app", "environment", "route", "release", "replayable", "prompt_version")
     | _times("ts")
     | {
-        "reason": "list_contains(reasons, $reason)",
-        "verdict": "coalesce(verdict, 'none') = $verdict",
+        "cluster_id": "case_id IN (SELECT case_id FROM cluster_of WHERE cluster_of.cluster_id = $cluster_id)",
+        "reason": "case_id IN (SELECT case_id FROM case_events WHERE list_contains(reasons, $reason))",
+        "verdict": """case_id IN (SELECT case_id FROM cluster_of LEFT JOIN cluster_reviews USING (cluster_id)
+            WHERE coalesce(verdict, 'none') = $verdict)""",
         "q": """case_id IN (SELECT case_id FROM cases LEFT JOIN case_events USING (case_id)
             WHERE contains(lower(concat_ws(chr(10), case_id, trace_id, question, answer, expected_answer,
                 array_to_string(list_transform(contexts, lambda c: c.text), chr(10)))), lower($q)))""",
     },
     ("ts",),
+    rest="""case_list_of($ids)
+        LEFT JOIN (SELECT cluster_id, verdict FROM cluster_reviews) USING (cluster_id)""",
 )
 CLUSTERS = Listing(
     "cluster_list LEFT JOIN (SELECT cluster_id, verdict FROM cluster_reviews) USING (cluster_id)",
@@ -165,10 +171,14 @@ def page(
     columns = [f"epoch_ms({name})" if name in listing.times else name for name in listing.columns]
     order = ", ".join(f"{key.sql} {'DESC' if key.descending else 'ASC'}" for key in listing.keys)
     limit = min(limit, MOST)
+    shown = ", ".join(columns if listing.rest is None else [listing.keys[-1].column])
     # No aliases: ORDER BY would take them before the source's columns.
-    query = f"""SELECT {", ".join(columns)} FROM {listing.source} WHERE {" AND ".join(where) or "true"}
+    query = f"""SELECT {shown} FROM {listing.source} WHERE {" AND ".join(where) or "true"}
         ORDER BY {order} LIMIT {limit + 1}"""  # noqa: S608 - names are from the tables above
     found = con.execute(query, values).fetchall()
+    if listing.rest is not None and found:
+        query = f"SELECT {', '.join(columns)} FROM {listing.rest} ORDER BY {order}"  # noqa: S608
+        found = con.execute(query, {"ids": [row[0] for row in found]}).fetchall()
     rows = [dict(zip(listing.columns, row, strict=True)) for row in found[:limit]]
     more = len(found) > limit
     after = _cursor(listing, [rows[-1][key.column] for key in listing.keys]) if more else None

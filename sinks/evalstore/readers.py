@@ -15,8 +15,9 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from sinks.evalstore.errors import BadQuery, StoreBusy
+from sinks.evalstore.snapshots import no_progress_bar
 
-SECONDS = 5.0
+SECONDS = 10.0
 """A read is stopped after so long: a checkpoint waits for those that run."""
 
 
@@ -45,6 +46,7 @@ class Readers:
         try:
             con.execute("USE store")
             con.execute("SET TimeZone = 'UTC'")
+            no_progress_bar(con)
             timer.start()
             con.begin()  # several statements see one state
             yield con

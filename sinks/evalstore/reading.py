@@ -10,8 +10,11 @@ from duckdb import DuckDBPyConnection
 
 from schemas.base import rfc3339
 from sinks.evalstore.errors import NoSuchCase, UnclearCase
+from sinks.evalstore.migrations import applied
 
 CHUNK = 500
+SOME_CASES = 11
+"""The migration that made ``case_list_of``."""
 
 
 class CaseFilter(NamedTuple):
@@ -143,13 +146,16 @@ def find_case(con: DuckDBPyConnection, wanted: str) -> dict[str, Any]:
     Raises ``NoSuchCase``, or ``UnclearCase`` naming some of the ids that would fit.
     """
     case_id = _resolve(con, wanted)
+    # A snapshot of an earlier Gleaner has no case_list_of.
+    quick = SOME_CASES in applied(con)
+    listed = "case_list_of([$case_id])" if quick else "(SELECT * FROM case_list WHERE case_id = $case_id)"
     cursor = con.execute(
-        """SELECT l.* EXCLUDE (ts, first_seen, last_event_ts, events), epoch_ms(l.ts) AS ts,
+        f"""SELECT l.* EXCLUDE (ts, first_seen, last_event_ts, events), epoch_ms(l.ts) AS ts,
             epoch_ms(l.first_seen) AS first_seen, c.contexts, c.provider, c.scores, c.trace, c.log_stream,
             c.log_topic, c.log_partition, c.log_offset, c.log_index, c.content_hash, c.redactions,
             c.replaced_characters
-        FROM case_list l JOIN cases c USING (case_id) WHERE case_id = ?""",
-        [case_id],
+        FROM {listed} l JOIN (SELECT * FROM cases WHERE case_id = $case_id) c USING (case_id)""",  # noqa: S608
+        {"case_id": case_id},
     )
     (found,) = _dicts(cursor)
     coordinates = {name: found.pop(f"log_{name}") for name in _COORDINATES}

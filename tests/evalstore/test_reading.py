@@ -256,3 +256,18 @@ def test_own_sql_is_bounded(store: Path) -> None:
                 seconds=0.2,
             )
         assert run_query(con, "SELECT 1").rows == [(1,)], "the connection is still good"
+
+
+def test_some_cases_are_the_same_rows_as_among_all(store: Path) -> None:
+    with open_for_reading(store, MARCH) as con:
+        whole = con.execute("FROM case_list ORDER BY case_id").fetchall()
+        ids = [row[0] for row in whole]
+        assert (
+            con.execute("FROM case_list_of(?) ORDER BY case_id", [[*ids, ids[0], "gone"]]).fetchall() == whole
+        )
+        assert con.execute("FROM case_list_of(?)", [[ids[7]]]).fetchall() == [whole[7]]
+        assert con.execute("FROM case_list_of(?)", [[]]).fetchall() == []
+        described = [
+            con.execute(f"DESCRIBE FROM {name}").fetchall() for name in ("case_list", "case_list_of([''])")
+        ]
+        assert described[0] == described[1]
