@@ -48,6 +48,10 @@ accept-evalstore: setup ## the eval store at length: near-duplicates, speed, rea
 	$(BIN)/python -m benchmarks.evalstore $(EVALSTORE_ARGS)
 	GLEANER_KILLS=50 GLEANER_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -s tests/evalstore/test_kills.py
 
+.PHONY: test-exports
+test-exports: setup ## the exports read by ragas, promptfoo (needs npm), DeepEval, Inspect, datasets: installs them; minutes
+	$(BIN)/python -m tests.exports $(EXPORT_ARGS)
+
 .PHONY: kafka
 kafka: setup ## a single real Kafka node on loopback, without Docker (needs Java 17 and Maven)
 	$(BIN)/python -m tests.kafka.server

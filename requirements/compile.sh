@@ -15,3 +15,4 @@ compile "$@" --extra judge --extra frames --extra dev pyproject.toml requirement
 compile --extra judge -c requirements/dev.txt pyproject.toml requirements/judge.in -o requirements/judge.txt
 compile -c requirements/dev.txt pyproject.toml requirements/runtime.in -o requirements/runtime.txt
 compile "$@" requirements/bootstrap.in -o requirements/bootstrap.txt
+compile "$@" requirements/duckdb-1.5.in -o requirements/duckdb-1.5.txt

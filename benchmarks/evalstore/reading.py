@@ -43,16 +43,20 @@ class Seen(NamedTuple):
     def __str__(self) -> str:
         if not self.seconds:
             return f"{self.who}: nothing measured; {len(self.errors)} errors"
-        ordered = sorted(self.seconds)
-        p95 = ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)]
         return (
-            f"{self.who}: {len(ordered):,} times, p50 {statistics.median(ordered) * 1000:,.0f} ms, "
-            f"p95 {p95 * 1000:,.0f} ms, longest {ordered[-1] * 1000:,.0f} ms; {len(self.errors)} errors"
+            f"{self.who}: {len(self.seconds):,} times, p50 {statistics.median(self.seconds) * 1000:,.0f} ms, "
+            f"p95 {self.p95 * 1000:,.0f} ms, longest {max(self.seconds) * 1000:,.0f} ms; "
+            f"{len(self.errors)} errors"
         )
+
+    @property
+    def p95(self) -> float:
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)] if ordered else float("inf")
 
 
 def read_under_load(cases: int, rate: int, seconds: float, seed: int, say: Callable[[str], None]) -> bool:
-    """True if nobody met an error and both freshnesses were kept."""
+    """True if nobody met an error, all was written, and 95 of 100 cases were seen in time both ways."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.duckdb"
         context = multiprocessing.get_context("spawn")
@@ -79,7 +83,7 @@ def read_under_load(cases: int, rate: int, seconds: float, seed: int, say: Calla
         for error in sorted(set(each.errors))[:3]:
             say(f"    {error}")
     say(f"  written: {written:,} cases in {seconds:.0f} s; the writer was behind by {late:.1f} s at most")
-    fresh = {each.who: max(each.seconds, default=float("inf")) for each in seen}
+    fresh = {each.who: each.p95 for each in seen}
     return (
         not any(each.errors for each in seen)
         and all(each.seconds for each in seen)

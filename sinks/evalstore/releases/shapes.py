@@ -7,6 +7,7 @@ empty or left out: the answer in production was a failure, and is never passed o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -103,13 +104,43 @@ def ragas(case: Case, release: str) -> dict[str, Any]:
     }
 
 
+_TEMPLATE = re.compile(r"\{[{%#]|#\}")
+"""The end of a comment, too: without a beginning Nunjucks refuses it."""
+_QUOTED = '{{ "?" }}'
+_FETCHED = ("file://", "package:")
+
+
+def literal(text: str) -> str:
+    """``text`` so that promptfoo, which renders variables as Nunjucks templates, gives back ``text`` itself.
+
+    Without this, what a user typed could read the environment (``{{ env.KEY }}``), and a text that begins
+    with ``file://`` would be replaced by the file.
+
+    >>> print(literal("{{ env.KEY }} {% if %}"))
+    {{ "{{" }} env.KEY }} {{ "{%" }} if %}
+    >>> print(literal("file:///etc/passwd"))
+    {{ "file://" }}/etc/passwd
+    """
+    guarded = _TEMPLATE.sub(lambda found: _QUOTED.replace("?", found[0]), text)
+    for prefix in _FETCHED:
+        if guarded.startswith(prefix):
+            return _QUOTED.replace("?", prefix) + guarded.removeprefix(prefix)
+    return guarded
+
+
 def promptfoo(case: Case, release: str) -> dict[str, Any]:
-    """A test case; a correction becomes a rubric, without one the test has no assertion of its own."""
-    rubric = f"The answer says the same as: {case['expected_answer']}"
+    """A test case; a correction becomes a rubric, without one the test has no assertion of its own.
+
+    Every text is guarded: see ``literal``.
+    """
+    rubric = literal(f"The answer says the same as: {case['expected_answer']}")
     expected = [] if case["expected_answer"] is None else [{"type": "llm-rubric", "value": rubric}]
     return {
         "description": f"{case['app']}: {', '.join(case['reasons'])} ({case['case_id'][:8]})",
-        "vars": {"question": case["question"] or "", "context": "\n\n".join(texts(case))},
+        "vars": {
+            "question": literal(case["question"] or ""),
+            "context": literal("\n\n".join(texts(case))),
+        },
         "assert": expected,
         "metadata": about(case, release),
     }

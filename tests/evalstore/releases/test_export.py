@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sinks.evalstore.releases.export import TARGETS, export
 from sinks.evalstore.releases.record import COLUMNS, record
+from sinks.evalstore.releases.shapes import literal
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXTS = [name for name, target in TARGETS.items() if not target.file.endswith(".parquet")]
@@ -117,3 +121,15 @@ def test_what_ragas_itself_reads(tmp_path: Path) -> None:
     assert [sample.user_input for sample in samples] == [case["question"] for case in CASES]
     assert [sample.reference for sample in samples] == ["30 days.", None, None]
     assert samples[0].retrieved_contexts == ["Returns within 30 days."]
+
+
+@given(st.text(alphabet='{%#}" a', max_size=30) | st.sampled_from(["file://x", "package:x", "file://{{x}}"]))
+def test_no_text_is_a_template_of_promptfoos(text: str) -> None:
+    """Each tag that is left is one of ours, and stands for the characters that it quotes."""
+    guarded = literal(text)
+    parts = re.split(r'\{\{ "(\{\{|\{%|\{#|#\}|file://|package:)" \}\}', guarded)
+    assert "".join(parts) == text
+    # Between our tags nothing opens another, also not together with what comes next.
+    assert not re.search(r"\{[{%#]|#\}", "\0".join(parts[::2]))
+    assert not any(part.endswith("{") for part in parts[:-1:2]), "it would open the tag before ours does"
+    assert not guarded.startswith(("file://", "package:"))
