@@ -82,7 +82,7 @@ class Teller:
     def run(self, *arguments: str, status: int = 0, show: int | None = None) -> Said:
         """Run a command in the demo's folder; raises ``Failed`` where it ends otherwise than with ``status``.
 
-        ``show``: so many lines of what it prints; None all.
+        ``show``: so many lines of what it prints; None all. Under 0 not even the command.
         """
         command = ["gleaner", *arguments]
         done = subprocess.run(
@@ -98,7 +98,7 @@ class Teller:
             raise Failed(
                 f"demo: `{shlex.join(command)}` ended with {done.returncode}, not {status}: {said}", status=1
             )
-        if not self.quiet and show != 0:
+        if not self.quiet and (show is None or show >= 0):
             self.console.print(Text("$ " + shlex.join(command), style="cyan"), soft_wrap=True)
             for line in done.stdout.rstrip().splitlines()[:show]:
                 self.console.print(Text("  " + line), soft_wrap=True)
@@ -175,7 +175,7 @@ def _play(tell: Teller, plan: Plan) -> dict[str, Any]:
 
     tell.chapter("Did the release help?", "Of the failures in both sets, in the tests and in production.")
     tell.show("loop", V1, V2, "--store", "store.duckdb")
-    said = tell.run("loop", V1, V2, "--store", "store.duckdb", "--json", show=0)
+    said = tell.run("loop", V1, V2, "--store", "store.duckdb", "--json", show=-1)
     loop: dict[str, Any] = json.loads(said.output)
     return loop
 

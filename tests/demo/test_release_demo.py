@@ -39,7 +39,7 @@ PLANTED = {
 def test_the_planted_counts_come_out(tmp_path: Path) -> None:
     keep = tmp_path / "kept"
     done = subprocess.run(
-        [*COMMAND, "--json", "--keep", str(keep)], capture_output=True, text=True, check=False, timeout=280
+        [*COMMAND, "--json", "--keep", str(keep)], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
