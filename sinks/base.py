@@ -8,6 +8,7 @@ from typing import Protocol
 
 from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident
+from sinks.storm import Storm
 
 
 class Degrade(IntEnum):
@@ -42,6 +43,10 @@ class Message:
     degrade: Degrade = Degrade.FULL
     detail: str = ""
     """Where it was told meanwhile, for the reason ``fell_back``."""
+    channel: str = ""
+    """Where a first message goes; empty: wherever the receiver would put it."""
+    storm: Storm | None = None
+    """The incidents that this message lists; ``incident`` then speaks for them, under the storm's id."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,10 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """The receiver in the notification log, such as ``slack:C0123``."""
+        ...
+
+    def where(self, incident: Incident) -> str:
+        """The channel that a first message of ``incident`` would go to now."""
         ...
 
     async def post(self, message: Message) -> Outcome: ...

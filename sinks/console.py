@@ -18,6 +18,8 @@ from sinks.clean import clean
 from sinks.news import reply
 from sinks.numbers import clock
 from sinks.standing import standing
+from sinks.storm import Storm
+from sinks.storm_words import headline, lines, news, storm_title
 
 COLOURS = {Severity.P1: "red", Severity.P2: "yellow", Severity.P3: "cyan", Severity.INFO: "blue"}
 
@@ -36,21 +38,25 @@ class ConsoleSink:
     def name(self) -> str:
         return "console"
 
+    def where(self, incident: Incident) -> str:
+        return self.name
+
     async def post(self, message: Message) -> Outcome:
         if message.kind is EffectKind.REPLY:
             return await self.reply(message, self._ref())
-        self.console.print(card(message.incident))
+        self.console.print(card(message.incident) if message.storm is None else digest(message.storm))
         return Delivered(self._ref())
 
     async def edit(self, message: Message, ref: Ref) -> Outcome:
         incident = message.incident
-        line = f"↻ {words.headline(incident)} ({message.reason.value}, revision {incident.revision})"
+        line = f"↻ {headline(message)} ({message.reason.value}, revision {incident.revision})"
         self.console.print(Text(line, style="dim"))
         return Delivered(ref)
 
     async def reply(self, message: Message, root: Ref) -> Outcome:
         line = Text("↳ ", style="bold")
-        line.append(reply(message), style="bold")
+        said = reply(message) if message.storm is None else news(message, message.storm)
+        line.append(said, style="bold")
         line.append(f" (incident {message.incident.id})", style="dim")
         self.console.print(line)
         return Delivered(root)
@@ -102,6 +108,15 @@ def card(incident: Incident) -> Panel:
         title_align="left",
         border_style=colour,
         width=100,
+    )
+
+
+def digest(storm: Storm) -> Panel:
+    """A storm's digest as a panel."""
+    first, *rest = lines(storm)
+    parts = [Text(first, style="bold"), Text(""), *(Text(line) for line in rest)]
+    return Panel(
+        Group(*parts), title=Text(storm_title(storm)), title_align="left", border_style="yellow", width=100
     )
 
 

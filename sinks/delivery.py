@@ -15,15 +15,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from schemas.effect import EffectKind, NotifyReason
-from schemas.incident import Incident
-from sinks.base import Blind, Degradable, Message, Outcome, Rejected, Sink
+from schemas.incident import Incident, IncidentState
+from sinks.base import Blind, Degradable, Message, Outcome, Sink
 from sinks.fallback import Chain
-from sinks.fate import Next, Row, RowState, after_call, after_look
+from sinks.fate import NO_CALL, Next, Row, RowState, after_call, after_look
 from sinks.hops import Hop, SinkHop
 from sinks.numbers import clock
 from sinks.outbox import Outbox
 from sinks.outbox_rows import Posted
-from sinks.pace import Pace
+from sinks.pace import Paces
+from sinks.storm import Storm
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ FALLBACK_AFTER_MS = 120_000
 """A P1 or P2 that couldn't be delivered for this long goes down the fallback chain, too."""
 CLOCK_SLACK_MS = 120_000
 """The receiver's clock may be behind ours by this much."""
+
+
+Subject = tuple[Incident, Storm | None]
+"""What a row is about: an incident, or a storm and the incident that speaks for it."""
 
 
 class Delivery:
@@ -41,7 +46,7 @@ class Delivery:
         outbox: Outbox,
         sink: Sink,
         fallback: Sink,
-        pace: Pace | None = None,
+        paces: Paces | None = None,
         *,
         hops: Sequence[Hop] = (),
         fallback_after_ms: int = FALLBACK_AFTER_MS,
@@ -49,9 +54,15 @@ class Delivery:
         self.outbox, self.sink = outbox, sink
         self.chain = Chain(outbox, hops, SinkHop(fallback))
         self.fallback_after_ms = fallback_after_ms
-        self.pace = pace or Pace()
+        self.paces = paces or Paces()
         self.counts: Counter[str] = Counter()
-        self.healthy = True
+        self.refusing: set[str] = set()
+        """Channels whose latest answer was a refusal."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every channel takes messages, as far as is known."""
+        return not self.refusing
 
     def recover(self, now: int) -> None:
         """Before the first step after a start."""
@@ -60,46 +71,73 @@ class Delivery:
 
     async def step(self, now: int) -> int:
         """Does what is due at ``now`` (epoch ms) as far as the receiver's pace allows; how many rows."""
+        self._gather(now)
         done = 0
+        held: set[str] = set()
+        """Channels that must not be spoken to yet: what else waits for them needn't be read."""
         for listed in self.outbox.rows.due(now):
             row = self.outbox.rows.get(listed.id)
-            incident = self.outbox.incident(listed.incident_id)
-            if row is None or incident is None or row.state not in (RowState.PENDING, RowState.SENDING):
+            if row is None or row.state not in (RowState.PENDING, RowState.SENDING):
+                continue
+            posted = self.outbox.rows.posted(row.incident_id)
+            channel = row.channel if row.kind is EffectKind.POST or posted is None else posted.ref.channel
+            if row.state is RowState.PENDING and channel in held:
+                continue
+            subject = self.outbox.subject(row.incident_id)
+            if subject is None:
                 continue
             if row.state is RowState.SENDING:
-                await self._look(row, incident, now)
-            elif not await self._send(row, incident, now):
-                break
+                await self._look(row, subject, posted, now)
+            elif not await self._send(row, subject, posted, channel, now):
+                held.add(channel)
+                continue
             done += 1
         for row in self.outbox.rows.overdue(now - self.fallback_after_ms):
-            if incident := self.outbox.incident(row.incident_id):
-                await self._fall_back(row, incident, now, "waited too long")
+            if subject := self.outbox.subject(row.incident_id):
+                await self._fall_back(row, subject, now, "waited too long")
         await self.chain.follow(now)
         return done
 
-    async def _send(self, row: Row, incident: Incident, now: int) -> bool:
-        """False where the receiver must not be spoken to yet."""
-        posted = self.outbox.rows.posted(row.incident_id)
+    def _gather(self, now: int) -> None:
+        """Gives first messages their channels, and gathers those that are too many for one."""
+        rows, found = self.outbox.rows, {}
+        for row in rows.unplaced(now):
+            if subject := self.outbox.subject(row.incident_id):
+                found[row.id] = self.sink.where(subject[0])
+        if found:
+            rows.place(found)
+        for channel, waiting in rows.waiting().items():
+            if self.outbox.storms.gather(channel, waiting, now):
+                self.counts["gathered"] += len(waiting)
+                log.warning("%d incidents are told by one message in %s", len(waiting), channel)
+        self.outbox.storms.tick(now)
+
+    async def _send(self, row: Row, subject: Subject, posted: Posted | None, channel: str, now: int) -> bool:
+        """False where the channel must not be spoken to yet."""
+        incident, _ = subject
         if row.kind is not EffectKind.POST and posted is None:
-            await self._settle(
-                row, after_call(row, Rejected("the first message was not delivered"), now), incident, now
-            )
+            lost = Next(RowState.DEAD, now, "the first message was not delivered")
+            await self._settle(row, lost, subject, now)
             return True
         if row.kind is EffectKind.EDIT and posted is not None and posted.revision >= incident.revision:
-            await self._settle(row, Next(RowState.SENT, now, "already shown", attempted=False), incident, now)
+            shown = Next(RowState.SENT, now, "already shown", attempted=False)
+            await self._settle(row, shown, subject, now)
             return True
-        if not self.pace.take(now):
+        if not self.paces.take(channel, now):
             return False
         if not self.outbox.rows.claim(row, now):
             return True
-        outcome = await self._call(row, incident, posted)
-        await self._settle(row, after_call(row, outcome, now), incident, now)
+        outcome = await self._call(row, subject, posted)
+        await self._settle(row, after_call(row, outcome, now), subject, now, channel=channel)
         return True
 
-    async def _call(self, row: Row, incident: Incident, posted: Posted | None) -> Outcome:
+    async def _call(self, row: Row, subject: Subject, posted: Posted | None) -> Outcome:
+        incident, storm = subject
         root_id = posted.root_id if posted and row.kind is EffectKind.EDIT else row.id
         detail = self._elsewhere(incident) if row.reason is NotifyReason.FELL_BACK else ""
-        message = Message(root_id, row.kind, row.reason, incident, row.member, row.degrade, detail)
+        message = Message(
+            root_id, row.kind, row.reason, incident, row.member, row.degrade, detail, row.channel, storm
+        )
         try:
             if row.kind is EffectKind.POST or posted is None:
                 return await self.sink.post(message)
@@ -111,8 +149,7 @@ class Delivery:
             log.exception("%s of incident %s could not be made", row.kind.value, row.incident_id)
             return Degradable(type(error).__name__)
 
-    async def _look(self, row: Row, incident: Incident, now: int) -> None:
-        posted = self.outbox.rows.posted(row.incident_id)
+    async def _look(self, row: Row, subject: Subject, posted: Posted | None, now: int) -> None:
         since = (row.first_sent_at or row.created_at) - CLOCK_SLACK_MS
         found = await self.sink.find(
             row.id, since, posted.ref if posted and row.kind is EffectKind.REPLY else None
@@ -120,36 +157,47 @@ class Delivery:
         if isinstance(found, Blind):
             log.warning("%s can't be searched (%s): a message may appear twice", self.sink.name, found.why)
         # What was found may show an older state than the incident's; the edit that follows is harmless.
-        await self._settle(row, after_look(row, found, now), incident, now, shown=row.revision)
+        await self._settle(row, after_look(row, found, now), subject, now, shown=row.revision)
 
     async def _settle(
-        self, row: Row, then: Next, incident: Incident, now: int, shown: int | None = None
+        self,
+        row: Row,
+        then: Next,
+        subject: Subject,
+        now: int,
+        shown: int | None = None,
+        channel: str = "",
     ) -> None:
-        revision = incident.revision if shown is None else shown
+        """``channel``: where it was called, if it was."""
+        revision = subject[0].revision if shown is None else shown
         self.outbox.rows.settle(row, then, now, self.sink.name, revision)
         self.counts[f"{row.kind.value}_{then.state.value}"] += 1
         if then.pause_until:
-            self.pace.pause(then.pause_until)
+            self.paces.pause(channel, then.pause_until)
         level = logging.INFO if then.state is RowState.SENT else logging.WARNING
         log.log(
             level, "%s (%s) of incident %s revision %d: %s, %s",
             row.kind.value, row.reason.value, row.incident_id, revision, then.state.value, then.why,
         )  # fmt: skip
-        if then.state is RowState.SENT:
-            self.healthy = True
-        elif then.state is RowState.DEAD and not then.lost_root:
-            self.healthy = False
+        if then.state is RowState.SENT and channel in self.refusing:
+            self.refusing.discard(channel)
+            self.outbox.rows.retry(now)
+        elif then.refused or (then.state is RowState.DEAD and not then.lost_root):
+            if channel:
+                self.refusing.add(channel)
             if row.kind is not EffectKind.EDIT:
-                await self._fall_back(row, incident, now, then.why)
+                await self._fall_back(row, subject, now, then.why)
 
     def _elsewhere(self, incident: Incident) -> str:
         told = self.chain.told(incident.id)
         return ", ".join(f"{one.hop} at {clock(one.at)}" for one in told) or "nowhere, all hops failed"
 
-    async def _fall_back(self, row: Row, incident: Incident, now: int, why: str) -> None:
-        if row.fell_back:
+    async def _fall_back(self, row: Row, subject: Subject, now: int, why: str) -> None:
+        incident, storm = subject
+        ended = row.kind is EffectKind.REPLY and incident.state is IncidentState.RESOLVED
+        if row.fell_back or row.reason in NO_CALL or ended:
             return
-        took = await self.chain.tell(row, incident, now)
+        took = await self.chain.tell(row, incident, now, storm)
         self.outbox.rows.fell_back(row)
         self.counts["fallback"] += 1
         what = (row.kind.value, row.incident_id)

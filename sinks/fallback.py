@@ -20,6 +20,7 @@ from sinks.base import Delivered, Message, Outcome, RetryAfter, Unknown
 from sinks.fate import Row
 from sinks.hops import Hop, Stage
 from sinks.outbox import Outbox
+from sinks.storm import Storm
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Chain:
     def db(self) -> sqlite3.Connection:
         return self.outbox.db
 
-    async def tell(self, row: Row, incident: Incident, now: int) -> str | None:
+    async def tell(self, row: Row, incident: Incident, now: int, storm: Storm | None = None) -> str | None:
         """What ``row`` owes, to the first hop that takes it: its name, or None if none did."""
         stage = Stage.TRIGGER.value if row.kind is EffectKind.POST else f"news:{row.id}"
         for hop in (*self.hops, self.last) if incident.severity in PAGED else (self.last,):
@@ -54,7 +55,7 @@ class Chain:
                 if self._state(incident.id, hop, stage) == "sent":
                     return hop.name
                 continue
-            message = Message(row.id, row.kind, row.reason, incident, row.member)
+            message = Message(row.id, row.kind, row.reason, incident, row.member, storm=storm)
             outcome = await _ask(hop, Stage.TRIGGER, message)
             taken = isinstance(outcome, Delivered)
             # Where the answer was lost something may be open there, and is worth closing.
@@ -70,7 +71,8 @@ class Chain:
         """Acknowledges and resolves, where a hop keeps an incident open."""
         for incident_id, name in self._open():
             hop = next((one for one in self.hops if one.name == name), None)
-            incident = self.outbox.incident(incident_id)
+            subject = self.outbox.subject(incident_id)
+            incident, storm = subject or (None, None)
             stage = None if incident is None else _stage(incident)
             if hop is None or incident is None or stage is None:
                 continue
@@ -79,7 +81,7 @@ class Chain:
             if due is None or due > now:
                 continue
             message_id = derive("fallback", incident_id, hop.name, key)
-            message = Message(message_id, EffectKind.EDIT, NotifyReason.FELL_BACK, incident)
+            message = Message(message_id, EffectKind.EDIT, NotifyReason.FELL_BACK, incident, storm=storm)
             outcome = await _ask(hop, stage, message)
             taken = isinstance(outcome, Delivered)
             over = taken or attempts + 1 >= FOLLOW_ATTEMPTS

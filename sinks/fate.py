@@ -28,6 +28,17 @@ LOOK_AGAIN_MS = 3_000
 LOOKS = 2
 BACKOFF_MS = 1_000
 MAX_BACKOFF_MS = 60_000
+REFUSED_MS = 30_000
+"""Until a refusal is asked about again, doubling up to …"""
+MAX_REFUSED_MS = 900_000
+REFUSED_FOR_MS = 86_400_000
+"""So long a refused message is kept for the receiver: a token may be renewed, a channel opened again."""
+
+
+NO_CALL = frozenset(
+    {NotifyReason.RECOVERED, NotifyReason.STEADY, NotifyReason.FLAPPING, NotifyReason.FELL_BACK}
+)
+"""News for which nobody is called where Slack doesn't take them: no pager should ring for an end."""
 
 
 class RowState(StrEnum):
@@ -37,6 +48,8 @@ class RowState(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     DEAD = "dead"
+    GATHERED = "gathered"
+    """Of a first message: a storm's digest tells it instead."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class Row:
     degrade: Degrade = Degrade.FULL
     fell_back: bool = False
     error: str = ""
+    channel: str = ""
+    """Of a first message: where it is to go, decided when it is first due."""
 
     @property
     def waiting(self) -> bool:
@@ -69,7 +84,8 @@ class Row:
 class Next:
     """The row's next state and the earliest time to act on it; ``ref`` where it was delivered.
 
-    ``pause_until`` stops the whole receiver; ``attempted`` says whether the call counts.
+    ``pause_until`` stops the whole channel; ``attempted`` says whether the call counts; ``refused`` that it
+    is to be told elsewhere at once, although the receiver will be asked again.
     """
 
     state: RowState
@@ -81,6 +97,7 @@ class Next:
     attempted: bool = True
     pause_until: int = 0
     lost_root: bool = False
+    refused: bool = False
 
 
 def after_call(row: Row, outcome: Outcome, now: int) -> Next:
@@ -101,7 +118,7 @@ def after_call(row: Row, outcome: Outcome, now: int) -> Next:
         case NotSent(why):
             return Next(RowState.PENDING, now + backoff(row), why, degrade=row.degrade)
         case Unknown(why, strange) if strange and row.attempts >= 1:
-            return Next(RowState.DEAD, now, why, degrade=row.degrade)
+            return refused(row, why, now)
         case Unknown(why, _) if row.kind is EffectKind.EDIT:
             # The same edit twice is one edit.
             return Next(RowState.PENDING, now + backoff(row), why, degrade=row.degrade)
@@ -111,7 +128,9 @@ def after_call(row: Row, outcome: Outcome, now: int) -> Next:
             return Next(RowState.PENDING, now, why, degrade=Degrade(row.degrade + 1))
         case LostRoot(why):
             return Next(RowState.DEAD, now, why, degrade=row.degrade, lost_root=True)
-        case Degradable(why) | Rejected(why):
+        case Rejected(why):
+            return refused(row, why, now)
+        case Degradable(why):
             return Next(RowState.DEAD, now, why, degrade=row.degrade)
 
 
@@ -147,8 +166,16 @@ def after_look(row: Row, found: Found, now: int) -> Next:
             )
 
 
-def backoff(row: Row) -> int:
-    """Milliseconds until the next attempt: doubling up to a minute, spread by the row's id, not by chance."""
-    base = min(MAX_BACKOFF_MS, BACKOFF_MS << min(row.attempts, 16))
+def refused(row: Row, why: str, now: int) -> Next:
+    """Somebody has to change a setting, and may: asked again for a day, while others are told."""
+    if now - row.created_at >= REFUSED_FOR_MS:
+        return Next(RowState.DEAD, now, why, degrade=row.degrade)
+    wait = backoff(row, REFUSED_MS, MAX_REFUSED_MS)
+    return Next(RowState.PENDING, now + wait, why, degrade=row.degrade, refused=True)
+
+
+def backoff(row: Row, first: int = BACKOFF_MS, longest: int = MAX_BACKOFF_MS) -> int:
+    """Milliseconds until the next attempt: doubling up to ``longest``, spread by the row's id."""
+    base = min(longest, first << min(row.attempts, 16))
     spread = hashlib.blake2b(f"{row.id}:{row.attempts}".encode(), digest_size=2).digest()
     return base // 2 + base * int.from_bytes(spread) // (2 * 65536)

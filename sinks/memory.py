@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from schemas.incident import Incident
 from sinks.base import Absent, Delivered, Found, Message, Outcome, Ref
 
 
@@ -13,6 +14,8 @@ class MemorySink:
 
     def __init__(self, outcomes: Iterable[Outcome] = ()) -> None:
         self.outcomes = deque(outcomes)
+        self.known: dict[str, Ref] = {}
+        """What an earlier life of the sink has taken, by outbox id."""
         self.posts: list[Message] = []
         self.edits: list[Message] = []
         self.replies: list[Message] = []
@@ -20,6 +23,9 @@ class MemorySink:
     @property
     def name(self) -> str:
         return "memory"
+
+    def where(self, incident: Incident) -> str:
+        return self.name
 
     async def post(self, message: Message) -> Outcome:
         return self._keep(self.posts, message)
@@ -34,7 +40,7 @@ class MemorySink:
         kept = self.posts if root is None else self.replies
         if any(message.outbox_id == outbox_id for message in kept):
             return Delivered(Ref("memory", outbox_id))
-        return Absent()
+        return Delivered(self.known[outbox_id]) if outbox_id in self.known else Absent()
 
     async def close(self) -> None:
         """Nothing to close."""

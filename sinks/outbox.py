@@ -23,8 +23,11 @@ from schemas.incident import CasePreview, Incident, IncidentState, Note
 from schemas.lifecycle import LabelRecord
 from schemas.signal import SignalName, Standing, WindowStat
 from sinks import series, stood
+from sinks.fate import NO_CALL, RowState
 from sinks.outbox_rows import Rows
 from sinks.outbox_schema import connect
+from sinks.storm import Storm, StormPolicy, spokesman
+from sinks.storm_rows import Storms
 
 KEEP_ABSORBED_MS = 30 * 86_400_000
 """Ids of absorbed events are kept this long; a topic's redelivery reaches back hours, not weeks."""
@@ -76,16 +79,24 @@ class Outbox:
     """Owned by one process; its methods are short and synchronous, and none of them waits for a network."""
 
     def __init__(
-        self, connection: sqlite3.Connection, lock: IO[str] | None, timing: Timing, ring: int
+        self,
+        connection: sqlite3.Connection,
+        lock: IO[str] | None,
+        timing: Timing,
+        ring: int,
+        storm: StormPolicy,
     ) -> None:
         self.db, self.lock, self.timing, self.ring = connection, lock, timing, ring
         self.rows = Rows(self)
+        self.storms = Storms(self, storm)
 
     @classmethod
-    def open(cls, path: Path, timing: Timing | None = None, ring: int = 64) -> Outbox:
+    def open(
+        cls, path: Path, timing: Timing | None = None, ring: int = 64, storm: StormPolicy | None = None
+    ) -> Outbox:
         """Opens or makes the file. Raises ``InUse`` where another process owns it."""
         connection, lock = connect(path)
-        return cls(connection, lock, timing or Timing(), ring)
+        return cls(connection, lock, timing or Timing(), ring, storm or StormPolicy())
 
     def close(self) -> None:
         self.db.close()
@@ -107,6 +118,13 @@ class Outbox:
     def incident(self, incident_id: str) -> Incident | None:
         row = self.db.execute("select body from incidents where id = ?", (incident_id,)).fetchone()
         return Incident.model_validate_json(row["body"]) if row else None
+
+    def subject(self, subject_id: str) -> tuple[Incident, Storm | None] | None:
+        """What a row is about: an incident, or a storm and the incident that speaks for it."""
+        if (incident := self.incident(subject_id)) is not None:
+            return incident, None
+        storm = self.storms.get(subject_id)
+        return None if storm is None else (spokesman(storm), storm)
 
     def open_incidents(self, app: str, environment: str, since: int) -> list[Incident]:
         """What is not resolved, and what had an alarm or its end at or after ``since`` (event time, ms)."""
@@ -311,8 +329,19 @@ class Outbox:
     def _owe(self, effect: Effect, now: int) -> None:
         root = self.rows.root(effect.incident_id)
         outbox_id = derive("outbox", effect.incident_id, effect.kind.value, effect.revision)
+        if root is not None and root.state is RowState.GATHERED:
+            incident = self.incident(effect.incident_id)
+            if incident is None or self.storms.owe(incident, effect, now):
+                return
+            # It leaves its digest: what was news becomes its first message.
+            effect = effect.model_copy(update={"kind": EffectKind.POST})
         match effect.kind:
             case EffectKind.POST:
+                self.rows.insert(outbox_id, effect, now, now)
+            case EffectKind.REPLY if (
+                root is not None and root.waiting and root.fell_back and effect.reason not in NO_CALL
+            ):
+                # Whoever was told elsewhere hears of it there.
                 self.rows.insert(outbox_id, effect, now, now)
             case EffectKind.EDIT | EffectKind.REPLY if root is None or root.waiting:
                 # The first message isn't out yet, and will be rendered from the incident as it then is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.identity import derive
 from schemas.signal import Severity
 from sinks.base import Degrade, Ref
-from sinks.fate import Next, Row, RowState
+from sinks.fate import NO_CALL, Next, Row, RowState
 
 if TYPE_CHECKING:
     from sinks.outbox import Outbox
@@ -53,12 +54,20 @@ class Rows:
             Posted(found["root_id"], Ref(found["channel"], found["ts"]), found["revision"]) if found else None
         )
 
-    def insert(self, row_id: str, effect: Effect, now: int, not_before: int, attempts: int = 0) -> None:
+    def insert(
+        self,
+        row_id: str,
+        effect: Effect,
+        now: int,
+        not_before: int,
+        attempts: int = 0,
+        channel: str = "",
+    ) -> None:
         """Owes ``effect``; owing it again changes nothing."""
         self.db.execute(
             """
             insert or ignore into outbox (id, incident_id, kind, reason, revision, member, state, created_at,
-              not_before, attempts) values (?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)
+              not_before, attempts, channel) values (?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)
             """,
             (
                 row_id,
@@ -70,6 +79,7 @@ class Rows:
                 now,
                 not_before,
                 attempts,
+                channel,
             ),
         )
 
@@ -102,7 +112,7 @@ class Rows:
         """
         found = self.db.execute(
             """
-            select o.* from outbox as o join incidents as i on i.id = o.incident_id
+            select o.* from outbox as o left join incidents as i on i.id = o.incident_id
             where state in ('pending', 'sending') and not_before <= ?
               and (kind = 'post' or not exists (
                 select 1 from outbox as r where r.incident_id = o.incident_id and r.kind = 'post'
@@ -110,13 +120,45 @@ class Rows:
               and (kind != 'reply' or not exists (
                 select 1 from outbox as e where e.incident_id = o.incident_id and e.kind = 'reply'
                   and e.rowid < o.rowid and e.state in ('pending', 'sending')))
-            order by json_extract(i.body, '$.severity') != ?, kind != 'post',
-              case kind when 'post' then json_extract(i.body, '$.severity') end,
+            order by coalesce(json_extract(i.body, '$.severity'), '') != ?, kind != 'post',
+              case kind when 'post' then coalesce(json_extract(i.body, '$.severity'), '') end,
               o.created_at, o.revision, o.rowid
             """,
             (now, Severity.P1.value),
         )
         return [_row(row) for row in found]
+
+    def unplaced(self, now: int) -> list[Row]:
+        """First messages that are due and have no channel yet."""
+        found = self.db.execute(
+            "select * from outbox where state = 'pending' and kind = 'post' and channel = ''"
+            " and not_before <= ? order by rowid",
+            (now,),
+        )
+        return [_row(row) for row in found]
+
+    def place(self, channels: Mapping[str, str]) -> None:
+        """Rows by their id to the channel that each goes to; a storm is where its first message is."""
+        with self.outbox.transaction():
+            for row_id, channel in channels.items():
+                self.db.execute("update outbox set channel = ? where id = ?", (channel, row_id))
+                self.db.execute(
+                    "update storms set channel = ? where id = (select incident_id from outbox where id = ?)",
+                    (channel, row_id),
+                )
+
+    def waiting(self) -> dict[str, list[Row]]:
+        """By channel the first messages that can't have arrived, without those of P1s and of storms."""
+        found = self.db.execute(
+            "select o.* from outbox as o join incidents as i on i.id = o.incident_id"
+            " where o.state = 'pending' and o.kind = 'post' and o.channel != '' and o.unsure = 0"
+            " and o.reason != ? and json_extract(i.body, '$.severity') != ? order by o.rowid",
+            (NotifyReason.ROOT_LOST.value, Severity.P1.value),
+        )
+        by_channel: dict[str, list[Row]] = {}
+        for row in map(_row, found):
+            by_channel.setdefault(row.channel, []).append(row)
+        return by_channel
 
     def open_count(self) -> int:
         """Rows that are neither sent nor dead."""
@@ -127,29 +169,52 @@ class Rows:
     def overdue(self, created_before: int) -> list[Row]:
         """What has waited too long and no fallback has shown yet.
 
-        Of a P1 everything; of a P2 what the receiver was asked to take and did not, since one that waits for
-        the pace alone is on its way.
+        Of a P1 everything; of a P2 and of a storm what the receiver was asked to take and did not, since one
+        that waits for the pace alone is on its way. News of an incident whose first message went elsewhere
+        and still waits here go there at once.
         """
         found = self.db.execute(
             """
-            select o.* from outbox as o join incidents as i on i.id = o.incident_id
+            select o.* from outbox as o left join incidents as i on i.id = o.incident_id
             where o.kind in ('post', 'reply') and o.state in ('pending', 'sending') and o.fell_back = 0
-              and o.reason != ? and o.created_at < ? and (json_extract(i.body, '$.severity') = ?
-                or (json_extract(i.body, '$.severity') = ? and o.first_sent_at is not null))
+              and ((o.created_at < ? and (json_extract(i.body, '$.severity') = ?
+                or (coalesce(json_extract(i.body, '$.severity'), ?) = ? and o.first_sent_at is not null)))
+              or (o.kind = 'reply' and exists (select 1 from outbox as r where r.incident_id = o.incident_id
+                and r.kind = 'post' and r.state = 'pending' and r.fell_back = 1)))
             order by o.rowid
             """,
-            (NotifyReason.FELL_BACK.value, created_before, Severity.P1.value, Severity.P2.value),
+            (
+                created_before,
+                Severity.P1.value,
+                Severity.P2.value,
+                Severity.P2.value,
+            ),
         )
-        return [_row(row) for row in found]
+        return [row for row in map(_row, found) if row.reason not in NO_CALL]
 
     def recover(self, now: int) -> int:
-        """At a start: what was being sent may have arrived. It is looked for at once; edits go again."""
+        """At a start: what was being sent may have arrived. It is looked for at once; edits go again; what
+        was refused is asked again, since a setting may be another now."""
         with self.outbox.transaction():
             found = self.db.execute(
-                "update outbox set looks = 0, not_before = ? where state = 'sending'", (now,)
+                "update outbox set looks = 0, not_before = ?, unsure = 1 where state = 'sending'", (now,)
             ).rowcount
             self.db.execute("update outbox set state = 'pending' where state = 'sending' and kind = 'edit'")
+            self.db.execute("update outbox set channel = '' where state = 'pending' and kind = 'post'")
+            self._retry(now)
         return found
+
+    def retry(self, now: int) -> None:
+        """The receiver takes messages again: what waits because it did not is due."""
+        with self.outbox.transaction():
+            self._retry(now)
+
+    def _retry(self, now: int) -> None:
+        self.db.execute(
+            "update outbox set not_before = ? where state = 'pending' and not_before > ? and attempts > 0"
+            " and error != 'rate_limited'",
+            (now, now),
+        )
 
     def claim(self, row: Row, now: int) -> bool:
         """Marks ``row`` as being sent, before the call; False where it is no longer pending."""
@@ -172,7 +237,7 @@ class Rows:
         with self.outbox.transaction():
             self.db.execute(
                 "update outbox set state = ?, not_before = ?, attempts = attempts + ?, looks = ?,"
-                " degrade = ?, error = ? where id = ?",
+                " degrade = ?, error = ?, unsure = max(unsure, ?) where id = ?",
                 (
                     then.state.value,
                     then.not_before,
@@ -180,6 +245,7 @@ class Rows:
                     then.looks,
                     then.degrade.value,
                     "" if then.state is RowState.SENT else then.why,
+                    then.state is RowState.SENDING,
                     row.id,
                 ),
             )
@@ -191,6 +257,13 @@ class Rows:
 
     def _log(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
         if row.kind is EffectKind.POST and then.ref is not None:
+            if row.fell_back:
+                # News that went elsewhere while it waited are in it.
+                self.db.execute(
+                    "update outbox set state = 'sent', error = 'in the first message' where incident_id = ?"
+                    " and kind = 'reply' and state = 'pending' and fell_back = 1",
+                    (row.incident_id,),
+                )
             self.db.execute(
                 "insert or replace into messages (incident_id, receiver, root_id, channel, ts, revision,"
                 " sent_at, edited_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -222,7 +295,8 @@ class Rows:
         would otherwise post anew.
         """
         posts = self.db.execute(
-            "select count(*) from outbox where incident_id = ? and kind = 'post'", (row.incident_id,)
+            "select count(*) from outbox where incident_id = ? and kind = 'post' and state != ?",
+            (row.incident_id, RowState.GATHERED.value),
         ).fetchone()[0]
         if posts > 1:
             return
@@ -253,4 +327,5 @@ def _row(found: sqlite3.Row) -> Row:
         degrade=Degrade(found["degrade"]),
         fell_back=bool(found["fell_back"]),
         error=found["error"],
+        channel=found["channel"],
     )

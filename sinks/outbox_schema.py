@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-VERSION = 3
+VERSION = 4
 
 DDL = """
 create table if not exists incidents (
@@ -72,7 +72,9 @@ create table if not exists outbox (
   looks integer not null default 0,
   degrade integer not null default 0,
   fell_back integer not null default 0,
-  error text not null default ''
+  error text not null default '',
+  channel text not null default '',      -- of a first message: where it is to go
+  unsure integer not null default 0      -- a call of it may have arrived
 );
 create index if not exists outbox_due on outbox (not_before) where state in ('pending', 'sending');
 create index if not exists outbox_incident on outbox (incident_id, kind);
@@ -185,6 +187,29 @@ create table if not exists charts (    -- the picture of an incident, on its way
   why text not null
 ) without rowid;
 
+create table if not exists storms (     -- what many incidents at once are told by, one message a channel
+  id text primary key,
+  channel text not null,
+  begun_at integer not null,
+  joined_at integer not null,
+  revision integer not null default 0,
+  told integer not null default 0,    -- how many incidents were last told of by a message that calls
+  told_at integer not null,
+  level integer not null default 0,   -- the level of escalation that was last called, and when
+  level_at integer not null default 0,
+  is_over integer not null default 0
+);
+create index if not exists storms_channel on storms (channel, begun_at);
+
+create table if not exists storm_members (
+  storm_id text not null,
+  incident_id text not null,
+  joined_at integer not null,
+  own integer not null default 0,     -- it has got a message of its own since
+  primary key (storm_id, incident_id)
+) without rowid;
+create index if not exists storm_members_incident on storm_members (incident_id) where own = 0;
+
 create table if not exists messages (  -- the notification log: where an incident's first message stands
   incident_id text primary key,
   receiver text not null,
@@ -206,7 +231,13 @@ alter table incidents add column due_watermark integer;
 -- Due at once: the first look finds what time has brought them.
 update incidents set detected_at = json_extract(body, '$.detected_at'), due_watermark = 0;
 """
-MIGRATIONS = {1: FROM_1, 2: ""}
+FROM_3 = """
+alter table outbox add column channel text not null default '';
+alter table outbox add column unsure integer not null default 0;
+-- What was being sent may have arrived; what waited after an attempt may have, too.
+update outbox set unsure = 1 where state = 'sending' or (state = 'pending' and attempts > 0);
+"""
+MIGRATIONS = {1: FROM_1, 2: "", 3: FROM_3}
 """By the version that they start from; each ends at the next one."""
 
 

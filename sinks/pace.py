@@ -1,13 +1,13 @@
-"""How fast a receiver may be spoken to: one message a second, short bursts, and the pauses it asks for."""
+"""How fast a channel may be spoken to: one message a second, short bursts, and the pauses it asks for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Pace:
-    """A token bucket for one receiver; times in epoch ms.
+    """A token bucket for one channel; times in epoch ms.
 
     >>> pace = Pace()
     >>> [pace.take(0) for _ in range(4)]
@@ -37,3 +37,27 @@ class Pace:
 
     def pause(self, until: int) -> None:
         self.paused_until = max(self.paused_until, until)
+
+
+@dataclass
+class Paces:
+    """A bucket for each channel: a flood or a pause in one holds up no other.
+
+    >>> paces = Paces(burst=1)
+    >>> paces.take("C1", 0), paces.take("C1", 0), paces.take("C2", 0)
+    (True, False, True)
+    """
+
+    per_second: float = 1.0
+    burst: int = 3
+    channels: dict[str, Pace] = field(default_factory=dict)
+
+    def take(self, channel: str, now: int) -> bool:
+        """Whether a message may go to ``channel`` now; if so, it is counted."""
+        return self._of(channel).take(now)
+
+    def pause(self, channel: str, until: int) -> None:
+        self._of(channel).pause(until)
+
+    def _of(self, channel: str) -> Pace:
+        return self.channels.setdefault(channel, Pace(self.per_second, self.burst))

@@ -6,11 +6,10 @@ import json
 
 from schemas.base import rfc3339
 from schemas.signal import Severity
-from sinks import words
-from sinks.actions import first_action
 from sinks.base import Message, Outcome
 from sinks.hops import PAGERDUTY_URL, Stage, checked_url
 from sinks.posting import post_json
+from sinks.storm_words import action, headline
 
 SUMMARY_LENGTH = 1_024
 SEVERITIES = {
@@ -50,14 +49,14 @@ def event(key: str, stage: Stage, message: Message, page: str = "") -> bytes:
     }
     if stage is Stage.TRIGGER:
         body["payload"] = {
-            "summary": words.headline(incident)[:SUMMARY_LENGTH],
+            "summary": headline(message)[:SUMMARY_LENGTH],
             "source": incident.app or "gleaner",
             "severity": SEVERITIES[incident.severity],
             "timestamp": rfc3339(incident.detected_at),
             "component": incident.route,
             "group": incident.environment,
             "class": incident.rule,
-            "custom_details": {"do_first": first_action(incident), "incident": incident.id},
+            "custom_details": {"do_first": action(message), "incident": incident.id},
         }
         body["client"] = "Gleaner"
         if page:

@@ -8,10 +8,10 @@ import json
 from collections.abc import Callable
 
 from schemas.base import rfc3339
-from sinks import words
 from sinks.base import Message, Outcome
 from sinks.hops import Stage, checked_url
 from sinks.posting import post_json
+from sinks.storm_words import headline
 
 TIMESTAMP, SIGNATURE, DELIVERY = "X-Gleaner-Timestamp", "X-Gleaner-Signature", "X-Gleaner-Delivery"
 
@@ -53,7 +53,7 @@ def payload(stage: Stage, message: Message, at: int) -> bytes:
         "id": message.outbox_id,
         "stage": stage.value,
         "sent_at": rfc3339(at * 1000),
-        "text": words.headline(incident),
+        "text": headline(message),
         "state": incident.state.value,
         "incident": incident.summary(),
     }

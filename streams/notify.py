@@ -33,6 +33,7 @@ from sinks.slack.client import SlackSink
 from sinks.slack.desk import Desk
 from sinks.slack.routes import Routes, mentions
 from sinks.slack.upload import Uploads
+from sinks.storm import StormPolicy
 from streams.batches import BatchLoop, consumer, producer
 from streams.digests import DigestRun, poster_of
 from streams.event_clock import EventClock
@@ -234,7 +235,9 @@ def now_ms() -> int:
 async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink | None = None) -> None:
     """Own the incidents until ``stop``; raises ``InUse`` where another process owns them."""
     stop = stop or asyncio.Event()
-    outbox = Outbox.open(settings.state_dir / "notify.sqlite")
+    outbox = Outbox.open(
+        settings.state_dir / "notify.sqlite", storm=StormPolicy(own=settings.incident_messages_an_hour)
+    )
     sink = sink or sink_of(settings)
     delivery = Delivery(
         outbox,

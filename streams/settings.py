@@ -201,6 +201,12 @@ class Settings(BaseSettings):
         5, ge=0, description="A new incident waits this long for further members and for cases"
     )
 
+    incident_messages_an_hour: int = Field(
+        5,
+        ge=1,
+        description="New incidents of an hour that a channel gets one by one; more come as one digest",
+    )
+
     @field_validator("broker_ca", "broker_cert", "broker_key")
     @classmethod
     def _encrypted(cls, value: Path | None, info: ValidationInfo) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from schemas.effect import EffectKind
+from schemas.incident import Incident
 from sinks.base import (
     Absent,
     Blind,
@@ -32,6 +33,7 @@ from sinks.slack.failures import outcome
 from sinks.slack.picture import NO_PICTURE
 from sinks.slack.render import EVENT_TYPE, NO_OFFER, render
 from sinks.slack.routes import Routes
+from sinks.slack.storm import render_storm
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,10 @@ class SlackSink:
     @property
     def name(self) -> str:
         return f"slack:{self.channel}"
+
+    def where(self, incident: Incident) -> str:
+        """That of the incident's route at this time of day."""
+        return self.routes.of(incident, self.clock())[0]
 
     async def post(self, message: Message) -> Outcome:
         channel, payload = self._render(message)
@@ -162,9 +168,12 @@ class SlackSink:
     def _render(self, message: Message) -> tuple[str, dict[str, Any]]:
         """The channel of a first message, and the payload."""
         channel, oncall = self.routes.of(message.incident, self.clock())
+        offer = replace(self.offer, oncall=oncall)
+        if message.storm is not None:
+            return message.channel or channel, render_storm(message, message.storm, offer)
         shown = message.kind is not EffectKind.REPLY and message.degrade is Degrade.FULL
         picture = self.charts.picture(message.incident) if self.charts and shown else NO_PICTURE
-        return channel, render(message, replace(self.offer, oncall=oncall), picture)
+        return message.channel or channel, render(message, offer, picture)
 
     def _without(self, message: Message, payload: dict[str, Any], outcome: Outcome) -> Outcome:
         """A message that is refused with a picture is tried again without it before anything else goes.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from sinks.memory import MemorySink
 from sinks.outbox import Batch, Outbox
 from sinks.outbox_schema import InUse
 from sinks.samples import SAMPLES
-from sinks.slack.sandbox import Sandbox
+from sinks.slack.sandbox import TOKEN, Sandbox
 from streams.settings import Settings
 from tests.incident.signals import HOUR, MINUTE, T0, alarm, note, preview, recovery
 from tests.notify.world import Crash, Points, World
@@ -154,9 +152,37 @@ async def test_a_pause_is_kept(world: World) -> None:
 async def test_a_refusal_goes_to_the_fallback(world: World) -> None:
     world.slack.channel.archived = True
     delivery = await world.live(Points())
-    assert [message.kind.value for message in world.fallback.posts] == ["post", "reply"]
+    told = [(message.kind.value, message.reason.value) for message in world.fallback.posts]
+    assert told == [("post", "first"), ("reply", "worsened"), ("reply", "escalated")]
     assert not delivery.healthy
     assert world.slack.roots() == []
+
+
+async def test_what_was_refused_is_told_in_slack_once_it_takes_messages_again(world: World) -> None:
+    """A token is revoked and restored: one first message, in the state of then, and where it was told."""
+    world.slack.token = "another"
+    await world.live(Points())
+    assert world.slack.roots() == []
+    world.slack.token = TOKEN
+    delivery = await world.live(Points())
+    (root,) = world.slack.roots()
+    assert root.body["metadata"]["event_payload"]["revision"] == world.topic[-1].revision
+    (reply,) = world.slack.channel.replies(root.ts)
+    assert "told elsewhere" in reply.body["text"], "what went elsewhere meanwhile is not told again"
+    assert delivery.healthy
+    assert len(world.fallback.posts) == 3
+
+
+async def test_a_refusal_is_asked_about_for_a_day(tmp_path: Path) -> None:
+    outbox = await stored(tmp_path)
+    sink, fallback = MemorySink([Rejected("token_revoked")] * 500), MemorySink()
+    delivery = Delivery(outbox, sink, fallback)
+    for minute in range(60 * 24 + 20):
+        await delivery.step(1_010_000 + minute * 60_000)
+    assert outbox.rows.open_count() == 0
+    assert 96 < 500 - len(sink.outcomes) < 150, "a quarter of an hour apart at last"
+    assert len(fallback.posts) == 1
+    outbox.close()
 
 
 async def test_a_p1_that_waits_is_shown_by_the_fallback_too(tmp_path: Path) -> None:
@@ -251,48 +277,18 @@ async def test_one_owner_and_nothing_after_a_failed_transaction(tmp_path: Path) 
     Outbox.open(tmp_path / "notify.sqlite").close()
 
 
-async def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
-    """Its incidents were told; they are looked at at once, recover, and are found by their likes."""
-    path = tmp_path / "notify.sqlite"
-    old = sqlite3.connect(path)
-    old.executescript(FIRST_VERSION)
-    incident = SAMPLES["cost"].model_dump(mode="json", exclude_none=True, include=set(OLD_FIELDS))
-    old.execute(
-        "insert into incidents (id, app, environment, last_at, revision, published, body)"
-        " values (?, ?, ?, ?, 1, 1, ?)",
-        (incident["id"], incident["app"], incident["environment"], 0, json.dumps(incident)),
-    )
-    old.commit()
-    old.close()
-    outbox = Outbox.open(path)
-    assert outbox.due(0, {incident["app"]: 1}) == {(incident["app"], incident["environment"])}
-    back = recovery("r", T0 + HOUR, SignalName.COST, app=incident["app"])
-    await commit(Settings(state_dir=tmp_path), outbox, back)
-    (after,) = outbox.open_incidents(incident["app"], incident["environment"], 0)
-    assert (after.posted, after.state.value, after.recurs) == (True, "resolved", 0)
-    outbox.close()
-    Outbox.open(path).close()
-
-
-OLD_FIELDS = (
-    "id", "app", "environment", "route", "signal", "rule", "severity", "state", "onset", "detected_at",
-    "baseline", "value", "n", "members", "updated_at",
-)  # fmt: skip
-FIRST_VERSION = """
-create table incidents (
-  id text primary key, app text not null, environment text not null, last_at integer not null,
-  revision integer not null, published integer not null default 0, body text not null
-);
-pragma user_version = 1;
-"""
-
-
-async def test_rejection_of_the_root_leaves_nothing_waiting(tmp_path: Path) -> None:
+async def test_news_of_what_was_refused_go_where_it_went_and_once(tmp_path: Path) -> None:
     outbox = await stored(tmp_path)
-    delivery = Delivery(outbox, MemorySink([Rejected("token_revoked")]), MemorySink())
+    sink, fallback = MemorySink([Rejected("token_revoked")] * 2), MemorySink()
+    delivery = Delivery(outbox, sink, fallback)
     await delivery.step(1_010_000)
     await commit(Settings(state_dir=tmp_path), outbox, alarm("m", SignalName.COST))
     await delivery.step(1_020_000)
+    assert [message.kind.value for message in fallback.posts] == ["post", "reply"]
+    for second in range(0, 200, 5):
+        await delivery.step(1_030_000 + second * 1_000)
+    assert len(sink.posts) == 1
+    assert [message.reason.value for message in sink.replies] == ["fell_back"]
     assert outbox.rows.open_count() == 0
     outbox.close()
 

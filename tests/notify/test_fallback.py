@@ -164,7 +164,7 @@ async def test_a_p2_that_only_waits_for_its_turn_is_no_outage(
     outbox = await stored(tmp_path)
     sink = MemorySink([RetryAfter(0.0)])
     delivery = Delivery(outbox, sink, MemorySink(), hops=hops(hook, pager))
-    delivery.pace.pause(BEGIN + 600_000)
+    delivery.paces.pause(sink.name, BEGIN + 600_000)
     await run(delivery, 500)
     assert hook.got == []
     outbox.close()
@@ -191,7 +191,7 @@ async def test_at_last_the_console(tmp_path: Path, hook: Receiver, pager: Receiv
     hook.faults.append("500")
     pager.faults.append("400")
     console = MemorySink()
-    delivery = Delivery(outbox, MemorySink([Rejected("token_revoked")]), console, hops=hops(hook, pager))
+    delivery = Delivery(outbox, MemorySink([Rejected("token_revoked")] * 9), console, hops=hops(hook, pager))
     await run(delivery, 60)
     assert len(console.posts) == 1, "a refusal waits for nothing"
     assert not delivery.healthy

@@ -62,6 +62,9 @@ class CrashingSink:
         self.sink, self.points = sink, points
         self.name = sink.name
 
+    def where(self, incident: Incident) -> str:
+        return self.sink.where(incident)
+
     async def _between(self, call: Any) -> Any:
         try:
             self.points.pass_by()
