@@ -52,6 +52,10 @@ accept-evalstore: setup ## the eval store at length: near-duplicates, speed, rea
 test-exports: setup ## the exports read by ragas, promptfoo (needs npm), DeepEval, Inspect, datasets: installs them; minutes
 	$(BIN)/python -m tests.exports $(EXPORT_ARGS)
 
+.PHONY: accept-alerts
+accept-alerts: setup ## a thousand runs with faults, storms, hostile text, and event to Slack (ALERTS_ARGS="--brokers …")
+	$(BIN)/python -m benchmarks.alerts $(ALERTS_ARGS)
+
 .PHONY: kafka
 kafka: setup ## a single real Kafka node on loopback, without Docker (needs Java 17 and Maven)
 	$(BIN)/python -m tests.kafka.server

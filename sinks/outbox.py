@@ -335,6 +335,8 @@ class Outbox:
                 return
             # It leaves its digest: what was news becomes its first message.
             effect = effect.model_copy(update={"kind": EffectKind.POST})
+        elif effect.kind is EffectKind.EDIT:
+            self.storms.follow(effect, now)
         match effect.kind:
             case EffectKind.POST:
                 self.rows.insert(outbox_id, effect, now, now)

@@ -208,7 +208,7 @@ create table if not exists storm_members (
   own integer not null default 0,     -- it has got a message of its own since
   primary key (storm_id, incident_id)
 ) without rowid;
-create index if not exists storm_members_incident on storm_members (incident_id) where own = 0;
+create index if not exists storm_members_incident on storm_members (incident_id);
 
 create table if not exists messages (  -- the notification log: where an incident's first message stands
   incident_id text primary key,

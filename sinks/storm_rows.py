@@ -119,6 +119,14 @@ class Storms:
             self._changed(found["id"], effect.reason, now, urgent=effect.urgent)
         return True
 
+    def follow(self, effect: Effect, now: int) -> None:
+        """The digest shows how one stands that has left it, too: all of its lines are true."""
+        if effect.reason in UNSEEN:
+            return
+        left = "select storm_id from storm_members where incident_id = ? and own = 1"
+        for row in self.db.execute(left, (effect.incident_id,)).fetchall():
+            self._changed(row["storm_id"], effect.reason, now)
+
     def tick(self, now: int) -> None:
         """Says of storms that have grown much since it was last said that they have."""
         due = self.db.execute(

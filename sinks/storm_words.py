@@ -117,10 +117,11 @@ def names(storm: Storm, measure: Callable[[str], int] = len) -> tuple[list[tuple
     ``measure`` is how long a text is for the receiver, once it is escaped.
     """
     full = {one.id for one in told(storm)}
+    plain = len({(one.environment, one.route) for one in storm.incidents}) == 1
     groups: dict[str, list[str]] = {}
     for one in storm.incidents:
         if one.id not in full:
-            groups.setdefault(_group(one, storm), []).append(_place(one))
+            groups.setdefault(_group(one, storm), []).append(_place(one, plain=plain))
     found, room, left = [], NAMES, 0
     for group, places in groups.items():
         label = f"{group} ({len(places):,})"
@@ -185,9 +186,11 @@ def _group(one: Incident, storm: Storm) -> str:
     return f"{one.severity.value} {capital(SIGNALS[one.signal])}{acked}"
 
 
-def _place(one: Incident) -> str:
-    """App, environment and route, as far as they don't go without saying."""
+def _place(one: Incident, *, plain: bool) -> str:
+    """App, environment and route, as far as they don't go without saying; ``plain``: all have the same."""
     place = clean(one.app, 28)
+    if plain:
+        return place
     if one.environment not in ORDINARY:
         place += f" ({clean(one.environment, 16)})"
     return place if one.route in ORDINARY else f"{place} {clean(one.route, 24)}"

@@ -56,10 +56,20 @@ Segment = tuple[str, str]
 
 
 class Notify:
-    """One batch at a time: decode, reduce, store, publish. ``counts`` by what became of each record."""
+    """One batch at a time: decode, reduce, store, publish. ``counts`` by what became of each record.
 
-    def __init__(self, settings: Settings, outbox: Outbox, publish: Publish) -> None:
+    ``wall`` is the clock of people, in epoch ms.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        publish: Publish,
+        wall: Callable[[], int] | None = None,
+    ) -> None:
         self.settings, self.outbox, self.publish = settings, outbox, publish
+        self.wall = wall or (lambda: now_ms())
         self.policy = policy_of(settings)
         self.clock = EventClock(outbox.clocks())
         self.counts: Counter[str] = Counter()
@@ -67,7 +77,7 @@ class Notify:
         """Of the batch that is being read: no events, kept as they are."""
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        now = now_ms()
+        now = self.wall()
         events = [event for record in records for event in self._decode(record, now)]
         clocks = self.clock.unstored()
         if events or clocks or self.standings:
@@ -77,7 +87,7 @@ class Notify:
 
     async def tick(self) -> None:
         """Does what time alone has brought: ends of waits, snoozes and silences, escalations."""
-        now = now_ms()
+        now = self.wall()
         segments = self.outbox.due(now, self.clock.all(now))
         if segments:
             boards = {one: board_of(self.outbox, self.policy, one, now) for one in sorted(segments)}
@@ -86,7 +96,7 @@ class Notify:
 
     def release(self) -> None:
         """Before a stop: what only waits for its fellows is told now."""
-        now = now_ms()
+        now = self.wall()
         segments = sorted(self.outbox.unresolved())
         boards = {one: board_of(self.outbox, self.policy, one, now) for one in segments}
         self._commit_steps(boards, [board.release(now) for board in boards.values()], now)
@@ -124,7 +134,7 @@ class Notify:
         steps = [self._due(board, segment, now) for segment, board in boards.items()]
         asked: list[Asked] = []
         for event, segment in sorted(placed, key=lambda one: order(one[0])):
-            board = boards.get(segment) if segment else None
+            board = boards.get(segment) if segment else _that_has(event, boards.values())
             if board is None:
                 if isinstance(event, Command):
                     self.counts[Verdict.UNKNOWN_INCIDENT.value] += 1
@@ -187,6 +197,13 @@ class Notify:
             segment: board_of(self.outbox, self.policy, segment, now, events)
             for segment, events in found.items()
         }
+
+
+def _that_has(event: Event, boards: Iterable[Board]) -> Board | None:
+    """The board of a command whose incident has been opened by the same batch."""
+    if not isinstance(event, Command):
+        return None
+    return next((board for board in boards if event.incident_id in board.incidents), None)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 PAGE = 15
 """Messages per page of history: what Slack allows apps from outside its marketplace."""
 PAGES = 20
+NO_TOKEN = ("token_", "invalid_auth", "not_authed", "account_inactive")
+"""Refusals of whoever asks, not of what is asked for."""
 
 
 class SlackSink:
@@ -205,6 +207,9 @@ class SlackSink:
             match outcome(error):
                 case RetryAfter() | NotSent() | Unknown() as passing:
                     return passing
+                case Rejected(why) if why.startswith(NO_TOKEN):
+                    # It can't be posted again either: whether it arrived is asked once the token is good.
+                    return Unknown(why)
                 case Rejected(why):
                     return Blind(why)
                 case other:

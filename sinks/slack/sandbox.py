@@ -14,7 +14,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -83,6 +83,8 @@ class Sandbox:
         self.upload_faults: deque[Fault] = deque()
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.runner: web.AppRunner | None = None
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        """How a slow answer takes its seconds: on a virtual clock, by going on with it."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -211,7 +213,7 @@ class Sandbox:
             details = {"errors": refusal.details, "response_metadata": {"messages": refusal.details}}
             return web.json_response({"ok": False, "error": refusal.error} | details)
         if fault.kind == "slow":
-            await asyncio.sleep(float(fault.argument))
+            await self.sleep(float(fault.argument))
         if fault.kind == "500-accepted":
             return web.Response(status=500, text="oops")
         if fault.kind == "drop-accepted":

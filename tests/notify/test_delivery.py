@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import streams.notify as role
+from benchmarks.alerts.crashes import Crash, Points
 from schemas.incident import CasePreview
 from schemas.signal import Recovery, Severity, Signal, SignalName
 from sinks.base import Degradable, Degrade, Delivered, LostRoot, Message, Outcome, Ref, Rejected, Unknown
@@ -19,7 +20,7 @@ from sinks.samples import SAMPLES
 from sinks.slack.sandbox import TOKEN, Sandbox
 from streams.settings import Settings
 from tests.incident.signals import HOUR, MINUTE, T0, alarm, note, preview, recovery
-from tests.notify.world import Crash, Points, World
+from tests.notify.world import World
 
 STORY: list[list[Signal | Recovery | CasePreview]] = [
     [note("n1"), alarm("s1")],

@@ -137,6 +137,25 @@ async def test_what_the_topic_missed_is_told_later(made: tuple[role.Notify, Outb
     assert outbox.unpublished() == []
 
 
+async def test_a_command_may_come_with_what_opens_its_incident(
+    made: tuple[role.Notify, Outbox, Told], tmp_path: Path
+) -> None:
+    """After a pause both topics are read at once: how records are split over batches changes nothing."""
+    notify, outbox, _ = made
+    await notify.handle([record(alarm("s1"))])
+    (incident,) = stored(outbox)
+    other = Outbox.open(tmp_path / "other" / "notify.sqlite")
+    again = role.Notify(Settings(state_dir=tmp_path), other, Told().publish)
+    ack = Command(id="c", incident_id=incident.id, verb=Verb.ACK, actor="dana", time=T0 + HOUR)
+    stranger = Command(id="d", incident_id="nobody", verb=Verb.ACK, actor="dana", time=T0 + HOUR)
+    await again.handle([record(ack), record(stranger), record(alarm("s1"))])
+    (acked,) = stored(other)
+    assert (acked.state, acked.acked_by) == (IncidentState.ACKED, "dana")
+    assert other.verdict("c") == ("acked", True)
+    assert other.verdict("d") == ("unknown_incident", False)
+    other.close()
+
+
 async def test_redelivery_owes_nothing_new(made: tuple[role.Notify, Outbox, Told]) -> None:
     notify, outbox, _ = made
     batch = [record(one) for one in (note("n1"), alarm("s1"), preview("a"), alarm("s2", SignalName.COST))]

@@ -169,6 +169,8 @@ async def test_what_becomes_p1_leaves_the_digest_at_once(tmp_path: Path) -> None
     )
     await life.run(90)
     assert [one.reason for one in sink.replies if one.storm is None] == [NotifyReason.RECOVERED]
+    last = [one.storm for one in sink.edits if one.storm is not None][-1]
+    assert [one.app for one in last.incidents if one.state is IncidentState.RESOLVED] == [app_of(4)]
     assert life.outbox.rows.open_count() == 0
     life.outbox.close()
 

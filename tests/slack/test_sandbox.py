@@ -120,6 +120,10 @@ async def test_reads_that_fail(slack: Sandbox) -> None:
     slack.channel.paused_until = 0
     assert await client.find("x", 0, None) == Absent()
     assert await client.find("x", 0, None) == Unknown("http_500")
+    # Without a token nothing can be posted either: whether it arrived is asked again, not guessed.
+    slack.script_reads("error:token_revoked", "error:invalid_auth")
+    assert await client.find("x", 0, None) == Unknown("token_revoked")
+    assert await client.find("x", 0, None) == Unknown("invalid_auth")
 
 
 async def test_edits_need_a_message_and_threads_a_root(slack: Sandbox) -> None:
