@@ -58,6 +58,8 @@ class Delivery:
         self.counts: Counter[str] = Counter()
         self.refusing: set[str] = set()
         """Channels whose latest answer was a refusal."""
+        self.away: set[str] = set()
+        """Channels that did not take what was last sent, whatever the reason, a pause excepted."""
 
     @property
     def healthy(self) -> bool:
@@ -107,10 +109,13 @@ class Delivery:
         if found:
             rows.place(found)
         for channel, waiting in rows.waiting().items():
+            if channel in self.away:
+                # What was told elsewhere one by one is not told there again in one.
+                waiting = [row for row in waiting if not row.fell_back]
             if self.outbox.storms.gather(channel, waiting, now):
                 self.counts["gathered"] += len(waiting)
                 log.warning("%d incidents are told by one message in %s", len(waiting), channel)
-        self.outbox.storms.tick(now)
+        self.outbox.storms.tick(now, self.fallback_after_ms)
 
     async def _send(self, row: Row, subject: Subject, posted: Posted | None, channel: str, now: int) -> bool:
         """False where the channel must not be spoken to yet."""
@@ -179,14 +184,22 @@ class Delivery:
             level, "%s (%s) of incident %s revision %d: %s, %s",
             row.kind.value, row.reason.value, row.incident_id, revision, then.state.value, then.why,
         )  # fmt: skip
-        if then.state is RowState.SENT and channel in self.refusing:
+        if channel and not then.pause_until and not then.lost_root:
+            self._note(channel, then, now)
+        given_up = then.refused or (then.state is RowState.DEAD and not then.lost_root)
+        if given_up and row.kind is not EffectKind.EDIT:
+            await self._fall_back(row, subject, now, then.why)
+
+    def _note(self, channel: str, then: Next, now: int) -> None:
+        """Whether ``channel`` takes messages; when it does again, what waits because it did not is due."""
+        if then.state is not RowState.SENT:
+            self.away.add(channel)
+            if then.refused or then.state is RowState.DEAD:
+                self.refusing.add(channel)
+        elif channel in self.away:
+            self.away.discard(channel)
             self.refusing.discard(channel)
             self.outbox.rows.retry(now)
-        elif then.refused or (then.state is RowState.DEAD and not then.lost_root):
-            if channel:
-                self.refusing.add(channel)
-            if row.kind is not EffectKind.EDIT:
-                await self._fall_back(row, subject, now, then.why)
 
     def _elsewhere(self, incident: Incident) -> str:
         told = self.chain.told(incident.id)

@@ -131,8 +131,9 @@ class Rows:
     def unplaced(self, now: int) -> list[Row]:
         """First messages that are due and have no channel yet."""
         found = self.db.execute(
-            "select * from outbox where state = 'pending' and kind = 'post' and channel = ''"
-            " and not_before <= ? order by rowid",
+            "select * from outbox indexed by outbox_due"
+            " where state in ('pending', 'sending') and state = 'pending'"
+            " and kind = 'post' and channel = '' and not_before <= ? order by rowid",
             (now,),
         )
         return [_row(row) for row in found]
@@ -150,8 +151,9 @@ class Rows:
     def waiting(self) -> dict[str, list[Row]]:
         """By channel the first messages that can't have arrived, without those of P1s and of storms."""
         found = self.db.execute(
-            "select o.* from outbox as o join incidents as i on i.id = o.incident_id"
-            " where o.state = 'pending' and o.kind = 'post' and o.channel != '' and o.unsure = 0"
+            "select o.* from outbox as o indexed by outbox_due join incidents as i on i.id = o.incident_id"
+            " where o.state in ('pending', 'sending') and o.state = 'pending' and o.kind = 'post'"
+            " and o.channel != '' and o.unsure = 0"
             " and o.reason != ? and json_extract(i.body, '$.severity') != ? order by o.rowid",
             (NotifyReason.ROOT_LOST.value, Severity.P1.value),
         )
@@ -175,7 +177,8 @@ class Rows:
         """
         found = self.db.execute(
             """
-            select o.* from outbox as o left join incidents as i on i.id = o.incident_id
+            select o.* from outbox as o indexed by outbox_due
+            left join incidents as i on i.id = o.incident_id
             where o.kind in ('post', 'reply') and o.state in ('pending', 'sending') and o.fell_back = 0
               and ((o.created_at < ? and (json_extract(i.body, '$.severity') = ?
                 or (coalesce(json_extract(i.body, '$.severity'), ?) = ? and o.first_sent_at is not null)))
@@ -231,6 +234,8 @@ class Rows:
     def fell_back(self, row: Row) -> None:
         with self.outbox.transaction():
             self.db.execute("update outbox set fell_back = 1 where id = ?", (row.id,))
+            # What was told elsewhere is a storm as it is now.
+            self.db.execute("update storms set unsaid_since = null where id = ?", (row.incident_id,))
 
     def settle(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
         """Writes what became of ``row``, which showed ``revision``; with it, the notification log."""
@@ -250,6 +255,10 @@ class Rows:
                 ),
             )
             if then.state is RowState.SENT:
+                self.db.execute(
+                    "update storms set unsaid_since = null where id = ? and revision <= ?",
+                    (row.incident_id, revision),
+                )
                 self._log(row, then, now, receiver, revision)
                 self._say_fell_back(row, now, revision)
             if then.lost_root:
@@ -268,6 +277,14 @@ class Rows:
                 "insert or replace into messages (incident_id, receiver, root_id, channel, ts, revision,"
                 " sent_at, edited_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 (row.incident_id, receiver, row.id, then.ref.channel, then.ref.ts, revision, now, now),
+            )
+        elif row.kind is EffectKind.REPLY and row.reason is NotifyReason.GREW and row.fell_back:
+            # It says how things are now; what was told elsewhere before it is not said again.
+            self.db.execute(
+                "update outbox set state = 'sent', error = 'in a later message' where incident_id = ?"
+                " and kind = 'reply' and reason = ? and state = 'pending' and fell_back = 1 and id != ?"
+                " and member is null",
+                (row.incident_id, NotifyReason.GREW.value, row.id),
             )
         elif row.kind is EffectKind.EDIT:
             self.db.execute(

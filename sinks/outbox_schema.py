@@ -197,6 +197,7 @@ create table if not exists storms (     -- what many incidents at once are told 
   told_at integer not null,
   level integer not null default 0,   -- the level of escalation that was last called, and when
   level_at integer not null default 0,
+  unsaid_since integer,               -- since when somebody is in it of whom no message has been taken
   is_over integer not null default 0
 );
 create index if not exists storms_channel on storms (channel, begun_at);
@@ -220,6 +221,7 @@ create table if not exists messages (  -- the notification log: where an inciden
   sent_at integer not null,
   edited_at integer not null
 );
+create index if not exists messages_sent on messages (channel, sent_at);
 """
 
 FROM_1 = """

@@ -92,7 +92,10 @@ class Storms:
                     " values (?, ?, ?, 0)",
                     (row.incident_id, storm_id, now),
                 )
-            self.db.execute("update storms set joined_at = ? where id = ?", (now, storm_id))
+            self.db.execute(
+                "update storms set joined_at = ?, unsaid_since = coalesce(unsaid_since, ?) where id = ?",
+                (now, now, storm_id),
+            )
             self._changed(storm_id, NotifyReason.GREW, now, channel)
         return True
 
@@ -127,8 +130,12 @@ class Storms:
         for row in self.db.execute(left, (effect.incident_id,)).fetchall():
             self._changed(row["storm_id"], effect.reason, now)
 
-    def tick(self, now: int) -> None:
-        """Says of storms that have grown much since it was last said that they have."""
+    def tick(self, now: int, overdue_ms: int) -> None:
+        """Says of storms that have grown much since it was last said that they have.
+
+        And of those that have grown at all where no message has been taken since, for ``overdue_ms``: an edit
+        that waits for the receiver goes down no fallback chain, so there has to be a reply that does.
+        """
         due = self.db.execute(
             "select s.id, s.told, s.told_at, s.channel, (select count(*) from storm_members as m"
             " where m.storm_id = s.id) as number from storms as s"
@@ -139,6 +146,14 @@ class Storms:
             if self.policy.grew(row["number"], row["told"], now - row["told_at"]):
                 with self.outbox.transaction():
                     self._grew(row["id"], row["number"], now)
+        unsaid = "select id, unsaid_since from storms where unsaid_since <= ?"
+        for row in self.db.execute(unsaid, (now - overdue_ms,)).fetchall():
+            root = self.outbox.rows.root(row["id"])
+            if root is not None and (not root.waiting or root.fell_back):
+                with self.outbox.transaction():
+                    revision = self._revise(row["id"])
+                    self._reply(row["id"], NotifyReason.GREW, revision, now, row["unsaid_since"])
+                    self.db.execute("update storms set unsaid_since = null where id = ?", (row["id"],))
 
     def _lasts(self, found: sqlite3.Row, now: int) -> bool:
         return not found["is_over"] and now - found["joined_at"] < self.policy.within_ms
@@ -147,8 +162,7 @@ class Storms:
         self, storm_id: str, reason: NotifyReason, now: int, channel: str = "", *, urgent: bool = False
     ) -> None:
         """A new revision of the storm, and what it owes: its first message, or one edit for many changes."""
-        self.db.execute("update storms set revision = revision + 1 where id = ?", (storm_id,))
-        revision = self.db.execute("select revision from storms where id = ?", (storm_id,)).fetchone()[0]
+        revision = self._revise(storm_id)
         rows, root = self.outbox.rows, self.outbox.rows.root(storm_id)
         states = [
             row["state"]
@@ -174,6 +188,10 @@ class Storms:
         if over and self.db.execute(ended, (storm_id,)).rowcount and not root.waiting:
             self._reply(storm_id, NotifyReason.RECOVERED, revision, now)
 
+    def _revise(self, storm_id: str) -> int:
+        self.db.execute("update storms set revision = revision + 1 where id = ?", (storm_id,))
+        return int(self.db.execute("select revision from storms where id = ?", (storm_id,)).fetchone()[0])
+
     def _said(self, storm_id: str, number: int, now: int) -> None:
         self.db.execute("update storms set told = ?, told_at = ? where id = ?", (number, now, storm_id))
 
@@ -191,9 +209,13 @@ class Storms:
         self.db.execute("update storms set level = ?, level_at = ? where id = ?", (level, now, found["id"]))
         self._reply(found["id"], NotifyReason.ESCALATED, found["revision"] + 1, now)
 
-    def _reply(self, storm_id: str, reason: NotifyReason, revision: int, now: int) -> None:
+    def _reply(
+        self, storm_id: str, reason: NotifyReason, revision: int, now: int, since: int | None = None
+    ) -> None:
+        """``since``: when it was news, if that is not now."""
         effect = _effect(storm_id, EffectKind.REPLY, reason, revision)
-        self.outbox.rows.insert(derive("outbox", storm_id, reason.value, revision), effect, now, now)
+        created = now if since is None else since
+        self.outbox.rows.insert(derive("outbox", storm_id, reason.value, revision), effect, created, now)
 
 
 def _effect(

@@ -282,15 +282,61 @@ async def test_no_storm_is_lost_when_slack_is_out(tmp_path: Path, outcomes: list
 
 
 async def test_who_waited_for_an_hour_is_gathered_then(tmp_path: Path) -> None:
-    """Slack is away for an hour in which incidents come one by one: no flood when it is back."""
+    """Slack is away for an hour in which incidents come one by one: each is told elsewhere meanwhile, by
+    itself or in a digest, and there is no flood when it is back."""
     sink = MemorySink([NotSent("no connection")] * 2_000)
     life = Life(tmp_path, sink)
     for signal in signals(40, ()):
         life.absorb(signal)
         await life.run(90, 5)
+    await life.run(180, 5)
+    news = [one for one in life.console.posts if one.reason is not NotifyReason.ESCALATED]
+    grown = [len(one.storm.incidents) for one in news if one.storm]
+    alone = [one.incident.app for one in news if one.storm is None]
+    assert len(alone) == len(set(alone))
+    assert grown == sorted(set(grown)), "each tells of more than the one before"
+    assert 3 <= len(news) <= 40
+    assert grown[-1] + len(alone) == 40, "nobody is left untold, nobody is told twice"
     sink.outcomes.clear()
     await life.run(300, 5)
-    assert told(sink) == [("storm", 40)]
+    assert sorted(number for _, number in told(sink)) == [0, 39], "one shows that Slack is back"
+    assert len(sink.replies) <= 6
+    assert life.outbox.rows.open_count() == 0
+    life.outbox.close()
+
+
+async def test_who_joins_a_posted_digest_while_slack_is_away_is_told_elsewhere(tmp_path: Path) -> None:
+    sink = MemorySink()
+    life = Life(tmp_path, sink)
+    life.absorb(*signals(12, ()))
+    await life.run(30)
+    assert told(sink) == [("storm", 12)]
+    sink.outcomes.extend([NotSent("no connection")] * 1_000)
+    life.absorb(alarm("late", app="late", severity=Severity.P2))
+    await life.run(115)
+    assert life.console.posts == []
+    await life.run(60)
+    (one,) = life.console.posts
+    assert one.storm is not None
+    assert "late" in [incident.app for incident in one.storm.incidents]
+    sink.outcomes.clear()
+    await life.run(120)
+    assert len(sink.posts) == 1
+    assert {reply.reason for reply in sink.replies} == {NotifyReason.GREW, NotifyReason.FELL_BACK}
+    assert life.outbox.rows.open_count() == 0
+    life.outbox.close()
+
+
+async def test_a_slack_that_is_well_needs_no_reply_for_growth_below_double(tmp_path: Path) -> None:
+    sink = MemorySink()
+    life = Life(tmp_path, sink)
+    life.absorb(*signals(12, ()))
+    await life.run(30)
+    life.absorb(alarm("late", app="late", severity=Severity.P2))
+    await life.run(600, 2)
+    assert sink.replies == []
+    assert len(sink.edits) == 1
+    life.outbox.close()
     life.outbox.close()
 
 
