@@ -53,7 +53,7 @@ test-exports: setup ## the exports read by ragas, promptfoo (needs npm), DeepEva
 	$(BIN)/python -m tests.exports $(EXPORT_ARGS)
 
 .PHONY: accept-alerts
-accept-alerts: setup ## a thousand runs with faults, storms, hostile text, and event to Slack (ALERTS_ARGS="--brokers …")
+accept-alerts: setup ## a thousand runs with faults, storms, hostile text, and event to Slack; twenty minutes
 	$(BIN)/python -m benchmarks.alerts $(ALERTS_ARGS)
 
 .PHONY: kafka

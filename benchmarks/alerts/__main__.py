@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
+import os
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.alerts import hostile, latency, storm
 from benchmarks.alerts.faults import Outcomes, run
 from benchmarks.machine import machine
+from tests.kafka.server import KafkaServer, missing
 
 PARTS = ("faults", "storm", "hostile", "latency")
 CHUNK = 10
@@ -29,7 +32,11 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1_000, help="fault runs, one seed each (1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--only", choices=PARTS, nargs="+", help="these parts; all but latency need no Kafka")
-    parser.add_argument("--brokers", default="", help="a real Kafka, which latency needs")
+    parser.add_argument(
+        "--brokers",
+        default=os.environ.get("GLEANER_TEST_BROKERS", ""),
+        help="a real Kafka for latency (GLEANER_TEST_BROKERS; else one is started, with Java and Maven)",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes of the fault runs (2)")
     parser.add_argument("--rate", type=int, default=500, help="traces a second under latency (500)")
     parser.add_argument("--incidents", type=int, default=100, help="incidents that latency measures (100)")
@@ -37,8 +44,8 @@ def main() -> int:
     chosen: Sequence[str] = given.only or PARTS
     if given.runs < 1 or given.workers < 1 or given.incidents < 1:
         parser.error("--runs, --workers and --incidents are at least 1")
-    if "latency" in chosen and not given.brokers:
-        parser.error("latency needs --brokers: a real Kafka, such as `make kafka` starts")
+    if "latency" in chosen and not given.brokers and (lacking := missing()):
+        parser.error(f"latency needs a real Kafka: {lacking}, and --brokers names none")
     print(f"{machine()}", flush=True)
     # What is refused, lost and late is the point here; the log would be all of it.
     logging.disable(logging.CRITICAL)
@@ -51,10 +58,21 @@ def main() -> int:
                 held, lines = asyncio.run(part(Path(folder)))
             sound = _say(name, held, lines) and sound
     if "latency" in chosen:
-        plan = latency.Plan(given.brokers, given.rate, given.incidents)
-        held, lines = latency.report(asyncio.run(latency.measure(plan)))
-        sound = _say("latency", held, lines) and sound
+        with _kafka(given.brokers) as brokers:
+            plan = latency.Plan(brokers, given.rate, given.incidents)
+            held, lines = latency.report(asyncio.run(latency.measure(plan)))
+        sound = _say(f"latency ({machine()})", held, lines) and sound
     return 0 if sound else 1
+
+
+@contextlib.contextmanager
+def _kafka(brokers: str) -> Iterator[str]:
+    """``brokers``, or those of a node that lives as long as the block."""
+    if brokers:
+        yield brokers
+        return
+    with KafkaServer() as server:
+        yield server.bootstrap
 
 
 def _faults(seeds: range, workers: int) -> bool:

@@ -18,6 +18,7 @@ from aiokafka import ConsumerRecord
 
 from benchmarks.alerts.crashes import Crash, CrashingOutbox, CrashingSink, Points
 from benchmarks.alerts.story import MINUTE, SECOND, Event, Story, story
+from benchmarks.alerts.witness import Record, Witness, WitnessHop
 from schemas.codec import encode
 from schemas.command import Command
 from schemas.effect import EffectKind
@@ -39,6 +40,8 @@ from streams.settings import Settings
 
 SETTLE = 90 * MINUTE
 """After the last event and the last fault all that is owed has to be out within this."""
+IN_TIME = 10 * MINUTE
+"""Two minutes until others are told, and what a channel's pauses and other calls take before that."""
 ONCALL = ("<@U0ONCALL>", "<@U0NEXT>")
 
 
@@ -74,6 +77,12 @@ class World:
     topic: dict[str, Incident] = field(default_factory=dict)
     mute: bool = False
     """Without Slack: what the incidents are when nothing goes wrong."""
+    down: int = 0
+    """Milliseconds between an end and the next start, all of them."""
+    record: Record = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.record = Record(lambda: self.now)
 
     async def live(self, points: Points) -> None:
         """One life of notify, until all is told; :class:`Crash` ends it."""
@@ -93,7 +102,12 @@ class World:
         slack = SlackSink(
             TOKEN, CHANNEL, self.slack.url, 10, offer, Routes(CHANNEL, ONCALL), lambda: self.now
         )
-        delivery = Delivery(outbox, CrashingSink(slack, points), self.console, hops=[self.pager])
+        delivery = Delivery(
+            outbox,
+            CrashingSink(Witness(slack, self.record), points),
+            Witness(self.console, self.record),
+            hops=[WitnessHop(self.pager, self.record)],
+        )
         notify = Notify(settings, outbox, publish, lambda: self.now)
         try:
             await notify.publish_owed()
@@ -197,6 +211,7 @@ async def run(seed: int, folder: Path) -> Outcomes:
                 break
             except Crash:
                 world.now += pause * SECOND
+                world.down += pause * SECOND
         else:
             await world.live(Points())
         return _judged(world, quiet, lives)
@@ -205,7 +220,13 @@ async def run(seed: int, folder: Path) -> Outcomes:
 def _judged(world: World, quiet: World, lives: int) -> Outcomes:
     outbox = Outbox.open(world.folder / "notify.sqlite")
     try:
-        broken = [*told(world, outbox), *owed(outbox), *pinged(world), *_same(world, quiet)]
+        broken = [
+            *told(world, outbox),
+            *owed(outbox),
+            *late(world, outbox),
+            *pinged(world),
+            *_same(world, quiet),
+        ]
         counts = Counter(
             {
                 "incidents": len(world.topic),
@@ -275,6 +296,22 @@ def owed(outbox: Outbox) -> list[str]:
         if left or lost:
             what = (row["kind"], row["reason"], row["incident_id"][:8], row["state"], row["error"])
             broken.append("owed: " + " ".join(what))
+    return broken
+
+
+def late(world: World, outbox: Outbox) -> list[str]:
+    """Of every P1 and P2 somebody was told in time, in Slack or elsewhere, whatever Slack did meanwhile."""
+    broken = []
+    rows = outbox.db.execute(
+        "select i.id, min(o.created_at) as owed from outbox as o join incidents as i on i.id = o.incident_id"
+        " where o.kind = 'post' and json_extract(i.body, '$.severity') in ('P1', 'P2') group by i.id"
+    )
+    for row in rows:
+        told_at = world.record.told.get(row["id"])
+        if told_at is None:
+            broken.append(f"{row['id'][:8]}: nobody was told")
+        elif told_at - row["owed"] > IN_TIME + world.down:
+            broken.append(f"{row['id'][:8]}: told after {(told_at - row['owed']) // SECOND} s")
     return broken
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from benchmarks.alerts.crashes import Points
-from benchmarks.alerts.faults import World, owed, pinged, told
+from benchmarks.alerts.faults import World, late, owed, pinged, told
 from benchmarks.alerts.story import BEGIN, HOUR, Event, Story, alarm, recovery
 from schemas.signal import Cause, Severity, SignalName
 from sinks.outbox import Outbox
@@ -55,7 +55,7 @@ async def storm(folder: Path) -> tuple[bool, list[str]]:
         await world.live(Points())
         outbox = Outbox.open(folder / "notify.sqlite")
         try:
-            broken = [*told(world, outbox), *owed(outbox), *pinged(world)]
+            broken = [*told(world, outbox), *owed(outbox), *late(world, outbox), *pinged(world)]
             storms = [row["id"] for row in outbox.db.execute("select id from storms")]
         finally:
             outbox.close()

@@ -10,7 +10,8 @@ from benchmarks.alerts.faults import run
 from benchmarks.alerts.hostile import hostile
 from benchmarks.alerts.latency import Measured, Told, percentile, report
 from benchmarks.alerts.storm import storm, too_fast
-from benchmarks.alerts.story import story
+from benchmarks.alerts.story import MINUTE, story
+from schemas.signal import Signal
 from sinks.delivery import Delivery
 from sinks.outbox_rows import Rows
 from sinks.slack import render
@@ -50,6 +51,29 @@ async def test_a_lost_edit_would_be_seen(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Rows, "coalesce", lambda *_, **__: None)
     broken = [words for seed in range(6) for words in (await run(seed, tmp_path / str(seed))).broken]
     assert any("does not show" in words for words in broken)
+
+
+async def test_a_late_page_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the fallback chain nobody is told while the token is revoked."""
+
+    async def nobody(*_: object) -> None:
+        """Tells nobody elsewhere."""
+
+    monkeypatch.setattr(Delivery, "_fall_back", nobody)
+    revoked = [seed for seed in range(80) if _hides(seed)]
+    assert revoked
+    broken = [words for seed in revoked[:4] for words in (await run(seed, tmp_path / str(seed))).broken]
+    assert any("told after" in words for words in broken)
+
+
+def _hides(seed: int) -> bool:
+    """Whether the token of this run is revoked for long, and something is to be told meanwhile."""
+    one = story(seed)
+    if one.revoked is None or one.crashes:
+        return False
+    begin, end = one.revoked
+    told = [at for at, event in one.events if isinstance(event, Signal) and begin < at < end - 15 * MINUTE]
+    return bool(told)
 
 
 async def test_three_hundred_segments(tmp_path: Path) -> None:
