@@ -77,7 +77,9 @@ class Storms:
                 " rowid desc limit 1",
                 (channel,),
             ).fetchone()
-            if found is not None and self._lasts(found, now):
+            root = self.outbox.rows.root(found["id"]) if found is not None else None
+            alive = root is not None and root.state is not RowState.DEAD
+            if found is not None and alive and self._lasts(found, now):
                 storm_id = found["id"]
             else:
                 storm_id = derive("storm", channel, waiting[0].id)

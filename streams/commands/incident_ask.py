@@ -7,6 +7,8 @@ import getpass
 import logging
 import re
 import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -25,14 +27,15 @@ from sinks.asked import SAYS
 from sinks.clean import clean
 from streams.batches import producer
 from streams.commands.fail import Failed
-from streams.commands.incident_file import State, file_of, one, rows
+from streams.commands.incident_file import State, file_of, named, rows
 from streams.settings import Settings
 
 LOOK_SECONDS = 0.1
+DAY_MS = 86_400_000
 DURATION = re.compile(r"(\d+)\s*([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
-Id = Annotated[str, typer.Argument(help="its id, or enough of its beginning")]
+Id = Annotated[str, typer.Argument(help="its id, or enough of its beginning; a storm's is all of it")]
 By = Annotated[str | None, typer.Option("--by", help="who asks; default: your user name here")]
 Why = Annotated[str, typer.Option("--note", help="why, in your words: it is kept in the history")]
 Wait = Annotated[float, typer.Option(min=0, help="wait so many seconds for notify's answer")]
@@ -142,24 +145,27 @@ def _ask(
 ) -> None:
     settings, actor, now = Settings(), by or getpass.getuser(), time.time_ns() // 1_000_000
     here = file_of(state).is_file()
-    whole = one(state, incident_id).id if here else _whole(incident_id, state)
+    whole = [one.id for one in named(state, incident_id)] if here else [_whole(incident_id, state)]
     try:
-        command = Command(
-            id=derive("command", whole, verb.value, actor, now),
-            incident_id=whole,
-            verb=verb,
-            actor=actor,
-            time=now,
-            until=until,
-            until_deploy=until_deploy,
-            assignee=assignee,
-            note=note,
-        )
+        commands = [
+            Command(
+                id=derive("command", each, verb.value, actor, now),
+                incident_id=each,
+                verb=verb,
+                actor=actor,
+                time=now,
+                until=until,
+                until_deploy=until_deploy,
+                assignee=assignee,
+                note=note,
+            )
+            for each in whole
+        ]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise Failed(f"{first['loc'][0]}: {first['msg']}") from None
     try:
-        asyncio.run(_publish(settings, command))
+        asyncio.run(_publish(settings, commands))
     except (KafkaError, OSError) as error:
         env = settings.state_dir / "env"
         hint = f", then `. {env}`" if env.is_file() else ""
@@ -169,17 +175,23 @@ def _ask(
             " GLEANER_BROKERS",
             status=1,
         ) from None
-    _answer(command, wait if here else 0.0, state)
+    if len(commands) == 1:
+        _answer(commands[0], wait if here else 0.0, state)
+    else:
+        _answers(commands, wait, state)
 
 
-async def _publish(settings: Settings, command: Command) -> None:
+async def _publish(settings: Settings, commands: Sequence[Command]) -> None:
     # What it would log of a missing broker is said in one line by the caller.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     out = producer(settings, request_timeout_ms=10_000)
     try:
         await out.start()
         topic = settings.topic(COMMANDS)
-        await out.send_and_wait(topic, encode(command), key=command.incident_id.encode())
+        sent = [
+            await out.send(topic, encode(command), key=command.incident_id.encode()) for command in commands
+        ]
+        await asyncio.gather(*sent)
     finally:
         await out.stop()
 
@@ -202,6 +214,32 @@ def _answer(command: Command, wait: float, state: Path | None) -> None:
             )
             return
         time.sleep(LOOK_SECONDS)
+
+
+def _answers(commands: Sequence[Command], wait: float, state: Path | None) -> None:
+    """What notify made of a storm's: how many of each, and status 1 where none was done."""
+    deadline = time.monotonic() + wait
+    asked = {command.id for command in commands}
+    while True:
+        found = [
+            row
+            for row in rows(
+                state,
+                "select id, verdict, done from commands where stored_at >= ?",
+                [commands[0].time - DAY_MS],
+            )
+            if row["id"] in asked
+        ]
+        if len(found) == len(asked) or time.monotonic() >= deadline:
+            break
+        time.sleep(LOOK_SECONDS)
+    says = Counter(SAYS.get(row["verdict"], row["verdict"]) for row in found)
+    if silent := len(asked) - len(found):
+        says["sent; notify has not answered yet"] = silent
+    told = f"{len(commands)} incidents of the storm: " + "; ".join(f"{n} {what}" for what, n in says.items())
+    if found and not any(row["done"] for row in found):
+        raise Failed(told, status=1)
+    typer.echo(told + _detail(commands[0]))
 
 
 def _detail(command: Command) -> str:

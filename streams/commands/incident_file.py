@@ -35,9 +35,32 @@ def incidents(state: Path | None, query: str, values: list[Any]) -> list[Inciden
     return [Incident.model_validate_json(row["body"]) for row in rows(state, query, values)]
 
 
+def named(state: Path | None, name: str) -> list[Incident]:
+    """The incident of this id or beginning of one; of a storm's, all of it that is open."""
+    known = rows(state, "select 1 from sqlite_master where type = 'table' and name = 'storms'", [])
+    storms = known and rows(
+        state, "select id from storms where id like ? escape '\\' limit 2", [_pattern(name)]
+    )
+    if not storms or incidents(
+        state, "select body from incidents where id like ? escape '\\' limit 1", [_pattern(name)]
+    ):
+        return [one(state, name)]
+    if len(storms) > 1:
+        raise Failed(f"{clean(name, 60)}: begins more than one id: {', '.join(row['id'] for row in storms)}")
+    found = incidents(
+        state,
+        "select i.body from storm_members as m join incidents as i on i.id = m.incident_id"
+        " where m.storm_id = ? and i.resolved = 0 order by i.id",
+        [storms[0]["id"]],
+    )
+    if not found:
+        raise Failed(f"{clean(name, 60)}: all of this storm is over", status=1)
+    return found
+
+
 def one(state: Path | None, incident_id: str) -> Incident:
     """The incident of this id, or of this beginning of one."""
-    pattern = incident_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    pattern = _pattern(incident_id)
     found = incidents(
         state, "select body from incidents where id like ? escape '\\' order by id limit 3", [pattern]
     )
@@ -46,6 +69,10 @@ def one(state: Path | None, incident_id: str) -> Incident:
     if len(found) > 1:
         raise Failed(f"{clean(incident_id, 60)}: begins more than one id: {', '.join(o.id for o in found)}")
     return found[0]
+
+
+def _pattern(begins: str) -> str:
+    return begins.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def file_of(state: Path | None) -> Path:

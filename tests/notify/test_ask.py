@@ -188,6 +188,51 @@ async def test_from_the_command_line_to_the_thread_and_back(
     ]  # fmt: skip
 
 
+@pytest.mark.kafka
+async def test_a_storm_is_acknowledged_by_its_id(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        brokers=kafka,
+        topic_prefix=f"ask-{uuid.uuid4().hex[:8]}-",
+        partitions=2,
+        state_dir=tmp_path,
+        group_wait_seconds=0.2,
+    )
+    for name in ("brokers", "topic_prefix", "state_dir"):
+        monkeypatch.setenv(f"GLEANER_{name.upper()}", str(getattr(settings, name)))
+    await ensure_topics(settings, (SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES, INCIDENTS))
+    apps = [f"app-{number}" for number in range(12)]
+    await produce(kafka, settings, *((SIGNALS, app, alarm(f"s-{app}", app=app)) for app in apps))
+    sink = MemorySink()
+    async with running(settings, sink):
+        await until(lambda: any(one.storm for one in sink.posts))
+        (storm,) = [one.storm for one in sink.posts if one.storm]
+        await until(lambda: len(sink.posts) - 1 + len(storm_of(tmp_path, storm.id)) == len(apps))
+        number = len(storm_of(tmp_path, storm.id))
+        acked = await asyncio.to_thread(gleaner, "ack", storm.id[:8], "--by", "dana", "--wait", "20")
+        assert acked.stdout == f"{number} incidents of the storm: {number} acknowledged\n"
+        assert {one.state for one in storm_of(tmp_path, storm.id)} == {IncidentState.ACKED}
+        again = failed(await asyncio.to_thread(gleaner, "ack", storm.id, "--wait", "20"))
+        assert (again.status, str(again)) == (
+            1,
+            f"{number} incidents of the storm: {number} nothing to do: it is so already",
+        )
+        over = await asyncio.to_thread(gleaner, "resolve", storm.id, "--wait", "20")
+        assert f"{number} resolved" in over.stdout
+    nothing = failed(gleaner("ack", storm.id[:8]))
+    assert (nothing.status, "all of this storm is over" in str(nothing)) == (1, True)
+
+
+def storm_of(state: Path, storm_id: str) -> list[Incident]:
+    return incidents(
+        state,
+        "select i.body from storm_members as m join incidents as i on i.id = m.incident_id"
+        " where storm_id = ?",
+        [storm_id],
+    )
+
+
 async def change(brokers: str, settings: Settings, event: ChangeEvent) -> None:
     out = producer(settings)
     await out.start()
