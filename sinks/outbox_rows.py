@@ -172,8 +172,8 @@ class Rows:
         """What has waited too long and no fallback has shown yet.
 
         Of a P1 everything; of a P2 and of a storm what the receiver was asked to take and did not, since one
-        that waits for the pace alone is on its way. News of an incident whose first message went elsewhere
-        and still waits here go there at once.
+        that waits for the pace alone is on its way. News that come behind something of the same incident
+        that went elsewhere and still waits here go there at once.
         """
         found = self.db.execute(
             """
@@ -183,7 +183,8 @@ class Rows:
               and ((o.created_at < ? and (json_extract(i.body, '$.severity') = ?
                 or (coalesce(json_extract(i.body, '$.severity'), ?) = ? and o.first_sent_at is not null)))
               or (o.kind = 'reply' and exists (select 1 from outbox as r where r.incident_id = o.incident_id
-                and r.kind = 'post' and r.state = 'pending' and r.fell_back = 1)))
+                and r.kind in ('post', 'reply') and r.rowid < o.rowid and r.state in ('pending', 'sending')
+                and r.fell_back = 1)))
             order by o.rowid
             """,
             (

@@ -17,8 +17,9 @@ from sinks.outbox_rows import Rows
 from sinks.slack import render
 from sinks.slack import storm as slack_storm
 
-FOUND = (5, 66, 183)
-"""A command with what opens its incident; a digest without those that left it; a look without a token."""
+FOUND = (5, 66, 183, 660)
+"""A command with what opens its incident; a digest without those that left it; a look without a token; news
+that nobody was told of, behind news that wait for Slack."""
 
 
 @pytest.mark.parametrize("seed", FOUND)
