@@ -102,12 +102,19 @@ async def test_blocks_that_are_refused_become_text(tmp_path: Path) -> None:
         life.outbox.close()
 
 
-async def test_a_refusal_is_final_and_said(tmp_path: Path) -> None:
+async def test_a_refusal_is_said_and_asked_about_for_a_day(tmp_path: Path) -> None:
     async with Sandbox() as slack:
         life = Life(tmp_path, slack, digest_channel="C0NOWHERE")
         await life.until(NINE + 60_000)
-        row = life.outbox.db.execute("select state, error from digests where state != 'skipped'").fetchone()
+        query = "select due, state, error, attempts from digests where state != 'skipped' order by due"
+        row = life.outbox.db.execute(query).fetchone()
+        assert (row["state"], row["error"]) == ("pending", "channel_not_found")
+        life.now = row["due"] + 86_400_000
+        for _ in range(2):
+            await life.run.step()
+        row = life.outbox.db.execute(query).fetchone()
         assert (row["state"], row["error"]) == ("dead", "channel_not_found")
+        assert row["attempts"] > 1
         life.outbox.close()
 
 
