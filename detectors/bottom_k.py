@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
-from itertools import accumulate, count
+from itertools import accumulate, compress, count
 from typing import Final
 
 PARTS: Final = 4
@@ -32,7 +32,7 @@ class BottomK:
     [(1, -1, 10), (3, -3, 30)]
     """
 
-    __slots__ = ("_count", "_parts", "k", "limit", "versions")
+    __slots__ = ("_count", "_keys", "_values", "k", "limit", "versions")
 
     def __init__(self, k: int) -> None:
         self.k = k
@@ -40,8 +40,10 @@ class BottomK:
         """Hashes from here on can't be among the k smallest."""
         self.versions = [0] * PARTS
         """Each is another number, above 0, when its part has changed; 0 of an empty part."""
-        self._parts: list[array[int] | None] = [None] * PARTS
-        """Of each entry, by the last bits of its hash: the hash, and both numbers in one."""
+        self._keys: list[array[int]] = [array("q") for _ in range(PARTS)]
+        """The hashes of each part, which is told by their last bits."""
+        self._values: list[array[int]] = [array("q") for _ in range(PARTS)]
+        """Both numbers of each entry, in one."""
         self._count = 0
 
     def add(self, key: int, one: int, other: int) -> None:
@@ -49,61 +51,51 @@ class BottomK:
         if key >= self.limit:
             return
         at = key % PARTS
-        part = self._parts[at]
-        if part is None:
-            part = self._parts[at] = array("q")
-        part.append(key)
-        part.append(other << 32 | (one + _SIGN))
+        self._keys[at].append(key)
+        self._values[at].append(other << 32 | (one + _SIGN))
         self.versions[at] = next(_changes)
         self._count += 1
         if self._count >= self.k + SLACK:
-            keys = sorted([key for part in self._parts if part is not None for key in part[::2]])
-            self.limit = keys[self.k]
-            self._filter(lambda key, _: key < self.limit)
+            limit = self.limit = sorted([key for keys in self._keys for key in keys])[self.k]
+            self._filter([[key < limit for key in keys] for keys in self._keys])
 
-    def _filter(self, wanted: Callable[[int, int], bool]) -> None:
+    def _filter(self, wanted: list[list[bool]]) -> None:
         self._count = 0
-        for at, part in enumerate(self._parts):
-            if part is None:
-                continue
-            kept = array("q")
-            for key, packed in zip(part[::2], part[1::2], strict=True):
-                if wanted(key, packed >> 32):
-                    kept.extend((key, packed))
-            if len(kept) < len(part):
-                self._parts[at] = kept
+        for at, kept in enumerate(wanted):
+            if not all(kept):
+                self._keys[at] = array("q", compress(self._keys[at], kept))
+                self._values[at] = array("q", compress(self._values[at], kept))
                 self.versions[at] = next(_changes)
-            self._count += len(kept) // 2
+            self._count += len(self._keys[at])
 
-    def keep(self, wanted: Callable[[int, int], bool]) -> None:
-        """Drop what is not ``wanted(hash, other number)``. What had been pushed out before stays out."""
-        self._filter(wanted)
+    def keep(self, wanted: Callable[[int], bool]) -> None:
+        """Drop entries whose second number is not ``wanted``. What had been pushed out before stays out."""
+        self._filter([[wanted(value >> 32) for value in values] for values in self._values])
 
     def entries(self) -> list[tuple[int, int, int]]:
         """(hash, one number, the other), by hash: at most k."""
         pairs = [
             pair
-            for part in self._parts
-            if part is not None
-            for pair in zip(part[::2], part[1::2], strict=True)
+            for keys, values in zip(self._keys, self._values, strict=True)
+            for pair in zip(keys, values, strict=True)
         ]
-        return [(key, (packed & _LOW) - _SIGN, packed >> 32) for key, packed in sorted(pairs)[: self.k]]
+        return [(key, (value & _LOW) - _SIGN, value >> 32) for key, value in sorted(pairs)[: self.k]]
 
     def part(self, at: int) -> list[list[int]]:
         """One of the parts as JSON data, its hashes as steps from one to the next."""
-        entries = sorted(zip((part := self._parts[at] or array("q"))[::2], part[1::2], strict=True))
+        entries = sorted(zip(self._keys[at], self._values[at], strict=True))
         keys = [key // PARTS for key, _ in entries]
         steps = [key - before for before, key in zip([0, *keys], keys, strict=False)]
-        ones = [(packed & _LOW) - _SIGN for _, packed in entries]
-        return [steps, ones, [packed >> 32 for _, packed in entries]]
+        ones = [(value & _LOW) - _SIGN for _, value in entries]
+        return [steps, ones, [value >> 32 for _, value in entries]]
 
     def restore(self, limit: int, parts: Mapping[int, list[list[int]]]) -> None:
         """Take over what was written."""
         self.limit, self._count = limit, 0
-        self._parts = [None] * PARTS
-        for at, (steps, ones, others) in sorted(parts.items()):
-            part = self._parts[at] = array("q")
-            for key, one, other in zip(accumulate(steps), ones, others, strict=True):
-                part.extend((key * PARTS + at, other << 32 | (one + _SIGN)))
-            self.versions[at] = next(_changes)
+        for at in range(PARTS):
+            steps, ones, others = parts.get(at, ([], [], []))
+            self._keys[at] = array("q", [key * PARTS + at for key in accumulate(steps)])
+            values = [other << 32 | (one + _SIGN) for one, other in zip(ones, others, strict=True)]
+            self._values[at] = array("q", values)
+            self.versions[at] = next(_changes) if steps else 0
             self._count += len(steps)

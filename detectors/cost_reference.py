@@ -150,7 +150,7 @@ class CostReference:
                     hour = time // HOUR_MS % 24
                     self._hour_n[hour] -= 1
                     self._hour_sum[hour] -= log_cost(dollars)
-        self.sample.keep(lambda _, minute: minute < since // MINUTE_MS)
+        self.sample.keep(lambda minute: minute < since // MINUTE_MS)
         self.last = max(min(self.last, since), self.first)
 
     def snapshot(self) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _histogram(histogram: LogHistogram, at: int, random: Random) -> Any:
 def _sample(sample: BottomK, at: int, random: Random) -> Any:
     sample.add(random.randrange(2**40), random.randrange(-100, 100), at)
     if at % 90 == 0:
-        sample.keep(lambda _, added: added < at - 10)
+        sample.keep(lambda added: added < at - 10)
     return sample.entries()
 
 
