@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate, compress, count
 from typing import Final
 
-PARTS: Final = 4
-"""Parts that a sample is kept in, by hash: a new entry changes one of them, and that one is written."""
+PARTS: Final = 16
+"""Parts that a sample is kept in: a new entry changes one of them, and that one is written."""
 SLACK: Final = 64
 """Entries over k that are kept until the largest are dropped together."""
 OPEN: Final = 2**40
@@ -41,7 +41,8 @@ class BottomK:
         self.versions = [0] * PARTS
         """Each is another number, above 0, when its part has changed; 0 of an empty part."""
         self._keys: list[array[int]] = [array("q") for _ in range(PARTS)]
-        """The hashes of each part, which is told by their last bits."""
+        """The hashes of each part: of the first k entries in the order in which they came, so that few parts
+        change at a time; then wherever their last bits say."""
         self._values: list[array[int]] = [array("q") for _ in range(PARTS)]
         """Both numbers of each entry, in one."""
         self._count = 0
@@ -50,7 +51,7 @@ class BottomK:
         """Absorb an entry; ``one`` may be negative."""
         if key >= self.limit:
             return
-        at = key % PARTS
+        at = self._count * PARTS // self.k if self._count < self.k else key % PARTS
         self._keys[at].append(key)
         self._values[at].append(other << 32 | (one + _SIGN))
         self.versions[at] = next(_changes)
@@ -65,7 +66,7 @@ class BottomK:
             if not all(kept):
                 self._keys[at] = array("q", compress(self._keys[at], kept))
                 self._values[at] = array("q", compress(self._values[at], kept))
-                self.versions[at] = next(_changes)
+                self.versions[at] = next(_changes) if self._keys[at] else 0
             self._count += len(self._keys[at])
 
     def keep(self, wanted: Callable[[int], bool]) -> None:
@@ -84,7 +85,7 @@ class BottomK:
     def part(self, at: int) -> list[list[int]]:
         """One of the parts as JSON data, its hashes as steps from one to the next."""
         entries = sorted(zip(self._keys[at], self._values[at], strict=True))
-        keys = [key // PARTS for key, _ in entries]
+        keys = [key for key, _ in entries]
         steps = [key - before for before, key in zip([0, *keys], keys, strict=False)]
         ones = [(value & _LOW) - _SIGN for _, value in entries]
         return [steps, ones, [value >> 32 for _, value in entries]]
@@ -94,7 +95,7 @@ class BottomK:
         self.limit, self._count = limit, 0
         for at in range(PARTS):
             steps, ones, others = parts.get(at, ([], [], []))
-            self._keys[at] = array("q", [key * PARTS + at for key in accumulate(steps)])
+            self._keys[at] = array("q", accumulate(steps))
             values = [other << 32 | (one + _SIGN) for one, other in zip(ones, others, strict=True)]
             self._values[at] = array("q", values)
             self.versions[at] = next(_changes) if steps else 0
