@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from hashlib import blake2b
-from math import log, sqrt
+from math import exp, log, sqrt
 from statistics import stdev
 from typing import Any
 
@@ -53,7 +53,7 @@ class CostReference:
     Means of dollars are over all requests; the profile is over all paid ones.
     """
 
-    __slots__ = ("_hour_n", "_hour_sum", "first", "last", "n", "sample", "total")
+    __slots__ = ("_hour_n", "_hour_sum", "exact", "first", "last", "n", "sample", "total")
 
     def __init__(self) -> None:
         self.n = 0
@@ -64,6 +64,8 @@ class CostReference:
         self._hour_sum = [0.0] * 24
         self.sample = BottomK(SAMPLE)
         """Of log costs and the minutes they were paid in."""
+        self.exact = True
+        """Whether the sums are of all that the sample was drawn from, and of nothing else."""
 
     @property
     def mean(self) -> float:
@@ -118,7 +120,9 @@ class CostReference:
     def luck(self, profile: tuple[float, ...], residuals: list[int]) -> list[tuple[int, float]]:
         """Of each request of the sample: where it stands among ``residuals`` (sorted), as
         :func:`~detectors.tilted_esr.position`, and by how much its log cost is above the mean of its hour
-        (without a profile: of all), which is 0 in the mean of the whole reference, exactly, by the sums."""
+        (without a profile: of all), which is 0 in the mean of the whole reference, exactly, by the sums.
+        Where
+        these are estimates, nothing is known of the sample's luck: 0 of each."""
         size = len(residuals)
         pairs = []
         places: dict[int, int] = {}
@@ -132,8 +136,9 @@ class CostReference:
         return pairs
 
     def _unlike(self, logged: int, time: int, by_hour: bool) -> float:
-        """How far a log cost is above the mean of its hour, or of all; 0 for a free request."""
-        if logged == FREE:
+        """How far a log cost is above the mean of its hour, or of all; 0 for a free request, and where the
+        sums are not exact."""
+        if logged == FREE or not self.exact:
             return 0.0
         if by_hour:
             hour = time // HOUR_MS % 24
@@ -141,23 +146,49 @@ class CostReference:
         return logged - sum(self._hour_sum) / sum(self._hour_n)
 
     def forget(self, since: int, units: list[tuple[int, float]]) -> None:
-        """Take back units ``(time, dollars)`` learned from ``since`` on: they belong to an incident."""
-        for time, dollars in units:
-            if time >= since and self.n > 0:
-                self.n -= 1
-                self.total -= dollars
-                if dollars > 0.0:
-                    hour = time // HOUR_MS % 24
-                    self._hour_n[hour] -= 1
-                    self._hour_sum[hour] -= log_cost(dollars)
+        """Take back what was learned from ``since`` on: it belongs to an incident.
+
+        ``units`` are the last ones ``(time, dollars)``, oldest first. Where they begin after ``since`` the
+        others are known by the sample alone: their number and their costs are estimated by it, and the sums
+        are no longer those of the sample's population (see :meth:`luck`).
+        """
+        if units and units[0][0] >= since and self.n > len(units):
+            self._estimate_away(since)
+        else:
+            for time, dollars in units:
+                if time >= since and self.n > 0:
+                    self.n -= 1
+                    self.total -= dollars
+                    if dollars > 0.0:
+                        hour = time // HOUR_MS % 24
+                        self._hour_n[hour] -= 1
+                        self._hour_sum[hour] -= log_cost(dollars)
         self.sample.keep(lambda minute: minute < since // MINUTE_MS)
         self.last = max(min(self.last, since), self.first)
+
+    def _estimate_away(self, since: int) -> None:
+        entries = self.sample.entries()
+        gone = [entry for entry in entries if entry[2] >= since // MINUTE_MS]
+        each = self.n / len(entries)
+        paid = [(logged, minute // 60 % 24) for _, logged, minute in gone if logged != FREE]
+        for hour in {hour for _, hour in paid}:
+            logs = [logged for logged, at in paid if at == hour]
+            many = min(round(each * len(logs)), self._hour_n[hour])
+            self._hour_n[hour] -= many
+            self._hour_sum[hour] -= many * sum(logs) / len(logs)
+            if not self._hour_n[hour]:
+                self._hour_sum[hour] = 0.0
+        dollars = sum([exp(logged / GRID) for logged, _ in paid])
+        self.n -= round(each * len(gone))
+        self.total = max(self.total - each * dollars, 0.0)
+        self.exact = False
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "sums": [self.n, self.total, self.first, self.last],
             "hours": [list(self._hour_n), list(self._hour_sum)],
             "limit": self.sample.limit,
+            "exact": self.exact,
         }
 
     def restore(self, state: dict[str, Any], sample: Mapping[int, list[list[int]]]) -> None:
@@ -165,3 +196,4 @@ class CostReference:
         self.n, self.total, self.first, self.last = state["sums"]
         self._hour_n, self._hour_sum = list(state["hours"][0]), list(state["hours"][1])
         self.sample.restore(state["limit"], sample)
+        self.exact = state["exact"]

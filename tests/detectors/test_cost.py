@@ -104,6 +104,26 @@ def test_equal_costs_owe_nothing() -> None:
     assert mean_rank(reference) == (0.5, 1.0 / 12.0 / SAMPLE)
 
 
+@pytest.mark.parametrize("incident", [100, 700, 1_500])
+def test_an_incident_that_is_taken_back_moves_nothing_that_is_defended(incident: int) -> None:
+    """However much longer it was than the memory of units, of which 256 are given."""
+    random, reference = Random(incident), CostReference()
+    recent: list[tuple[int, float]] = []
+    for at in range(900 + incident):
+        cost = dollars(random, 1.0 if at < 900 else 1.5)
+        recent.append((at * 60_000, cost))
+        reference.learn(at * 60_000, f"t{at}", cost, log_cost(cost))
+    before = reference.n
+    reference.forget(900 * 60_000, recent[-256:])
+    assert reference.n == pytest.approx(before - incident, rel=0.1)
+    for at in range(900 + incident, 1_500 + incident):
+        cost = dollars(random)
+        reference.learn(at * 60_000, f"t{at}", cost, log_cost(cost))
+    mean, variance = mean_rank(reference)
+    assert mean == pytest.approx(0.5, abs=3.0 * math.sqrt(variance))
+    assert reference.mean == pytest.approx(0.0052, rel=0.15)
+
+
 def test_a_burst_of_five_outliers_is_no_alarm(pinned: dict[str, Any]) -> None:
     detector = restored(pinned)
     burst = [detector.update(9_000 * 30_000 + at, f"b{at}", 5.0, 1, True) for at in range(12)]
