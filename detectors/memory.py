@@ -156,17 +156,21 @@ class UnitMemory:
     def _to_name(self, reads: Sequence[Read]) -> set[int]:
         """Numbers of the units that may yet be among the three worst since a change."""
         names: set[int] = set()
+        values = [unit[1] for unit in reversed(self._units)]
+        newest = self.count - 1
         for read in reads:
             worst: list[float] = []
-            for at in range(len(self._units) - 1, -1, -1):
-                y = read(self._units[at][1])
-                if y <= 0.0 or (len(worst) == EXAMPLES and y <= worst[0]):
-                    continue
-                names.add(self._first + at)
-                if len(worst) == EXAMPLES:
-                    heappushpop(worst, y)
-                else:
-                    heappush(worst, y)
+            bar = 0.0
+            for back, value in enumerate(values):
+                y = read(value)
+                if y > bar:
+                    names.add(newest - back)
+                    if len(worst) == EXAMPLES:
+                        heappushpop(worst, y)
+                    else:
+                        heappush(worst, y)
+                    if len(worst) == EXAMPLES:
+                        bar = worst[0]
         return names
 
     def users(self) -> dict[str, str]:
