@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from schemas.base import WIRE_VERSION, Name, Record
+from schemas.base import WIRE_VERSION, EpochMs, Name, Record
 
 NOTE_LENGTH = 500
 """Characters of the reason that a command may carry."""
@@ -39,8 +39,8 @@ class Command(Record):
     incident_id: str
     verb: Verb
     actor: Name
-    time: int
-    until: int | None = None
+    time: EpochMs
+    until: EpochMs | None = None
     until_deploy: bool = False
     assignee: Name | None = None
     note: str = Field(default="", max_length=NOTE_LENGTH)

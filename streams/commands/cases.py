@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.base import parse_time
+from schemas.base import EARLIEST_MS, parse_time
 from schemas.case import CaseReason
 from streams.commands.fail import Failed
 from streams.commands.forget import forget
@@ -112,7 +112,10 @@ def parse_since(text: str, now: int, option: str = "--since") -> int:
     (5, 86400000, 1000)
     """
     if age := re.fullmatch(r"(\d{1,9})([smhdw])", text):
-        return now - int(age[1]) * UNITS[age[2]]
+        since = now - int(age[1]) * UNITS[age[2]]
+        if since < EARLIEST_MS:
+            raise Failed(f"{option} {text}: is older than time: say an age such as 7d, or a date")
+        return since
     try:
         day = date.fromisoformat(text)
         return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)

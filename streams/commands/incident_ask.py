@@ -9,7 +9,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +17,7 @@ import typer
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from schemas.base import parse_time, rfc3339
+from schemas.base import LATEST_MS, parse_time, rfc3339
 from schemas.codec import encode
 from schemas.command import Command, Verb
 from schemas.identity import derive
@@ -32,8 +31,8 @@ from streams.settings import Settings
 
 LOOK_SECONDS = 0.1
 DAY_MS = 86_400_000
-DURATION = re.compile(r"(\d+)\s*([mhd])")
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+DURATION = re.compile(r"(\d{1,18})\s*([mhd])")
+UNITS = {"m": 60_000, "h": 3_600_000, "d": DAY_MS}
 
 Id = Annotated[str, typer.Argument(help="its id, or enough of its beginning; a storm's is all of it")]
 By = Annotated[str | None, typer.Option("--by", help="who asks; default: your user name here")]
@@ -268,8 +267,10 @@ def _end(for_: str | None, until: str | None) -> int | None:
         found = DURATION.fullmatch(for_.strip())
         if found is None:
             raise Failed(f"--for: is a time such as 30m, 2h or 1d, not {clean(for_, 40)}")
-        length = timedelta(**{UNITS[found[2]]: int(found[1])})
-        return (time.time_ns() // 1_000_000) + length // timedelta(milliseconds=1)
+        end = (time.time_ns() // 1_000_000) + int(found[1]) * UNITS[found[2]]
+        if end > LATEST_MS:
+            raise Failed("--for: is longer than time; mute has no end")
+        return end
     if until is None:
         return None
     try:

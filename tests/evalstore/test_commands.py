@@ -223,6 +223,8 @@ def test_since() -> None:
     assert parse_since("2026-03-01", 0) == MARCH == parse_since("2026-03-01T01:00:00+01:00", 0)
     with pytest.raises(Failed, match="--since"):
         parse_since("2026-03-01T00:00:00", 0)
+    with pytest.raises(Failed, match="--at 999999999w: is older than time"):
+        parse_since("999999999w", MARCH, "--at")
 
 
 @pytest.fixture(scope="module")

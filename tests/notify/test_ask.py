@@ -119,6 +119,8 @@ def test_without_a_broker_it_says_what_is_needed(state: Path, monkeypatch: pytes
         (["explain", "nobody"], 1, "no such incident"),
         (["snooze", "ID"], 2, "--until-deploy"),
         (["snooze", "ID", "--for", "soon"], 2, "30m, 2h or 1d"),
+        (["snooze", "ID", "--for", "9999999d"], 2, "--for: is longer than time; mute has no end"),
+        (["snooze", "ID", "--for", "99999999999d"], 2, "--for: is longer than time; mute has no end"),
         (["snooze", "ID", "--until", "tomorrow"], 2, "--until: is no time"),
         (["snooze", "ID", "--for", "2h", "--until", "2026-03-01T00:00:00Z"], 2, "one of them"),
         (["ack", "ID", "--note", "x" * 501], 2, "note: String should have at most 500"),

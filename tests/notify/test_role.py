@@ -126,6 +126,22 @@ async def test_undecodable_records_are_named_and_skipped(
     assert len(stored(outbox)) == 1
 
 
+async def test_a_command_until_after_the_last_year_is_skipped(
+    made: tuple[role.Notify, Outbox, Told],
+) -> None:
+    """A mistyped snooze that an older command line has published must not stop what comes after it."""
+    notify, outbox, _ = made
+    await notify.handle([record(alarm("s1"))])
+    (incident,) = stored(outbox)
+    end = notify.wall() + HOUR
+    fine = Command(id="c", incident_id=incident.id, verb=Verb.SNOOZE, actor="dana", time=T0, until=end)
+    far = fine.model_copy(update={"id": "d", "until": 865_795_199_537_666})
+    await notify.handle([record(far), record(fine)])
+    assert notify.counts["undecodable"] == 1
+    assert stored(outbox)[0].snooze is not None
+    assert (outbox.verdict("c"), outbox.verdict("d")) == (("snoozed", True), None)
+
+
 async def test_what_the_topic_missed_is_told_later(made: tuple[role.Notify, Outbox, Told]) -> None:
     notify, outbox, told = made
     told.down = True
