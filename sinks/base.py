@@ -136,7 +136,7 @@ class Sink(Protocol):
 
     async def reply(self, message: Message, root: Ref) -> Outcome: ...
 
-    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+    async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
         """The message with this ``outbox_id`` sent at or after ``since`` (epoch ms), in ``root``'s thread."""
         ...
 

@@ -61,7 +61,7 @@ class ConsoleSink:
         self.console.print(line)
         return Delivered(root)
 
-    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+    async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
         return Blind("a console remembers nothing")
 
     async def close(self) -> None:

@@ -157,7 +157,7 @@ class Delivery:
     async def _look(self, row: Row, subject: Subject, posted: Posted | None, now: int) -> None:
         since = (row.first_sent_at or row.created_at) - CLOCK_SLACK_MS
         found = await self.sink.find(
-            row.id, since, posted.ref if posted and row.kind is EffectKind.REPLY else None
+            row.id, since, posted.ref if posted and row.kind is EffectKind.REPLY else None, row.channel
         )
         if isinstance(found, Blind):
             log.warning("%s can't be searched (%s): a message may appear twice", self.sink.name, found.why)
@@ -186,7 +186,10 @@ class Delivery:
         )  # fmt: skip
         if channel and not then.pause_until and not then.lost_root:
             self._note(channel, then, now)
-        given_up = then.refused or (then.state is RowState.DEAD and not then.lost_root)
+        left = self.outbox.rows.get(row.id)
+        dead = left is not None and left.state is RowState.DEAD
+        # An edit or a first message that is lost is posted again; a reply only where its thread is.
+        given_up = then.refused or (dead and (not then.lost_root or row.kind is EffectKind.REPLY))
         if given_up and row.kind is not EffectKind.EDIT:
             await self._fall_back(row, subject, now, then.why)
 

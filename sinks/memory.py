@@ -36,7 +36,7 @@ class MemorySink:
     async def reply(self, message: Message, root: Ref) -> Outcome:
         return self._keep(self.replies, message)
 
-    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+    async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
         kept = self.posts if root is None else self.replies
         if any(message.outbox_id == outbox_id for message in kept):
             return Delivered(Ref("memory", outbox_id))

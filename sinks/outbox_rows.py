@@ -262,8 +262,9 @@ class Rows:
                 )
                 self._log(row, then, now, receiver, revision)
                 self._say_fell_back(row, now, revision)
-            if then.lost_root:
-                self._post_again(row, now, revision)
+            if then.lost_root and self._post_again(row, now, revision) and row.kind is EffectKind.REPLY:
+                # What it says, and whom it calls, the new first message does not: it goes behind that.
+                self.db.execute("update outbox set state = 'pending' where id = ?", (row.id,))
 
     def _log(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
         if row.kind is EffectKind.POST and then.ref is not None:
@@ -306,8 +307,8 @@ class Rows:
         )
         self.insert(derive("outbox", row.incident_id, "fell-back", row.id), effect, now, now)
 
-    def _post_again(self, row: Row, now: int, revision: int) -> None:
-        """A first message that is gone is posted once more, and only once.
+    def _post_again(self, row: Row, now: int, revision: int) -> bool:
+        """A first message that is gone is posted once more, and only once; whether it is.
 
         Where messages can't be edited at all (a workspace may forbid it after some minutes), every edit
         would otherwise post anew.
@@ -317,7 +318,7 @@ class Rows:
             (row.incident_id, RowState.GATHERED.value),
         ).fetchone()[0]
         if posts > 1:
-            return
+            return False
         self.db.execute("delete from messages where incident_id = ?", (row.incident_id,))
         again = Effect(
             kind=EffectKind.POST,
@@ -326,6 +327,7 @@ class Rows:
             reason=NotifyReason.ROOT_LOST,
         )
         self.insert(derive("outbox", row.incident_id, "post-again", revision), again, now, now)
+        return True
 
 
 def _row(found: sqlite3.Row) -> Row:

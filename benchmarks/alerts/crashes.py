@@ -72,8 +72,8 @@ class CrashingSink:
     async def reply(self, message: Message, root: Ref) -> Outcome:
         return cast(Outcome, await self._between(self.sink.reply(message, root)))
 
-    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
-        return await self.sink.find(outbox_id, since, root)
+    async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
+        return await self.sink.find(outbox_id, since, root, channel)
 
     async def close(self) -> None:
         await self.sink.close()

@@ -51,8 +51,8 @@ class Witness:
     async def reply(self, message: Message, root: Ref) -> Outcome:
         return self._seen(message, await self.sink.reply(message, root))
 
-    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
-        found = await self.sink.find(outbox_id, since, root)
+    async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
+        found = await self.sink.find(outbox_id, since, root, channel)
         if isinstance(found, Delivered) and outbox_id in self.record.asked:
             self.record.note(self.record.asked[outbox_id])
         return found

@@ -100,19 +100,20 @@ class SlackSink:
             )
         )
 
-    async def find(self, outbox_id: str, since: int, root: Ref | None) -> Found:
+    async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
         """Pages through history (or the thread) for our metadata, since ``since`` (epoch ms).
 
-        The route may be another one by now, so every channel is looked through.
+        Only ``channel`` is looked through where it is known. Else every channel is, since the route may be
+        another one by now; while one of them can't be asked yet, nothing is known.
         """
-        if root is not None:
-            return await self._find(outbox_id, since, root.channel, root)
+        if root is not None or channel:
+            return await self._find(outbox_id, since, root.channel if root else channel, root)
         found: Found = Absent()
-        for channel in self.routes.channels():
-            here = await self._find(outbox_id, since, channel, None)
+        for each in self.routes.channels():
+            here = await self._find(outbox_id, since, each, None)
             if isinstance(here, Delivered):
                 return here
-            if not isinstance(here, Absent):
+            if not isinstance(here, Absent | Blind) or isinstance(found, Absent):
                 found = here
         return found
 

@@ -9,6 +9,7 @@ import pytest
 
 import streams.notify as role
 from benchmarks.alerts.crashes import Crash, Points
+from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import CasePreview
 from schemas.signal import Recovery, Severity, Signal, SignalName
 from sinks.base import Degradable, Degrade, Delivered, LostRoot, Message, Outcome, Ref, Rejected, Unknown
@@ -231,6 +232,50 @@ async def test_a_lost_message_is_posted_again_but_only_once(tmp_path: Path) -> N
     for second in range(90):
         await delivery.step(1_510_000 + second * 1_000)
     assert len(sink.posts) == 2
+    assert outbox.rows.open_count() == 0
+    outbox.close()
+
+
+class Deleting(MemorySink):
+    """A receiver where somebody may delete first messages: their threads are gone with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.standing: set[str] = set()
+
+    async def post(self, message: Message) -> Outcome:
+        self.standing.add(message.outbox_id)
+        return await super().post(message)
+
+    async def reply(self, message: Message, root: Ref) -> Outcome:
+        if root.ts not in self.standing:
+            return LostRoot("thread_not_found")
+        return await super().reply(message, root)
+
+
+async def test_an_escalation_outlives_its_first_message(tmp_path: Path) -> None:
+    """It goes into the thread of the one that is posted again; where none is any more, down the chain."""
+    outbox = await stored(tmp_path, Severity.P1)
+    sink, fallback = Deleting(), MemorySink()
+    delivery = Delivery(outbox, sink, fallback)
+    await delivery.step(1_010_000)
+    (incident,) = outbox.open_incidents("support-bot", "production", 0)
+    told = []
+    for level in (1, 2):
+        sink.standing.clear()
+        incident = incident.model_copy(update={"revision": 10 + level, "escalation_level": level})
+        effect = Effect(
+            kind=EffectKind.REPLY, incident_id=incident.id, revision=incident.revision,
+            reason=NotifyReason.ESCALATED,
+        )  # fmt: skip
+        at = 1_000_000 + level * 100_000
+        outbox.commit(Batch(incidents=[incident], effects=[effect]), at)
+        for second in range(30):
+            await delivery.step(at + second * 1_000)
+        told.append((len(sink.posts), len(sink.replies), len(fallback.replies) + len(fallback.posts)))
+    assert told == [(2, 1, 0), (2, 1, 1)]
+    assert sink.replies[0].reason is NotifyReason.ESCALATED
+    assert sink.replies[0].incident.escalation_level == 1
     assert outbox.rows.open_count() == 0
     outbox.close()
 

@@ -10,14 +10,18 @@ from pydantic import SecretStr, ValidationError
 
 from schemas.effect import EffectKind, NotifyReason
 from schemas.signal import Severity
-from sinks.base import Absent, Blind, Delivered, Message, Ref
+from sinks.base import Absent, Blind, Delivered, Found, Message, Outcome, Ref, Unknown
+from sinks.delivery import Delivery
+from sinks.memory import MemorySink
 from sinks.samples import SAMPLES
 from sinks.slack.client import SlackSink
+from sinks.slack.render import EVENT_TYPE
 from sinks.slack.routes import Route, Routes, mentions
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from sinks.slack.sandbox_channel import Channel
 from streams.notify import routes_of
 from streams.settings import Settings
+from tests.notify.test_delivery import stored
 
 COST = SAMPLES["cost"].model_copy(update={"app": "billing-eu", "environment": "production", "rule": "cost"})
 NOW = 1_772_355_900_000
@@ -119,6 +123,50 @@ def test_routes_and_owners_from_the_files(tmp_path: Path, monkeypatch: pytest.Mo
     routes = routes_of(Settings(slack_token=SecretStr(TOKEN)))
     assert routes.of(SAMPLES["faithfulness"], NOW) == ("C0ANSWERS", ("<!subteam^S1>",))
     assert routes.of(COST, NOW) == ("C0DEFAULT", ("<@U0>",))
+
+
+@pytest.mark.parametrize("order", [("C0MAIN", "C0OTHER"), ("C0OTHER", "C0MAIN")])
+async def test_a_channel_that_can_not_be_read_hides_no_other(
+    order: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not known yet is asked again; a channel that is known is asked alone, whatever the others answer."""
+    main, other = order
+    sink = SlackSink(TOKEN, main, routes=Routes(main, (), (Route(channel=other),)))
+    answers: dict[str, dict[str, object] | Found] = {
+        "C0MAIN": Unknown("http_500"), "C0OTHER": Blind("not_in_channel"),
+    }  # fmt: skip
+
+    async def page(oldest: str, cursor: str | None, channel: str, root: Ref | None) -> object:
+        return answers[channel]
+
+    monkeypatch.setattr(sink, "_page", page)
+    assert await sink.find("o", 0, None) == Unknown("http_500")
+    answers["C0MAIN"] = {"messages": []}
+    assert await sink.find("o", 0, None) == Blind("not_in_channel")
+    assert await sink.find("o", 0, None, "C0MAIN") == Absent()
+    answers["C0GONE"] = {"messages": [{"ts": "1.1", "metadata": {
+        "event_type": EVENT_TYPE, "event_payload": {"outbox_id": "o"}}}]}  # fmt: skip
+    assert await sink.find("o", 0, None, "C0GONE") == Delivered(Ref("C0GONE", "1.1")), "no route's any more"
+
+
+async def test_delivery_looks_where_it_has_sent(tmp_path: Path) -> None:
+    class Asked(MemorySink):
+        def __init__(self, first: Outcome) -> None:
+            super().__init__([first])
+            self.channels: list[str] = []
+
+        async def find(self, outbox_id: str, since: int, root: Ref | None, channel: str = "") -> Found:
+            self.channels.append(channel)
+            return await super().find(outbox_id, since, root, channel)
+
+    outbox = await stored(tmp_path)
+    sink = Asked(Unknown("reset"))
+    delivery = Delivery(outbox, sink, MemorySink())
+    for second in range(10):
+        await delivery.step(1_010_000 + second * 1_000)
+    assert sink.channels == ["memory", "memory"]
+    assert len(sink.posts) == 1
+    outbox.close()
 
 
 async def test_threads_stay_where_they_began_and_lost_messages_are_found(tmp_path: Path) -> None:
