@@ -257,7 +257,7 @@ class Outbox:
             )
 
     def _remember(self, batch: Batch, now: int) -> None:
-        series.keep(self.db, batch.windows)
+        series.keep(self.db, batch.windows, now)
         stood.keep(self.db, batch.standings)
         self.db.executemany(
             "insert into data (app, environment, route, signal, until) values (?, ?, ?, ?, ?)"

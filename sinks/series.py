@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from schemas.identity import derive
 from schemas.incident import Incident
 from schemas.signal import SignalName, WindowStat
 from sinks.charts.data import Level, Mark, Point, SignalChart, Span
@@ -26,12 +27,18 @@ OF = {
 """Whose windows hold what a signal without its own is made of."""
 
 
-def keep(db: sqlite3.Connection, windows: Iterable[WindowStat]) -> None:
-    """Adds windows, and forgets what is older than a day before the newest of their app.
+Stored = tuple[str, str, str, str, int, int, int, int, float, int, int]
+"""A row of the table; its first six are its key."""
 
-    A part that comes twice counts once. The dollars of what is forgotten are added to their day.
+
+def keep(db: sqlite3.Connection, windows: Iterable[WindowStat], now: int) -> None:
+    """Adds windows at wall time ``now`` (epoch ms), and forgets what is older than a day before the newest of
+    their app.
+
+    A part that comes twice counts once. The dollars of what is forgotten are added to their day, and their
+    keys are kept with those of absorbed events, so that they count once when a batch comes again, too.
     """
-    rows = [
+    rows: list[Stored] = [
         (
             w.app,
             w.environment,
@@ -50,22 +57,47 @@ def keep(db: sqlite3.Connection, windows: Iterable[WindowStat]) -> None:
     ]
     if not rows:
         return
+    oldest = {app: _oldest(db, app, rows) for app in {row[0] for row in rows}}
+    rows = [row for row in rows if row[4] >= oldest[row[0]] or not _counted(db, row)]
     db.executemany("insert or replace into windows values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    for app in {row[0] for row in rows}:
-        # What goes is added to its day, once: the two belong to one transaction.
+    for app, first in oldest.items():
+        # What goes is added to its day, once: the three belong to one transaction.
+        gone = db.execute(
+            "select app, environment, route, signal, start, part from windows where app = ? and start < ?"
+            " and signal = ?",
+            (app, first, SignalName.COST.value),
+        ).fetchall()
+        db.executemany(
+            "insert or ignore into absorbed (id, at) values (?, ?)", [(_id(*one), now) for one in gone]
+        )
         db.execute(
             "insert into spend (app, day, dollars, requests, unpriced)"
             " select app, start / 86400000, sum(total), sum(n), sum(unmeasured) from windows where app = ?"
-            " and start < (select max(start) from windows where app = ?) - ? and signal = ? group by 1, 2"
+            " and start < ? and signal = ? group by 1, 2"
             " on conflict do update set dollars = dollars + excluded.dollars,"
             " requests = requests + excluded.requests, unpriced = unpriced + excluded.unpriced",
-            (app, app, KEEP_MS, SignalName.COST.value),
+            (app, first, SignalName.COST.value),
         )
-        db.execute(
-            "delete from windows where app = ? and start < (select max(start) from windows where app = ?)"
-            " - ?",
-            (app, app, KEEP_MS),
-        )
+        db.execute("delete from windows where app = ? and start < ?", (app, first))
+
+
+def _oldest(db: sqlite3.Connection, app: str, rows: Iterable[Stored]) -> int:
+    """Where what is kept of ``app`` begins, once ``rows`` are in."""
+    (newest,) = db.execute("select max(start) from windows where app = ?", (app,)).fetchone()
+    mine = [row[4] for row in rows if row[0] == app]
+    return max(mine if newest is None else [*mine, newest]) - KEEP_MS
+
+
+def _counted(db: sqlite3.Connection, row: Stored) -> bool:
+    """Whether the dollars of a row that is no longer kept are in their day's sum already."""
+    if row[3] != SignalName.COST.value:
+        return False
+    known = db.execute("select 1 from absorbed where id = ?", (_id(*row[:6]),)).fetchone()
+    return known is not None
+
+
+def _id(app: str, environment: str, route: str, signal: str, start: int, part: int) -> str:
+    return derive("spent", app, environment, route, signal, start, part)
 
 
 def daily_spend(db: sqlite3.Connection) -> list[tuple[str, int, float, int]]:

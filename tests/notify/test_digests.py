@@ -166,6 +166,26 @@ def test_the_command_makes_one_now(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+def test_dollars_count_once_however_often_their_batch_comes(tmp_path: Path) -> None:
+    """Three days in one batch, which comes again whole, in parts and in another order; a late part is new."""
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    base = windows()[0].model_copy(update={"signal": SignalName.COST, "n": 10, "total": 2.5, "unmeasured": 1})
+    hours = [
+        base.model_copy(update={"start": NINE + n * HOUR, "end": NINE + (n + 1) * HOUR}) for n in range(72)
+    ]
+    outbox.commit(Batch(windows=hours), NINE)
+    once = daily_spend(outbox.db)
+    assert sum(row[2] for row in once) == pytest.approx(72 * 2.5)
+    for again in (hours, hours[:20], hours[10:50], hours[::-1]):
+        outbox.commit(Batch(windows=again), NINE)
+        assert daily_spend(outbox.db) == once
+    late = hours[3].model_copy(update={"part": 1})
+    for _ in range(2):
+        outbox.commit(Batch(windows=[late]), NINE)
+        assert sum(row[2] for row in daily_spend(outbox.db)) == pytest.approx(73 * 2.5)
+    outbox.close()
+
+
         ("digest_daily", "9"),
         ("digest_weekly", "09:00"),
         ("digest_weekly", "mon 24:00"),

@@ -240,10 +240,10 @@ async def test_whatever_happens_there_is_one_page_and_one_chart(tmp_path: Path, 
 def test_the_series_keeps_a_day_and_counts_a_part_once(tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "notify.sqlite")
     first = windows()
-    keep(outbox.db, first)
-    keep(outbox.db, first[:5])  # they come again
+    keep(outbox.db, first, START)
+    keep(outbox.db, first[:5], START)  # they come again
     late = first[7].model_copy(update={"part": 1, "n": 2, "total": 1.0})
-    keep(outbox.db, [late])
+    keep(outbox.db, [late], START)
     of = INCIDENT.app, INCIDENT.environment, INCIDENT.route
     expected = [Point(w.start, w.end, w.n, w.total) for w in first]
     expected[7] = Point(first[7].start, first[7].end, first[7].n + 2, first[7].total + 1.0)
@@ -252,7 +252,7 @@ def test_the_series_keeps_a_day_and_counts_a_part_once(tmp_path: Path) -> None:
     two_hours = INCIDENT.detected_at - 2 * 3_600_000
     assert [one.start for one in shown] == [w.start for w in first if w.start >= two_hours]
     later = first[-1].model_copy(update={"start": first[-1].start + KEEP_MS, "end": first[-1].end + KEEP_MS})
-    keep(outbox.db, [later])
+    keep(outbox.db, [later], START)
     assert points(outbox.db, of, INCIDENT.signal, 0, first[-1].start) == []
     outbox.close()
 
@@ -261,7 +261,7 @@ def test_what_the_windows_do_not_reach_yet_is_the_alarms_own_mean(tmp_path: Path
     """An alarm of a rate is decided a quarter of an hour before its window closes."""
     outbox = Outbox.open(tmp_path / "notify.sqlite")
     healthy = [window for window in windows() if window.end <= INCIDENT.onset]
-    keep(outbox.db, healthy)
+    keep(outbox.db, healthy, START)
     *before, last = recent(outbox.db, INCIDENT)
     assert before[-1].end == healthy[-1].end
     assert last[:3] == (INCIDENT.onset, INCIDENT.detected_at + 1, 188)
@@ -275,10 +275,10 @@ def test_what_the_windows_do_not_reach_yet_is_the_alarms_own_mean(tmp_path: Path
 def test_how_much_of_the_traffic_goes_its_way(tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "notify.sqlite")
     requests = windows()[-2].model_copy(update={"signal": SignalName.COST, "n": 30, "unmeasured": 1})
-    keep(outbox.db, [requests])
+    keep(outbox.db, [requests], START)
     assert reach(outbox.db, INCIDENT) is None, "the only route is all of it"
-    keep(outbox.db, [requests.model_copy(update={"route": "/other", "n": 60, "unmeasured": 2})])
-    keep(outbox.db, [requests.model_copy(update={"environment": "staging", "n": 900})])
+    keep(outbox.db, [requests.model_copy(update={"route": "/other", "n": 60, "unmeasured": 2})], START)
+    keep(outbox.db, [requests.model_copy(update={"environment": "staging", "n": 900})], START)
     assert reach(outbox.db, INCIDENT) == pytest.approx(31 / 93)
     picture = Charts(outbox, None).picture(INCIDENT)
     message = Message("o", EffectKind.POST, NotifyReason.FIRST, INCIDENT)
@@ -294,7 +294,7 @@ def test_signals_without_windows_of_their_own_are_made_of_others(tmp_path: Path)
     cost = base.model_copy(update={"signal": SignalName.COST, "n": 50, "total": 2.0, "unmeasured": 10})
     task = base.model_copy(update={"signal": SignalName.TASK_FAILURE, "n": 40, "total": 8.0})
     score = base.model_copy(update={"n": 20, "total": 15.0, "low": 5, "unmeasured": 5})
-    keep(outbox.db, [cost, task, score])
+    keep(outbox.db, [cost, task, score], START)
     of = INCIDENT.app, INCIDENT.environment, INCIDENT.route
 
     def only(signal: SignalName) -> tuple[int, float]:
