@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from detectors.rules import Rule
+from detectors.rules import MONITORED, Rule
 from schemas.digest import Digest, NewCases, Period, Quiet, RuleRecord, Spend, Worst
 from schemas.identity import derive
 from schemas.incident import Incident, IncidentState
@@ -64,14 +64,17 @@ def latest_due(period: Period, when: str, zone: str, now: int) -> int:
     return round(due.timestamp() * 1000)
 
 
-def digest(period: Period, end: int, rules: Sequence[Rule], seen: Seen) -> Digest:
-    """The digest of the period that ends at ``end`` (epoch ms).
+def digest(period: Period, end: int, rules: Sequence[Rule], seen: Seen, start: int | None = None) -> Digest:
+    """The digest of the period from ``start`` to ``end`` (epoch ms); without ``start`` of 24 hours or 7 days.
+
+    One that is due begins where the one before it was due: 23 or 25 hours where the clocks change.
 
     ``incidents`` are all that were open or detected in the last thirty days. Their times are event time,
-    which in a live service is the period's.
+    which in a live service is the period's. What came to its end after ``end`` was open then.
     """
-    start = end - LENGTH_MS[period]
-    mine = [one for one in seen.incidents if one.detected_at < end and _until(one) >= start]
+    start = end - LENGTH_MS[period] if start is None else start
+    known = [_as_of(one, end) for one in seen.incidents]
+    mine = [one for one in known if one.detected_at < end and _until(one) >= start]
     opened = [one for one in mine if one.detected_at >= start]
     return Digest(
         id=derive("digest", period.value, end),
@@ -113,7 +116,11 @@ def records(
         }
         false = {label.incident_id for label in labels if label.rule == rule.name} & fired
         if false or not fired:
-            segments = None if covers is None else covers.get(rule.name, 0)
+            # Declared rules have no detector that tells how it stands: of them nothing is known.
+            if covers is None or rule.kind not in MONITORED:
+                segments = None
+            else:
+                segments = covers.get(rule.name, 0)
             found.append(RuleRecord(rule=rule.name, incidents=len(fired), false=len(false), covers=segments))
     return sorted(found, key=lambda one: (-one.false, one.rule))
 
@@ -151,6 +158,13 @@ def spend(days: Sequence[DaySpend], start: int, end: int) -> list[Spend]:
             )
         )
     return sorted(found, key=lambda one: (-one.period, one.app))
+
+
+def _as_of(incident: Incident, end: int) -> Incident:
+    """An incident without an end that came at or after ``end``, for a digest that is made late."""
+    if incident.resolved_at is None or incident.resolved_at < end:
+        return incident
+    return incident.model_copy(update={"state": IncidentState.FIRING, "resolved_at": None})
 
 
 def _until(incident: Incident) -> int:

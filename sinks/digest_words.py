@@ -11,6 +11,8 @@ from sinks.numbers import clock, significant, value
 from sinks.phrases import ORDINARY, SIGNALS, capital
 
 NAMES = {Period.DAILY: "the day", Period.WEEKLY: "the week"}
+LINES = 8
+"""So many of a section are shown."""
 Section = tuple[str, list[str]]
 """A heading and its lines."""
 
@@ -37,8 +39,8 @@ def sections(digest: Digest) -> list[Section]:
     found: list[Section] = [
         ("Worst signals", [_worst(one) for one in digest.worst]),
         ("Kept quiet, and why", [_quiet(one.app, SIGNALS[one.signal], one.why) for one in digest.quiet]),
-        (f"Called no problem, in {days}", [_false(one) for one in false]),
-        (f"Rules that have not fired in {days}", [_never(one) for one in never[:8]]),
+        (f"Called no problem, in {days}", _first([_false(one) for one in false])),
+        (f"Rules that have not fired in {days}", _first([_never(one) for one in never])),
         ("Spend", [_spend(one) for one in digest.spend]),
         ("New failures", [_cases(one.app, one.cases, one.reasons, one.question) for one in digest.cases]),
     ]
@@ -49,6 +51,13 @@ def sections(digest: Digest) -> list[Section]:
     if not digest.cases:
         found[5] = ("New failures", [clean(digest.cases_why, 200) or "No new kind of failure."])
     return [(heading, lines) for heading, lines in found if lines]
+
+
+def _first(lines: list[str]) -> list[str]:
+    """As many as every receiver shows, the last of them the number of those that are not."""
+    if len(lines) <= LINES:
+        return lines
+    return [*lines[: LINES - 1], f"and {len(lines) - LINES + 1} more"]
 
 
 def _worst(one: Worst) -> str:

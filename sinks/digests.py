@@ -82,7 +82,8 @@ class Digests:
             revision=1,
             member=None,
             state=RowState(found["state"]),
-            created_at=found["due"],
+            # A late one is asked about for a day, too: from the time it was first sent.
+            created_at=max(found["due"], found["first_sent_at"] or now),
             not_before=found["not_before"],
             first_sent_at=found["first_sent_at"],
             attempts=found["attempts"],

@@ -28,15 +28,18 @@ DAY_MS = 86_400_000
 SECONDS = 5.0
 
 
-def made(settings: Settings, period: Period, end: int) -> Digest:
-    """The digest of the period that ends at ``end`` (epoch ms), read beside notify's owner.
+def made(settings: Settings, period: Period, end: int, start: int | None = None) -> Digest:
+    """The digest of the period from ``start`` to ``end`` (epoch ms), read beside notify's owner.
+
+    Without ``start`` the period is 24 hours or seven days.
 
     Raises ``FileNotFoundError`` or ``sqlite3.Error`` where its file can't be read.
     """
     db = connect_read_only(settings.state_dir / "notify.sqlite")
     try:
-        cases, why = new_cases(settings, end - LENGTH_MS[period], end)
-        return digest(period, end, load_rules(settings.rules), seen(db, end, cases, why))
+        start = end - LENGTH_MS[period] if start is None else start
+        cases, why = new_cases(settings, start, end)
+        return digest(period, end, load_rules(settings.rules), seen(db, end, cases, why), start)
     finally:
         db.close()
 
@@ -109,10 +112,12 @@ class DigestRun:
     async def step(self) -> None:
         now = self.now()
         for period, when in self.wanted.items():
-            due = latest_due(period, when, self.settings.digest_zone, now)
+            zone = self.settings.digest_zone
+            due = latest_due(period, when, zone, now)
             if not self.digests.known(period, due):
                 # Reading the store and a month of incidents may take a second: beside the loop.
-                self.digests.owe(await asyncio.to_thread(made, self.settings, period, due))
+                start = latest_due(period, when, zone, due - 1)
+                self.digests.owe(await asyncio.to_thread(made, self.settings, period, due, start))
         if not self.outbox.rows.due(now):
             await self.digests.step(self.poster, now)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.digest import Digest
-from sinks.digest_words import headline, sections, title
+from sinks.digest_words import LINES, headline, sections, title
 from sinks.slack.escape import escape, prose
 from sinks.slack.limits import OURS
 
 EVENT_TYPE = "gleaner_digest"
-LINES, LINE = 8, 200
+LINE = 200
 
 
 def render_digest(digest: Digest, *, text_only: bool = False) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.digest import DAY_MS, DaySpend, Seen, digest, latest_due, spend
-from detectors.rules import DEFAULT_RULES
+from detectors.declared.policy import Threshold
+from detectors.digest import DAY_MS, DaySpend, Seen, digest, latest_due, records, spend
+from detectors.rules import DEFAULT_RULES, Rule
 from schemas.base import parse_time
-from schemas.digest import Digest, NewCases, Period
-from schemas.incident import Incident
+from schemas.digest import Digest, NewCases, Period, RuleRecord
+from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Inhibition, LabelRecord
-from schemas.signal import SignalName
+from schemas.signal import Severity, SignalName
 from sinks.digest_words import headline, sections
 from sinks.samples import SAMPLES
 from sinks.slack.digest import render_digest
@@ -68,6 +69,41 @@ def test_a_period_has_only_its_own() -> None:
     assert (later.opened, later.still_open) == (0, 2), "open incidents are told of until they end"
     over = SAMPLES["recovered"]
     assert digest(Period.DAILY, END + 3 * DAY_MS, DEFAULT_RULES, Seen([over], [], [], None, [])).worst == ()
+
+
+def test_a_late_one_tells_what_was_true_at_its_own_time() -> None:
+    over = {"detected_at": END - 3_600_000, "state": IncidentState.RESOLVED, "posted": False}
+    late = FIRED.model_copy(update=over | {"resolved_at": END})
+    soon = FIRED.model_copy(update=over | {"resolved_at": END - 1, "id": "soon"})
+    found = made(incidents=[late, soon])
+    assert (found.opened, found.resolved, found.still_open) == (2, 1, 1)
+    assert [(one.incident_id, one.state) for one in found.worst] == [
+        (FIRED.id, IncidentState.FIRING),
+        ("soon", IncidentState.RESOLVED),
+    ]
+    assert [one.incident_id for one in found.quiet] == ["soon"], "nobody knew yet that the other would end"
+
+
+def test_of_declared_rules_nobody_says_that_they_watch_nothing() -> None:
+    line = Threshold(40.0, False, 24 * 3_600_000)
+    rules = [Rule("day", SignalName.SPEND, Severity.P3, declared=line), *DEFAULT_RULES]
+    found = {one.rule: one.covers for one in records(rules, [], [], END, {"broken_output": 3})}
+    assert (found["day"], found["broken_output"], found["escalation_spike"]) == (None, 3, 0)
+
+
+def test_what_is_not_listed_is_counted() -> None:
+    def never(count: int) -> list[str]:
+        rules = tuple(RuleRecord(rule=f"r{n}", incidents=0, false=0) for n in range(count))
+        return dict(sections(made().model_copy(update={"rules": rules})))[
+            "Rules that have not fired in 30 days"
+        ]
+
+    assert never(8) == [f"r{n}" for n in range(8)]
+    assert never(11) == [*(f"r{n}" for n in range(7)), "and 4 more"]
+    many = made().model_copy(
+        update={"rules": tuple(RuleRecord(rule=f"r{n}", incidents=0, false=0) for n in range(11))}
+    )
+    assert "and 4 more" in str(render_digest(many))
 
 
 def days(app: str, first: int, dollars: list[float]) -> list[DaySpend]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from schemas.base import parse_time
-from schemas.digest import Period
+from schemas.digest import Digest, Period
 from schemas.signal import SignalName
 from sinks.console_digest import ConsoleDigests
 from sinks.outbox import Batch, Outbox
@@ -118,6 +119,40 @@ async def test_a_refusal_is_said_and_asked_about_for_a_day(tmp_path: Path) -> No
         life.outbox.close()
 
 
+async def test_a_late_one_is_asked_about_for_a_day_too(tmp_path: Path) -> None:
+    """A week's digest that is due while notify is down comes up to a week late."""
+    async with Sandbox() as slack:
+        life = Life(tmp_path, slack, digest_channel="C0NOWHERE")
+        await life.until(NINE - 60_000)
+        late = life.now = NINE + 23 * HOUR
+        await life.run.step()
+        first = life.outbox.db.execute("select * from digests where state != 'skipped'").fetchone()
+        assert (first["due"], first["first_sent_at"], first["state"]) == (NINE, late, "pending")
+        for wait, state in ((86_400_000 - 1, "pending"), (2 * 86_400_000, "dead")):
+            life.run.wanted.clear()
+            life.now = late + wait
+            await life.run.step()
+            (found,) = life.outbox.db.execute("select state from digests where due = ?", (NINE,)).fetchone()
+            assert found == state
+        life.outbox.close()
+
+
+async def test_a_period_begins_where_the_one_before_it_was_due(tmp_path: Path) -> None:
+    """The day on which summer time ends has 25 hours, and none of them is in no digest."""
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    now = [parse_time("2026-10-23T12:00:00Z")]
+    settings = Settings(state_dir=tmp_path, digest_daily="09:00", digest_zone="Europe/Berlin")
+    run = DigestRun(settings, outbox, poster_of(settings, object()), lambda: now[0])
+    for _ in range(4 * 24):
+        await run.step()
+        now[0] += HOUR
+    rows = outbox.db.execute("select body from digests where state != 'skipped' order by due").fetchall()
+    periods = [Digest.model_validate_json(row["body"]) for row in rows]
+    assert [(one.end - one.start) // HOUR for one in periods] == [24, 25, 24, 24]
+    assert all(one.end == after.start for one, after in pairwise(periods))
+    outbox.close()
+
+
 async def test_without_slack_it_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "notify.sqlite")
     poster = poster_of(Settings(), object())
@@ -128,6 +163,26 @@ async def test_without_slack_it_is_printed(capsys: pytest.CaptureFixture[str], t
     now[0] = NINE
     await run.step()
     assert "The week to Mon 2 Mar 09:00 UTC: 0 incidents opened" in capsys.readouterr().out
+    outbox.close()
+
+
+def test_dollars_count_once_however_often_their_batch_comes(tmp_path: Path) -> None:
+    """Three days in one batch, which comes again whole, in parts and in another order; a late part is new."""
+    outbox = Outbox.open(tmp_path / "notify.sqlite")
+    base = windows()[0].model_copy(update={"signal": SignalName.COST, "n": 10, "total": 2.5, "unmeasured": 1})
+    hours = [
+        base.model_copy(update={"start": NINE + n * HOUR, "end": NINE + (n + 1) * HOUR}) for n in range(72)
+    ]
+    outbox.commit(Batch(windows=hours), NINE)
+    once = daily_spend(outbox.db)
+    assert sum(row[2] for row in once) == pytest.approx(72 * 2.5)
+    for again in (hours, hours[:20], hours[10:50], hours[::-1]):
+        outbox.commit(Batch(windows=again), NINE)
+        assert daily_spend(outbox.db) == once
+    late = hours[3].model_copy(update={"part": 1})
+    for _ in range(2):
+        outbox.commit(Batch(windows=[late]), NINE)
+        assert sum(row[2] for row in daily_spend(outbox.db)) == pytest.approx(73 * 2.5)
     outbox.close()
 
 
@@ -166,26 +221,6 @@ def test_the_command_makes_one_now(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-def test_dollars_count_once_however_often_their_batch_comes(tmp_path: Path) -> None:
-    """Three days in one batch, which comes again whole, in parts and in another order; a late part is new."""
-    outbox = Outbox.open(tmp_path / "notify.sqlite")
-    base = windows()[0].model_copy(update={"signal": SignalName.COST, "n": 10, "total": 2.5, "unmeasured": 1})
-    hours = [
-        base.model_copy(update={"start": NINE + n * HOUR, "end": NINE + (n + 1) * HOUR}) for n in range(72)
-    ]
-    outbox.commit(Batch(windows=hours), NINE)
-    once = daily_spend(outbox.db)
-    assert sum(row[2] for row in once) == pytest.approx(72 * 2.5)
-    for again in (hours, hours[:20], hours[10:50], hours[::-1]):
-        outbox.commit(Batch(windows=again), NINE)
-        assert daily_spend(outbox.db) == once
-    late = hours[3].model_copy(update={"part": 1})
-    for _ in range(2):
-        outbox.commit(Batch(windows=[late]), NINE)
-        assert sum(row[2] for row in daily_spend(outbox.db)) == pytest.approx(73 * 2.5)
-    outbox.close()
-
-
         ("digest_daily", "9"),
         ("digest_weekly", "09:00"),
         ("digest_weekly", "mon 24:00"),
