@@ -26,6 +26,8 @@ class Silence(StrEnum):
     ELSEWHERE = "elsewhere"
     """The rule does not cover the segment, or another one watches its signal there."""
     FIRED = "fired"
+    UNTOLD = "untold"
+    """It had fired; it was over before anybody was told, or waits for its fellows."""
     HELD_BACK = "held_back"
     """It had fired; another incident explained it."""
     MUTED = "muted"
@@ -117,8 +119,7 @@ def _until(incident: Incident, member: Member) -> int:
 
 def _told(incident: Incident, at: int) -> Silence:
     """What kept the incident from being told at ``at``, by its history."""
-    held = silenced = False
-    told = incident.posted
+    held = silenced = ended = False
     for entry in incident.history:
         if entry.at > at:
             continue
@@ -132,14 +133,18 @@ def _told(incident: Incident, at: int) -> Silence:
             case Happening.UNMUTED | Happening.SNOOZE_OVER:
                 silenced = False
             case Happening.NOT_A_PROBLEM:
-                return Silence.RESOLVED
-            case Happening.RESOLVED if entry.actor:
-                return Silence.RESOLVED
+                ended = True
+            case Happening.RESOLVED:
+                ended, held = bool(entry.actor), False
             case Happening.REOPENED:
-                silenced = False
-    if held or (incident.inhibited is not None and not told):
+                held = silenced = ended = False
+    if ended:
+        return Silence.RESOLVED
+    if held or (incident.inhibited is not None and not incident.posted):
         return Silence.HELD_BACK
-    return Silence.MUTED if silenced else Silence.FIRED
+    if silenced:
+        return Silence.MUTED
+    return Silence.FIRED if incident.posted else Silence.UNTOLD
 
 
 def _detector(rule: Rule, at: int, known: Known) -> Silence:

@@ -35,6 +35,7 @@ SHOWN = {
     Silence.NO_RULE: "There is no rule of that name.",
     Silence.ELSEWHERE: "The rule does not watch this segment.",
     Silence.FIRED: "It fired, and was told.",
+    Silence.UNTOLD: "It fired, and was over (or waits for its fellows) before anybody was told.",
     Silence.HELD_BACK: "It fired, and was held back: another incident explains it.",
     Silence.MUTED: "It fired; somebody had muted or snoozed the incident.",
     Silence.RESOLVED: "It fired; somebody had ended the incident.",

@@ -84,6 +84,52 @@ def test_each_reason(why: Silence, answer: Answer) -> None:
     assert answer.why is why
 
 
+def lived(*story: tuple[int, Happening, str], posted: bool = True, **more: object) -> Incident:
+    """An incident to which this happened, so many seconds before ``AT``."""
+    entries = tuple(Entry(at=AT - before * 1_000, what=what, actor=who) for before, what, who in story)
+    return FIRED.model_copy(update={"history": entries, "posted": posted, **more})
+
+
+@pytest.mark.parametrize(
+    ("why", "incident"),
+    [
+        (
+            Silence.FIRED,
+            lived((40, Happening.TOLD, ""), (30, Happening.RESOLVED, "dana"), (20, Happening.REOPENED, "")),
+        ),
+        (
+            Silence.FIRED,
+            lived((30, Happening.NOT_A_PROBLEM, "dana"), (20, Happening.REOPENED, "")),
+        ),
+        (
+            Silence.RESOLVED,
+            lived((3, Happening.RESOLVED, ""), (2, Happening.REOPENED, ""), (1, Happening.RESOLVED, "dana")),
+        ),
+        (
+            Silence.RESOLVED,
+            lived((30, Happening.RESOLVED, "dana"), (20, Happening.NOT_A_PROBLEM, "dana")),
+        ),
+        (
+            Silence.FIRED,
+            lived(
+                (40, Happening.EXPLAINED, ""), (30, Happening.RESOLVED, ""), (20, Happening.REOPENED, ""),
+                (10, Happening.TOLD, ""),
+            ),
+        ),
+        (Silence.UNTOLD, lived((-30, Happening.RESOLVED, ""), posted=False, resolved_at=AT + 30_000)),
+        (Silence.UNTOLD, lived(posted=False, state=IncidentState.PENDING)),
+    ],
+)  # fmt: skip
+def test_why_an_alarm_was_told_or_not_is_what_was_true_last(why: Silence, incident: Incident) -> None:
+    assert asked(incidents=(incident,)).why is why
+
+
+def test_every_answer_is_in_the_docs() -> None:
+    docs = Path("docs/alerting.md").read_text(encoding="utf-8")
+    table = docs[docs.index("### Why did it not fire?") :]
+    assert [one for one in Silence if f"`{one.value}`" not in table] == []
+
+
 def test_the_nearest_alarms_are_named() -> None:
     before = asked(incidents=(FIRED,), at=FIRED.detected_at - 1)
     assert (before.earlier, before.later) == (None, FIRED.detected_at)
