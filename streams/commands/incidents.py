@@ -109,13 +109,15 @@ def preview(
 
 
 def _load(alert: str) -> Incident:
-    """An incident from a file: as it is stored, or as ``--json`` prints it (an array gives its first)."""
+    """An incident from a file: as it is stored, as ``incidents explain --json`` prints it, or a summary, of
+    which its state is not known: it is shown as firing (an array gives its first)."""
     path = Path(alert)
     if not path.is_file():
         raise Failed(f"{clean(alert, 200)}: no such file, and not one of {', '.join(SAMPLES)}")
     try:
         value = json.loads(path.read_bytes())
-        value = value.get("incidents", value) if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            value = value.get("incident", value.get("incidents", value))
         value = value[0] if isinstance(value, list) and value else value
         return Incident.model_validate(_filled(value))
     except ValidationError as error:
@@ -123,7 +125,7 @@ def _load(alert: str) -> Incident:
         where = ".".join(str(part) for part in first["loc"])
         raise Failed(f"{path}: {where}: {first['msg']}") from None
     except (ValueError, TypeError, AttributeError, LookupError):
-        raise Failed(f"{path}: holds no incident: see `gleaner incidents show --json`") from None
+        raise Failed(f"{path}: holds no incident: see `gleaner incidents explain ID --json`") from None
 
 
 def _filled(value: dict[str, Any]) -> dict[str, Any]:

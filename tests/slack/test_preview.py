@@ -9,10 +9,28 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from schemas.effect import EffectKind, NotifyReason
 from sinks import words
+from sinks.base import Message
 from sinks.samples import SAMPLES, series
 from sinks.slack.picture import sparkline
+from sinks.slack.render import render
 from streams.cli import app
+from streams.commands.incidents import OFFER
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_a_saved_incident_is_shown_as_it_is(kind: str, tmp_path: Path) -> None:
+    """What `incidents explain --json` prints holds all that the message says; so does what is stored."""
+    incident = SAMPLES[kind]
+    whole = json.loads(incident.model_dump_json())
+    path = tmp_path / "incident.json"
+    for value in ({"incident": whole, "commands": []}, whole):
+        path.write_text(json.dumps(value))
+        done = CliRunner().invoke(app, ["preview", str(path), "--json"])
+        assert done.exit_code == 0, done.output
+        message = Message("preview", EffectKind.POST, NotifyReason.FIRST, incident)
+        assert json.loads(done.output) == json.loads(json.dumps(render(message, OFFER)))
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
