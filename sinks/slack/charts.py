@@ -184,7 +184,9 @@ class Charts:
         found = self.db.execute(
             "select m.incident_id, c.state, c.file, c.alt, c.tries, c.not_before, c.refused, c.why"
             " from messages as m left join charts as c using (incident_id)"
-            " where (c.state is null and m.sent_at > ? and m.receiver like 'slack:%')"
+            # A storm's digest is a first message, too, and no signal's.
+            " where (c.state is null and m.sent_at > ? and m.receiver like 'slack:%'"
+            "  and exists (select 1 from incidents as i where i.id = m.incident_id))"
             " or (c.state in ('due', 'uploaded', 'sharing', 'shared') and c.not_before <= ?)"
             " order by c.state is null, m.sent_at limit 1",
             (now - FRESH_MS, now),

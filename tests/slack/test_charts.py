@@ -237,6 +237,19 @@ async def test_whatever_happens_there_is_one_page_and_one_chart(tmp_path: Path, 
         assert one.slack.pings() == []
 
 
+async def test_a_storms_digest_gets_no_chart(tmp_path: Path) -> None:
+    """It is a first message, and no incident's: nothing is drawn for it, and nothing is given up."""
+    async with world(tmp_path) as one:
+        one.outbox.db.execute(
+            "insert into messages (incident_id, receiver, root_id, channel, ts, revision, sent_at, edited_at)"
+            " values ('a-storm', ?, 'r', ?, '1.1', 1, ?, ?)",
+            (one.sink.name, CHANNEL, START - 1, START - 1),
+        )
+        await one.run()
+        assert len(one.shown()) == 1
+        assert [row[0] for row in one.outbox.db.execute("select incident_id from charts")] == [INCIDENT.id]
+
+
 def test_the_series_keeps_a_day_and_counts_a_part_once(tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "notify.sqlite")
     first = windows()
