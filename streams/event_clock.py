@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from schemas.signal import RollingReport
 
 STORE_MS = 60_000
-"""A clock is written again after this much wall time; what a restart loses is less than that."""
+"""A clock is written again after this much wall or event time; what a restart loses is less than that."""
 
 
 class EventClock:
@@ -48,7 +48,9 @@ class EventClock:
         moved = {
             app: clock
             for app, clock in self._known.items()
-            if app not in self._stored or clock[1] - self._stored[app][1] >= STORE_MS
+            # While old data is caught up with, event time runs days in minutes of wall time.
+            if app not in self._stored
+            or max(now - then for now, then in zip(clock, self._stored[app], strict=True)) >= STORE_MS
         }
         self._stored |= moved
         return moved
