@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from duckdb import DuckDBPyConnection
 
 from schemas.base import rfc3339
 from sinks.evalstore.errors import StoreError, StoreMismatch
+from sinks.evalstore.lock import OwnerLock
 from sinks.evalstore.migrations import applied, check, migrate, migrations
 from sinks.evalstore.snapshots import STORAGE_VERSION, newest_snapshot, sync
 
@@ -130,13 +131,12 @@ def read_backup(path: Path) -> Backup:
 def restore(backup: Path, store: Path) -> Backup:
     """Make a new store from a backup; it is compared with the files before it gets its name.
 
-    Raises ``StoreError`` where ``store`` is there already, a file is not what the manifest says, or the
-    restored rows are not those of the files; ``StoreMismatch`` where a newer Gleaner made the backup.
+    Its owner's lock is held meanwhile. Raises ``StoreBusy`` where a process owns ``store``, even if its file
+    was moved away; ``StoreError`` where the file or its log is there already, a file is not what the manifest
+    says, or the restored rows are not those of the files; ``StoreMismatch`` where a newer Gleaner made it.
     """
     found = read_backup(backup)
     manifest = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
-    if store.exists():
-        raise StoreError(f"{store} is there already: restore to a new name")
     if manifest.get("format") != FORMAT:
         raise StoreMismatch(f"{backup} has format {manifest.get('format')}: a newer Gleaner made it")
     for table, about in manifest["tables"].items():
@@ -145,6 +145,21 @@ def restore(backup: Path, store: Path) -> Backup:
     versions = {int(version): sha256 for version, sha256 in manifest["migrations"].items()}
     check(versions, migrations())
     store.parent.mkdir(parents=True, exist_ok=True)
+    lock = OwnerLock.acquire(store)
+    try:
+        # The log of an owner that was killed would be replayed into the restored file.
+        for there in (store, store.with_name(store.name + ".wal")):
+            if there.exists():
+                raise StoreError(
+                    f"{there} is there already: move it away with its store, or restore to a new name"
+                )
+        _fill(backup, found, versions, store)
+    finally:
+        lock.release()
+    return found
+
+
+def _fill(backup: Path, found: Backup, versions: Collection[int], store: Path) -> None:
     unfinished = store.with_name(f"{store.name}{UNFINISHED}{uuid.uuid4().hex}")
     try:
         with _database(unfinished, write=True) as con:
@@ -160,7 +175,6 @@ def restore(backup: Path, store: Path) -> Backup:
     finally:
         for left in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
             left.unlink(missing_ok=True)
-    return found
 
 
 def _compare(con: DuckDBPyConnection, backup: Path, found: Backup) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sinks.evalstore import Connection, Forget, Kind, StoreOwner, open_for_reading
 from sinks.evalstore.backup import backups_of, list_backups, make_backup, restore
 from sinks.evalstore.due import DAY_MS, HOUR_MS, Chore
-from sinks.evalstore.errors import NoStore, StoreError, StoreMismatch
+from sinks.evalstore.errors import NoStore, StoreBusy, StoreError, StoreMismatch
 from sinks.evalstore.regroup import Split
 from sinks.evalstore.releases.freezing import Freeze
 from sinks.evalstore.releases.reviews import Review, Verdict
@@ -126,7 +126,7 @@ def test_a_backup_that_is_not_what_was_written_is_not_restored(path: Path, tmp_p
     target = tmp_path / "again.duckdb"
     with pytest.raises(StoreMismatch if harm == "newer" else StoreError):
         restore(made.path, target)
-    assert not list(tmp_path.glob("again*")), "nothing half done is left"
+    assert {left.suffix for left in tmp_path.glob("again*")} <= {".owner"}, "nothing half done is left"
 
 
 def test_only_whole_backups_count_and_the_newest_are_kept(path: Path, tmp_path: Path) -> None:
@@ -141,6 +141,31 @@ def test_only_whole_backups_count_and_the_newest_are_kept(path: Path, tmp_path: 
         make_backup(tmp_path / "none.duckdb", out, MARCH)
     with pytest.raises(StoreError, match="there already"):
         restore(list_backups(out)[0].path, path)
+
+
+def test_a_store_is_not_restored_beside_the_log_of_a_killed_one(path: Path, tmp_path: Path) -> None:
+    made = make_backup(path, tmp_path / "out", MARCH)
+    again = tmp_path / "again.duckdb"
+    log = again.with_name("again.duckdb.wal")
+    log.write_bytes(b"what a killed owner left")
+    with pytest.raises(StoreError, match=r"again\.duckdb\.wal is there already: move it away with its store"):
+        restore(made.path, again)
+    assert not again.exists()
+    assert log.read_bytes() == b"what a killed owner left"
+    log.unlink()
+    assert restore(made.path, again).rows == made.rows
+
+
+def test_a_store_is_not_restored_under_its_running_owner(path: Path, tmp_path: Path) -> None:
+    """It would go on with the file that was moved away, and publish snapshots of the restored one."""
+    made = make_backup(path, tmp_path / "out", MARCH)
+    with StoreOwner.open(path):
+        path.rename(tmp_path / "moved.duckdb")
+        with pytest.raises(StoreBusy):
+            restore(made.path, path)
+        assert not path.exists()
+    path.with_name("store.duckdb.wal").unlink(missing_ok=True)
+    assert restore(made.path, path).rows == made.rows
 
 
 def test_what_is_forgotten_is_in_no_backup_beside_the_store(path: Path) -> None:
