@@ -55,7 +55,7 @@ def make_backup(store: Path, directory: Path, now: int, keep: int | None = None)
     snapshot = newest_snapshot(store)
     directory.mkdir(parents=True, exist_ok=True)
     for left in directory.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(left)
+        _discard(left)
     unfinished = directory / f"{UNFINISHED}{uuid.uuid4().hex}"
     unfinished.mkdir()
     files: dict[str, dict[str, Any]] = {}
@@ -87,21 +87,29 @@ def make_backup(store: Path, directory: Path, now: int, keep: int | None = None)
     sync(directory)
     if keep is not None:
         for older in list_backups(directory)[:-keep]:
-            shutil.rmtree(older.path)
+            _discard(older.path)
     return made._replace(path=target)
 
 
 def renew_backups(store: Path, now: int) -> None:
     """Replace the backups beside a store by one of the newest snapshot, where there are any.
 
-    What was forgotten is then in none of them, and there is no time without a backup.
+    What was forgotten is then in none of them, and there is no time without a backup. Whatever bears a
+    backup's name goes, an archive of one, too: it may hold what was forgotten.
     """
     directory = backups_of(store)
     older = [path for pattern in ("backup-*", f"{UNFINISHED}*") for path in directory.glob(pattern)]
     if older:
         make_backup(store, directory, now)
     for path in older:
-        shutil.rmtree(path, ignore_errors=not path.exists())
+        _discard(path)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def list_backups(directory: Path) -> list[Backup]:

@@ -182,6 +182,23 @@ def test_what_is_forgotten_is_in_no_backup_beside_the_store(path: Path) -> None:
     assert found == (0,)
 
 
+def test_files_with_a_backups_name_are_forgotten_with_it(path: Path, tmp_path: Path) -> None:
+    """An archive of a backup holds the user's bytes; a link would be followed to a copy that is not ours."""
+    made = make_backup(path, backups_of(path), MARCH)
+    beside = backups_of(path)
+    (beside / "backup-20260228T020000Z.tgz").write_bytes(b"u-3")
+    (beside / ".new-archive").write_bytes(b"u-3")
+    elsewhere = shutil.copytree(made.path, tmp_path / "elsewhere")
+    (beside / "backup-latest").symlink_to(elsewhere)
+    with StoreOwner.open(path) as owner:
+        owner.forget(Forget(Kind.USER, "u-3", None), MARCH + 1)
+        assert owner.write([failure(60)], now=MARCH + 2).cases == 1
+    assert list(beside.glob("backup-*")) == [only.path for only in list_backups(beside)]
+    assert [only.taken for only in list_backups(beside)] == [MARCH + 1]
+    assert not list(beside.glob(".new-*"))
+    assert (elsewhere / "manifest.json").exists()
+
+
 def test_windows_are_kept_by_event_time(tmp_path: Path) -> None:
     with StoreOwner.open(tmp_path / "store.duckdb") as owner:
         old = [
