@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="The store as Parquet files, and back: make, list, verify, restore."
 )
+
+REREAD = timedelta(days=1)
+"""Before a backup: its snapshot was older than it, and the store may have been behind its topics."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per backup")]
 Where = Annotated[Path, typer.Argument(metavar="BACKUP", help="the folder of a backup")]
@@ -92,6 +96,8 @@ def restore_command(
 ) -> None:
     """Make a new store from a backup; every row is compared before the file gets its name.
 
+    Says on standard error how to read from Kafka again what came after it.
+
     Example: gleaner backup restore /backup/gleaner/backup-20261121T020000Z --store restored.duckdb
     """
     from sinks.evalstore import StoreOwner
@@ -103,7 +109,22 @@ def restore_command(
             owner.publish(time.time_ns() // 1_000_000)
         return found
 
-    _say(_guarded(restored), as_json)
+    found = _guarded(restored)
+    _say(found, as_json)
+    typer.echo(_what_came_after(found, Settings()), err=True)
+
+
+def _what_came_after(found: Backup, settings: Settings) -> str:
+    """How to read it again: the group's offsets are in Kafka, and no older for an older file."""
+    begin = datetime.fromtimestamp(found.taken / 1000, UTC) - REREAD
+    return (
+        f"What came after {rfc3339(found.taken)} is not read from Kafka again by itself. Before `gleaner "
+        f"store` starts on this file: kafka-consumer-groups.sh "
+        f"--bootstrap-server {printable(settings.brokers)} --group {printable(settings.group('store'))} --reset-offsets "
+        f"--to-datetime {begin.strftime('%Y-%m-%dT%H:%M:%S')}.000Z --all-topics --execute; a day before the "
+        "backup, as its snapshot was older than it. Repeats are harmless. Whoever was forgotten since must "
+        "be forgotten again: gleaner cases forget"
+    )
 
 
 def _guarded(work: Callable[[], Backup]) -> Backup:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from sinks.evalstore import Connection, Forget, Kind, StoreOwner, open_for_reading
 from sinks.evalstore.backup import backups_of, list_backups, make_backup, restore
@@ -18,6 +19,7 @@ from sinks.evalstore.regroup import Split
 from sinks.evalstore.releases.freezing import Freeze
 from sinks.evalstore.releases.reviews import Review, Verdict
 from streams import store as role
+from streams.cli import app
 from streams.settings import Settings
 from streams.store import StoreWork
 from tests.evalstore.releases.test_freeze import failure, run
@@ -283,6 +285,27 @@ async def test_the_role_backs_up_at_night(tmp_path: Path, monkeypatch: pytest.Mo
         )
         assert row.fetchone() == (True, True)
         await work.close()
+
+
+def test_a_restore_says_how_to_read_again_what_came_after(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The offsets are in Kafka, under the group that the store role really joins."""
+    monkeypatch.setenv("GLEANER_TOPIC_PREFIX", "eu.")
+    monkeypatch.setenv("GLEANER_BROKERS", "kafka-1:9093")
+    made = make_backup(path, tmp_path / "out", MARCH)
+    again = tmp_path / "again.duckdb"
+    done = CliRunner().invoke(
+        app, ["backup", "restore", str(made.path), "--store", str(again), "--json"], catch_exceptions=False
+    )
+    assert json.loads(done.stdout)["taken"] == "2026-03-01T00:00:00Z"
+    assert "What came after 2026-03-01T00:00:00Z" in done.stderr
+    command = (
+        "kafka-consumer-groups.sh --bootstrap-server kafka-1:9093 --group eu.gleaner-store --reset-offsets "
+        "--to-datetime 2026-02-28T00:00:00.000Z --all-topics --execute"
+    )
+    assert command in done.stderr
+    assert "forgotten again: gleaner cases forget" in done.stderr
 
 
 def test_commands(path: Path, tmp_path: Path) -> None:
