@@ -7,6 +7,7 @@ before it gets its name.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -29,17 +30,19 @@ from sinks.evalstore.snapshots import STORAGE_VERSION, newest_snapshot, sync
 SUFFIX = ".backups"
 MANIFEST = "manifest.json"
 UNFINISHED = ".new-"
+LOCK = ".lock"
 FORMAT = 1
 MIGRATIONS = "schema_migrations"
 
 
 class Backup(NamedTuple):
-    """``rows`` by table; ``taken`` in epoch ms, as the caller said."""
+    """``rows`` by table; ``taken`` in epoch ms, as the caller said; ``store``: which one, see ``_identity``."""
 
     path: Path
     taken: int
     rows: dict[str, int]
     bytes: int
+    store: str
 
 
 def backups_of(store: Path) -> Path:
@@ -50,10 +53,28 @@ def backups_of(store: Path) -> Path:
 def make_backup(store: Path, directory: Path, now: int, keep: int | None = None) -> Backup:
     """Write the newest snapshot of a store to a new directory, all of it or nothing; ``now`` in epoch ms.
 
-    All but the newest ``keep`` are deleted afterwards; None keeps all. Raises ``NoStore`` without a snapshot.
+    All of this store but the newest ``keep`` are deleted afterwards; None keeps all. Waits for another backup
+    to the same directory. Raises ``NoStore`` without a snapshot.
     """
-    snapshot = newest_snapshot(store)
+    newest_snapshot(store)  # there is one, or nothing is made
     directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory):
+        return _make(store, directory, now, keep)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One at a time makes and deletes backups in a directory: what it finds unfinished is nobody's."""
+    descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make(store: Path, directory: Path, now: int, keep: int | None = None) -> Backup:
+    snapshot = newest_snapshot(store)
     for left in directory.glob(f"{UNFINISHED}*"):
         _discard(left)
     unfinished = directory / f"{UNFINISHED}{uuid.uuid4().hex}"
@@ -62,6 +83,7 @@ def make_backup(store: Path, directory: Path, now: int, keep: int | None = None)
     with _database(snapshot) as con:
         versions = applied(con)
         check(versions, migrations())
+        identity = _identity(con)
         for table in _tables(con):
             file = unfinished / f"{table}.parquet"
             con.execute(f"COPY {table} TO '{_quoted(file)}' (FORMAT parquet, COMPRESSION zstd)")
@@ -72,6 +94,7 @@ def make_backup(store: Path, directory: Path, now: int, keep: int | None = None)
         "format": FORMAT,
         "taken": rfc3339(now),
         "taken_ms": now,
+        "store": identity,
         "migrations": {str(version): sha256 for version, sha256 in sorted(versions.items())},
         "tables": files,
     }
@@ -86,7 +109,8 @@ def make_backup(store: Path, directory: Path, now: int, keep: int | None = None)
     os.rename(unfinished, target)
     sync(directory)
     if keep is not None:
-        for older in list_backups(directory)[:-keep]:
+        mine = [backup for backup in list_backups(directory) if backup.store == identity]
+        for older in mine[:-keep]:
             _discard(older.path)
     return made._replace(path=target)
 
@@ -98,11 +122,14 @@ def renew_backups(store: Path, now: int) -> None:
     backup's name goes, an archive of one, too: it may hold what was forgotten.
     """
     directory = backups_of(store)
-    older = [path for pattern in ("backup-*", f"{UNFINISHED}*") for path in directory.glob(pattern)]
-    if older:
-        make_backup(store, directory, now)
-    for path in older:
-        _discard(path)
+    if not directory.is_dir():
+        return
+    with _alone(directory):
+        older = [path for pattern in ("backup-*", f"{UNFINISHED}*") for path in directory.glob(pattern)]
+        if older:
+            _make(store, directory, now)
+        for path in older:
+            _discard(path)
 
 
 def _discard(path: Path) -> None:
@@ -128,7 +155,8 @@ def read_backup(path: Path) -> Backup:
         files = manifest["tables"]
         rows = {table: int(about["rows"]) for table, about in files.items()}
         whole = all((path / f"{table}.parquet").stat().st_size == files[table]["bytes"] for table in files)
-        backup = Backup(path, int(manifest["taken_ms"]), rows, sum(int(f["bytes"]) for f in files.values()))
+        size = sum(int(about["bytes"]) for about in files.values())
+        backup = Backup(path, int(manifest["taken_ms"]), rows, size, str(manifest["store"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is no backup that can be read: {error}") from None
     if not whole:
@@ -217,6 +245,11 @@ def _database(path: Path, write: bool = False) -> Iterator[DuckDBPyConnection]:
         con.execute(f"ATTACH '{_quoted(path)}' AS store (TYPE duckdb, {options})")
         con.execute("USE store")
         yield con
+
+
+def _identity(con: DuckDBPyConnection) -> str:
+    """When the store was made, to the microsecond: it never changes, and a restored store is another one."""
+    return str(_count(con, f"SELECT epoch_us(min(applied)) FROM {MIGRATIONS}"))  # noqa: S608
 
 
 def _tables(con: DuckDBPyConnection) -> list[str]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from sinks.evalstore import Connection, Forget, Kind, StoreOwner, open_for_reading
+from sinks.evalstore import Connection, Forget, Kind, StoreOwner, backup, open_for_reading
 from sinks.evalstore.backup import backups_of, list_backups, make_backup, restore
 from sinks.evalstore.due import DAY_MS, HOUR_MS, Chore
 from sinks.evalstore.errors import NoStore, StoreBusy, StoreError, StoreMismatch
 from sinks.evalstore.regroup import Split
 from sinks.evalstore.releases.freezing import Freeze
 from sinks.evalstore.releases.reviews import Review, Verdict
+from sinks.evalstore.snapshots import sync
 from streams import store as role
 from streams.cli import app
 from streams.settings import Settings
@@ -168,6 +170,39 @@ def test_a_store_is_not_restored_under_its_running_owner(path: Path, tmp_path: P
         assert not path.exists()
     path.with_name("store.duckdb.wal").unlink(missing_ok=True)
     assert restore(made.path, path).rows == made.rows
+
+
+def test_two_backups_at_once_are_both_whole(path: Path, tmp_path: Path) -> None:
+    """The later one waits: what the earlier one has not finished yet is not what a crash left."""
+    out, begun, go = tmp_path / "out", threading.Event(), threading.Event()
+
+    def slowly(file: Path) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert go.wait(60)
+        sync(file)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as threads:
+        patch.setattr(backup, "sync", slowly)
+        first = threads.submit(make_backup, path, out, MARCH)
+        assert begun.wait(60)
+        (unfinished,) = out.glob(".new-*")
+        second = threads.submit(make_backup, path, out, MARCH + 1000)
+        with pytest.raises(TimeoutError):
+            second.result(0.5)
+        assert unfinished.exists()
+        go.set()
+        made = [first.result(60), second.result(60)]
+    assert list_backups(out) == made
+
+
+def test_a_shared_folder_keeps_the_backups_of_each_store(path: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.duckdb"
+    with StoreOwner.open(other) as owner:
+        owner.publish(MARCH)
+    theirs = make_backup(other, out, MARCH)
+    mine = [make_backup(path, out, MARCH + day * DAY_MS, keep=2) for day in range(1, 4)]
+    assert list_backups(out) == [theirs, *mine[1:]]
 
 
 def test_what_is_forgotten_is_in_no_backup_beside_the_store(path: Path) -> None:
