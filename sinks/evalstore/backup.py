@@ -36,7 +36,7 @@ MIGRATIONS = "schema_migrations"
 
 
 class Backup(NamedTuple):
-    """``rows`` by table; ``taken`` in epoch ms, as the caller said; ``store``: which one, see ``_identity``."""
+    """``rows`` by table; ``taken`` in epoch ms, as the caller said; ``store`` tells stores apart."""
 
     path: Path
     taken: int

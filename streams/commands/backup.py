@@ -117,13 +117,15 @@ def restore_command(
 def _what_came_after(found: Backup, settings: Settings) -> str:
     """How to read it again: the group's offsets are in Kafka, and no older for an older file."""
     begin = datetime.fromtimestamp(found.taken / 1000, UTC) - REREAD
+    command = (
+        f"kafka-consumer-groups.sh --bootstrap-server {printable(settings.brokers)} "
+        f"--group {printable(settings.group('store'))} --reset-offsets "
+        f"--to-datetime {begin.strftime('%Y-%m-%dT%H:%M:%S')}.000Z --all-topics --execute"
+    )
     return (
-        f"What came after {rfc3339(found.taken)} is not read from Kafka again by itself. Before `gleaner "
-        f"store` starts on this file: kafka-consumer-groups.sh "
-        f"--bootstrap-server {printable(settings.brokers)} --group {printable(settings.group('store'))} --reset-offsets "
-        f"--to-datetime {begin.strftime('%Y-%m-%dT%H:%M:%S')}.000Z --all-topics --execute; a day before the "
-        "backup, as its snapshot was older than it. Repeats are harmless. Whoever was forgotten since must "
-        "be forgotten again: gleaner cases forget"
+        f"What came after {rfc3339(found.taken)} is not read from Kafka again by itself. Before "
+        f"`gleaner store` starts on this file: {command} (a day before the backup: its snapshot was older). "
+        "Repeats are harmless. Whoever was forgotten since must be forgotten again: gleaner cases forget"
     )
 
 

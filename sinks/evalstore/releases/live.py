@@ -44,11 +44,13 @@ def live_cases(con: DuckDBPyConnection, case_ids: list[str], span: Span) -> dict
             FROM case_list l LEFT JOIN ends USING (app)
             WHERE until IS NULL OR epoch_ms(l.ts) < until GROUP BY l.cluster_id
         )
-        SELECT case_id, found.before, found.after, last_seen
+        SELECT case_id, found.before, found.after, last_seen, cluster_of.cluster_id
         FROM cluster_of JOIN found USING (cluster_id) WHERE case_id IN (SELECT unnest($ids::VARCHAR[]))""",
         {"ids": case_ids, **span._asdict()},
     ).fetchall()
-    return {case_id: Live(before, after, rfc3339(last)) for case_id, before, after, last in rows}
+    return {
+        case_id: Live(before, after, rfc3339(last), cluster) for case_id, before, after, last, cluster in rows
+    }
 
 
 def live_traces(con: DuckDBPyConnection, span: Span) -> dict[str, Traces]:

@@ -43,11 +43,16 @@ class Fate(StrEnum):
 
 
 class Live(NamedTuple):
-    """Cases of one failure in production: before and after the later release went live."""
+    """Cases of one failure in production: before and after the later release went live.
+
+    ``cluster``: the one that was counted, into which others may have been merged since a set was frozen; None
+    where nothing was.
+    """
 
     before: int = 0
     after: int = 0
     last_seen: str | None = None
+    cluster: str | None = None
 
 
 class Traces(NamedTuple):
@@ -172,7 +177,7 @@ def groups(found: Sequence[Failure], by: str, traces: Mapping[str, Traces]) -> l
 
 def _group(name: str, members: Sequence[Failure], traces: Mapping[str, Traces]) -> Group:
     fates = {each.value: sum(one.fate is each for one in members) for each in Fate}
-    clusters = {one.cluster_id: one for one in members}.values()
+    clusters = {one.live.cluster or one.cluster_id: one for one in members}.values()
     before, after = sum(one.live.before for one in clusters), sum(one.live.after for one in clusters)
     there = [traces.get(app, Traces()) for app in sorted({one.app for one in members})]
     exposed = Traces(_total(each.before for each in there), _total(each.after for each in there))

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from schemas.case import CaseReason
 from schemas.signal import SignalName
 from sinks.evalstore import StoreOwner
+from sinks.evalstore.regroup import Merge
 from sinks.evalstore.releases.exact import poisson_mean, rate_ratio
 from sinks.evalstore.releases.loop import SIGNAL_OF, Fate, fate
 from streams.cli import app
@@ -116,6 +117,19 @@ def test_recurrence_is_counted_against_the_traffic(store: Path) -> None:
     assert back == {failure(0).case_id: 2, failure(1).case_id: 1}
     errors = next(group for group in found["groups"]["reason"] if group["name"] == "error")
     assert (errors["before"], errors["after"], errors["trend"]) == (2, 0, "unclear")
+
+
+def test_failures_that_were_merged_since_are_counted_once(store: Path) -> None:
+    """The sets hold the clusters as they were when they were frozen; production counts the merged one."""
+    cluster = {case["case_id"]: case["cluster_id"] for case in looped(store)["cases"]}
+    one, other = cluster[failure(0).case_id], cluster[failure(1).case_id]
+    with StoreOwner.open(store) as owner:
+        owner.merge(Merge(other, one, "ann"), MARCH)
+        owner.publish(MARCH)
+    found = looped(store)
+    (whole,) = found["groups"]["all"]
+    assert (whole["before"], whole["after"], found["recurring"]) == (17, 3, 1)
+    assert {case["live"]["cluster"] for case in found["cases"] if case["recurring"]} == {one}
 
 
 def test_people_get_a_table_and_are_told_what_is_missing(store: Path) -> None:
