@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,14 @@ from sinks.evalstore.releases.freezing import read_freeze
 from sinks.evalstore.releases.kept import read_run
 from sinks.evalstore.releases.reviews import read_review
 
+log = logging.getLogger(__name__)
+
 
 def perform(owner: StoreOwner, request: Any, now: int, publish: bool = True) -> tuple[str, dict[str, Any]]:
     """What was done, in a word, and the answer; ``now`` in epoch ms.
 
-    Readers of snapshots see it once this returns, unless ``publish`` leaves it to the next one. Raises
+    Readers of snapshots see it once this returns, unless ``publish`` leaves it to the next one, or the
+    snapshot fails (a full disk): what is done is done, and asked for again it would be done twice. Raises
     ``ValueError`` where the request cannot be read, ``BadRequest`` where it is refused.
     """
     kind = next(iter(request), None) if isinstance(request, dict) and len(request) == 1 else None
@@ -24,7 +28,10 @@ def perform(owner: StoreOwner, request: Any, now: int, publish: bool = True) -> 
         return "forgot", owner.forget(read_forget(request), now)._asdict()
     done = DONE[kind](owner, request, now)
     if publish:
-        owner.publish(now)
+        try:
+            owner.publish(now)
+        except Exception:
+            log.exception("store: it is done; no snapshot was published, the next one shows it")
     return done
 
 

@@ -50,6 +50,31 @@ def owner(tmp_path: Path) -> StoreOwner:
 FOUND: Groups = {frozenset({0, 1, 2, 3}), frozenset({10, 11}), frozenset({20})}
 
 
+def test_what_is_done_is_done_where_the_snapshot_fails(
+    owner: StoreOwner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reported as failed it would be asked for again: the second undo would take back the split."""
+    owner.split(Split(ids(2, 3), "ann"), MARCH + 1)
+    split = grouped(owner._con)
+    before = clusters(owner._con)
+    owner.merge(Merge(before[20], before[10], "ann"), MARCH + 2)
+
+    def full(now: int) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "publish", full)
+        word, done = perform(owner, {"undo": {"actor": "ann", "id": None}}, MARCH + 3)
+    assert (word, done["kind"]) == ("took something back", "merge")
+    assert grouped(owner._con) == split
+    assert owner.unpublished
+    assert "it is done; no snapshot was published" in caplog.text
+    assert "No space left" in caplog.text
+    owner.publish(MARCH + 4)
+    with open_for_reading(owner.path, MARCH) as con:
+        assert grouped(con) == split
+
+
 def test_split_merge_and_undo(owner: StoreOwner) -> None:
     con = owner._con
     assert grouped(con) == FOUND
