@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+Shape = TypeVar("Shape")
 
 
 class Query:
@@ -37,10 +39,10 @@ class Query:
         self._con, self._sql, self._values = con, sql, values
 
     def arrow(self) -> pyarrow.Table:
-        return self._run().to_arrow_table()
+        return self._answer(lambda found: found.to_arrow_table())
 
     def polars(self) -> polars.DataFrame:
-        frame: polars.DataFrame = self._run().pl()
+        frame: polars.DataFrame = self._answer(lambda found: found.pl())
         return frame
 
     def pandas(self) -> pandas.DataFrame:
@@ -50,12 +52,13 @@ class Query:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Without any library: the rows as tuples."""
-        return self._run().fetchall()
+        return self._answer(lambda found: found.fetchall())
 
-    def _run(self) -> duckdb.DuckDBPyRelation:
+    def _answer(self, fetch: Callable[[duckdb.DuckDBPyRelation], Shape]) -> Shape:
+        """Many a query fails only as its rows are fetched."""
         checked(self._con, self._sql)
         try:
-            return self._con.sql(self._sql, params=self._values)
+            return fetch(self._con.sql(self._sql, params=self._values))
         except duckdb.Error as error:
             raise BadQuery(short(error)) from None
 

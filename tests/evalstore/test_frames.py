@@ -51,6 +51,15 @@ def test_what_it_refuses(path: Path, tmp_path: Path) -> None:
             assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("shape", ["rows", "arrow", "polars", "pandas"])
+def test_what_fails_only_as_it_is_fetched_is_refused_in_one_line(path: Path, shape: str) -> None:
+    with open_store(path) as store:
+        query = store.query("SELECT CAST(app AS INTEGER) FROM case_list")
+        with pytest.raises(BadQuery, match=r"^Conversion Error: Could not convert") as refusal:
+            getattr(query, shape)()
+    assert "\n" not in str(refusal.value)
+
+
 def test_it_keeps_nobody_from_writing_and_refreshes(path: Path) -> None:
     with open_store(path) as store:
         with StoreOwner.open(path) as owner:
