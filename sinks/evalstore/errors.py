@@ -9,6 +9,7 @@
     ├── NoSuchCase      the answer is "no"
     ├── UnclearCase     an id prefix that several cases share
     ├── BadRequest      the owner refuses what it was asked to do: ask for something else
+    ├── BadCursor       a page begins nowhere: take `next` of the page before, as it is
     ├── BadResults      a file of test results that cannot be read: what is wrong, and where
     └── BadQuery        SQL that is refused, wrong, too slow or too large
 """
@@ -41,6 +42,10 @@ class UnclearCase(StoreError):
 
 
 class BadRequest(StoreError):
+    pass
+
+
+class BadCursor(StoreError):
     pass
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from duckdb import DuckDBPyConnection
 
 from schemas.base import rfc3339
-from sinks.evalstore.errors import BadRequest
+from sinks.evalstore.bounded import fetch
+from sinks.evalstore.errors import BadCursor
 
 MOST = 500
 """Rows of a page at most."""
+MOST_INTEGER = 2**63 - 1
 
 
 class Key(NamedTuple):
@@ -25,16 +28,18 @@ class Key(NamedTuple):
 
     sql: str
     column: str
+    kind: type[int] | type[float] | type[str]
     descending: bool = False
 
 
 class Listing(NamedTuple):
-    """What is listed. ``times`` are columns that come out as RFC 3339; ``filters`` are SQL with ``$name``.
+    """What is listed, under a name of its own. ``times`` are columns that come out as RFC 3339.
 
-    The keys together tell any two rows apart. ``rest``: what has all columns of the rows that ``source``
-    found, by ``$ids`` of the last key; None: the source itself.
+    ``filters`` are SQL with ``$name``. The keys together tell any two rows apart. ``rest``: what has all
+    columns of the rows that ``source`` found, by ``$ids`` of the last key; None: the source itself.
     """
 
+    name: str
     source: str
     columns: tuple[str, ...]
     keys: tuple[Key, ...]
@@ -64,6 +69,7 @@ def _same(*names: str) -> dict[str, str]:
 
 CASES = Listing(
     "cases",
+    "cases",
     (
         *(
             "case_id",
@@ -79,7 +85,7 @@ CASES = Listing(
         *("verdict", "replayable", "missing", "score", "scorer", "cost_usd", "question", "answer"),
         *("expected_answer", "model", "served_model", "prompt_version", "index_version", "release"),
     ),
-    (Key("epoch_ms(ts)", "ts", True), Key("case_id", "case_id")),
+    (Key("epoch_ms(ts)", "ts", int, True), Key("case_id", "case_id", str)),
     _same("app", "environment", "route", "release", "replayable", "prompt_version")
     | _times("ts")
     | {
@@ -96,12 +102,13 @@ CASES = Listing(
         LEFT JOIN (SELECT cluster_id, verdict FROM cluster_reviews) USING (cluster_id)""",
 )
 CLUSTERS = Listing(
+    "clusters",
     "cluster_list LEFT JOIN (SELECT cluster_id, verdict FROM cluster_reviews) USING (cluster_id)",
     (
         *("cluster_id", "app", "cases", "first_seen", "last_seen", "representative", "reasons", "verdict"),
         *("severity", "frequency", "novelty", "rank", "question"),
     ),
-    (Key("rank", "rank", True), Key("cluster_id", "cluster_id")),
+    (Key("rank", "rank", float, True), Key("cluster_id", "cluster_id", str)),
     _same("app")
     | {
         "reason": "list_contains(reasons, $reason)",
@@ -110,6 +117,7 @@ CLUSTERS = Listing(
     ("first_seen", "last_seen"),
 )
 SIGNALS = Listing(
+    "signals",
     """(SELECT s.*, r.ended_at FROM signals s LEFT JOIN (
         SELECT alarm_id, min(detected_at) AS ended_at FROM recoveries GROUP BY alarm_id
     ) r ON r.alarm_id = s.id)""",
@@ -117,33 +125,36 @@ SIGNALS = Listing(
         *("id", "app", "environment", "route", "signal", "rule", "severity", "pages", "direction", "onset"),
         *("detected_at", "ended_at", "baseline", "value", "n", "reason"),
     ),
-    (Key("epoch_ms(detected_at)", "detected_at", True), Key("id", "id")),
+    (Key("epoch_ms(detected_at)", "detected_at", int, True), Key("id", "id", str)),
     _same("app", "environment", "route", "signal", "rule", "severity") | _times("detected_at"),
     ("onset", "detected_at", "ended_at"),
 )
 INCIDENTS = Listing(
     "incidents",
+    "incidents",
     (
         *("id", "revision", "app", "environment", "route", "signal", "rule", "severity", "state", "onset"),
         *("detected_at", "updated_at", "baseline", "value", "n", "body"),
     ),
-    (Key("epoch_ms(detected_at)", "detected_at", True), Key("id", "id")),
+    (Key("epoch_ms(detected_at)", "detected_at", int, True), Key("id", "id", str)),
     _same("id", "app", "environment", "route", "signal", "severity", "state") | _times("detected_at"),
     ("onset", "detected_at", "updated_at"),
     ("body",),
 )
 RELEASES = Listing(
     "releases",
+    "releases",
     ("release", "frozen_at", "cases", "forgotten", "sha256", "options"),
-    (Key("epoch_ms(frozen_at)", "frozen_at", True), Key("release", "release")),
+    (Key("epoch_ms(frozen_at)", "frozen_at", int, True), Key("release", "release", str)),
     _same("release"),
     ("frozen_at",),
     ("options",),
 )
 RELEASE_CASES = Listing(
     "release_cases",
+    "release_cases",
     ("position", "case_id", "cluster_id", "record"),
-    (Key("position", "position"), Key("case_id", "case_id")),
+    (Key("position", "position", int), Key("case_id", "case_id", str)),
     _same("release"),
     (),
     ("record",),
@@ -159,8 +170,10 @@ def page(
 ) -> Page:
     """The rows for which all of ``wanted`` (filters by name; None does not narrow) hold, ``limit`` at most.
 
+    A page of much text ends sooner (see ``bounded``), and has a next one.
+
     Misleads where the order itself changes between two pages, as ranks do while cases come: a cluster that
-    moved may then be in both, or in none. Raises ``BadRequest`` where ``cursor`` is none of this list.
+    moved may then be in both, or in none. Raises ``BadCursor`` where ``cursor`` is none of this list.
     """
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     where = [f"({listing.filters[name]})" for name in values]
@@ -175,12 +188,14 @@ def page(
     # No aliases: ORDER BY would take them before the source's columns.
     query = f"""SELECT {shown} FROM {listing.source} WHERE {" AND ".join(where) or "true"}
         ORDER BY {order} LIMIT {limit + 1}"""  # noqa: S608 - names are from the tables above
-    found = con.execute(query, values).fetchall()
-    if listing.rest is not None and found:
+    result = con.execute(query, values)
+    if listing.rest is not None:
+        ids = [row[0] for row in result.fetchall()]
         query = f"SELECT {', '.join(columns)} FROM {listing.rest} ORDER BY {order}"  # noqa: S608
-        found = con.execute(query, {"ids": [row[0] for row in found]}).fetchall()
+        result = con.execute(query, {"ids": ids})
+    found, full = fetch(result, limit + 1)
     rows = [dict(zip(listing.columns, row, strict=True)) for row in found[:limit]]
-    more = len(found) > limit
+    more = full or len(found) > limit
     after = _cursor(listing, [rows[-1][key.column] for key in listing.keys]) if more else None
     return Page([_plain(listing, row) for row in rows], after)
 
@@ -200,16 +215,25 @@ def _plain(listing: Listing, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cursor(listing: Listing, place: list[Any]) -> str:
-    text = json.dumps([listing.keys[-1].column, *place], separators=(",", ":"))
+    text = json.dumps([listing.name, *place], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _place(listing: Listing, cursor: str) -> list[Any]:
     try:
         name, *place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError):
-        raise BadRequest("the cursor is none: take `next` of the page before, as it is") from None
-    sound = len(place) == len(listing.keys) and all(type(value) in (int, float, str) for value in place)
-    if name != listing.keys[-1].column or not sound:
-        raise BadRequest("the cursor is of another list: take `next` of the page before, as it is")
+    except (ValueError, TypeError, RecursionError):
+        raise BadCursor("the cursor is none: take `next` of the page before, as it is") from None
+    sound = len(place) == len(listing.keys) and all(map(_sound, listing.keys, place))
+    if name != listing.name or not sound:
+        raise BadCursor("the cursor is of another list: take `next` of the page before, as it is")
     return list(place)
+
+
+def _sound(key: Key, value: Any) -> bool:
+    """Whether the database can compare it with the key's column."""
+    if type(value) is int:
+        return key.kind is not str and abs(value) <= MOST_INTEGER
+    if type(value) is float:
+        return key.kind is float and math.isfinite(value)
+    return type(value) is str and key.kind is str and not any("\ud800" <= char <= "\udfff" for char in value)

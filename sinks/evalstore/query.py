@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from sinks.evalstore.bounded import fetch
 from sinks.evalstore.errors import BadQuery
 
 SECONDS = 30.0
@@ -26,8 +27,17 @@ class Answer(NamedTuple):
     more: bool
 
 
-def run_query(con: DuckDBPyConnection, sql: str, *, seconds: float = SECONDS, limit: int = ROWS) -> Answer:
+def run_query(
+    con: DuckDBPyConnection,
+    sql: str,
+    *,
+    seconds: float = SECONDS,
+    limit: int = ROWS,
+    most: int | None = None,
+) -> Answer:
     """At most ``limit`` rows of one SELECT, or ``BadQuery`` with the reason in one line.
+
+    ``most``: characters of text in the answer, more of which are refused; None: as many as there are.
 
     Misleads when the rows are counted: ``more`` says that there would be others.
     """
@@ -37,7 +47,10 @@ def run_query(con: DuckDBPyConnection, sql: str, *, seconds: float = SECONDS, li
     timer.start()
     try:
         cursor = con.execute(sql)
-        rows = cursor.fetchmany(limit + 1)
+        if most is None:
+            rows, full = cursor.fetchmany(limit + 1), False
+        else:
+            rows, full = fetch(cursor, limit + 1, most)
         columns = [column[0] for column in cursor.description or ()]
     except duckdb.InterruptException:
         raise BadQuery(f"the query took longer than {seconds:g} s: narrow it, or raise --timeout") from None
@@ -47,6 +60,8 @@ def run_query(con: DuckDBPyConnection, sql: str, *, seconds: float = SECONDS, li
         raise BadQuery(short(error)) from None
     finally:
         timer.cancel()
+    if full:
+        raise BadQuery(f"the answer has more than {most:,} characters: select less")
     return Answer(columns, rows[:limit], len(rows) > limit)
 
 

@@ -11,10 +11,20 @@ from fastapi import FastAPI, HTTPException, Path, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from schemas.base import parse_time, rfc3339
 from sinks.evalstore import Connection, find_case, run_query, totals
-from sinks.evalstore.errors import BadQuery, BadRequest, NoStore, NoSuchCase, StoreError, UnclearCase
+from sinks.evalstore.bounded import MOST_TEXT
+from sinks.evalstore.errors import (
+    BadCursor,
+    BadQuery,
+    BadRequest,
+    NoStore,
+    NoSuchCase,
+    StoreError,
+    UnclearCase,
+)
 from sinks.evalstore.pages import (
     CASES,
     CLUSTERS,
@@ -36,6 +46,7 @@ STATUS: dict[type[StoreError], int] = {
     UnclearCase: 409,
     BadRequest: 409,
     BadQuery: 400,
+    BadCursor: 400,
     NoStore: 503,
 }
 
@@ -90,9 +101,10 @@ def _faults(app: FastAPI) -> None:
     def refused(request: Request, error: StoreError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, STATUS.get(type(error), 503))
 
-    @app.exception_handler(HTTPException)
-    def said(request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, error.status_code)
+    # Starlette's own, of which FastAPI's is one: no such path, another method.
+    @app.exception_handler(StarletteHTTPException)
+    def said(request: Request, error: StarletteHTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     def wrong(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -306,7 +318,7 @@ def _sql(app: FastAPI, store: Store) -> None:
     def sql(wanted: models.Query) -> models.Rows:
         """Somebody's own SELECT, on the newest snapshot."""
         with place(), store.snapshot() as con:
-            answer = run_query(con, wanted.query, seconds=wanted.seconds, limit=wanted.limit)
+            answer = run_query(con, wanted.query, seconds=wanted.seconds, limit=wanted.limit, most=MOST_TEXT)
         rows = [[_json(value) for value in row] for row in answer.rows]
         return models.Rows(columns=answer.columns, rows=rows, more=answer.more)
 

@@ -49,9 +49,11 @@ class Guard:
                 return _fault(401, "this needs the header Authorization: Bearer TOKEN (GLEANER_API_TOKEN)")
         elif _name(headers.get("host", "")) not in self.hosts:
             return _fault(403, "asked for under a name that is not this machine's: set GLEANER_API_TOKEN")
+        if "transfer-encoding" in headers:  # it would count, and not the length beside it
+            return _fault(411, "a body needs its Content-Length, and no Transfer-Encoding")
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             length = headers.get("content-length", "")
-            if not length.isdecimal():
+            if not (length.isascii() and length.isdecimal()):
                 return _fault(411, "a body needs its Content-Length")
             if int(length) > MOST_BYTES:
                 return _fault(413, f"a body has at most {MOST_BYTES:,} bytes")

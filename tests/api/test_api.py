@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import json
 import threading
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -18,7 +20,7 @@ import pytest
 
 from schemas.case import CaseReason
 from schemas.incident import IncidentState
-from sinks.evalstore import Forget, Kind, StoreOwner
+from sinks.evalstore import Forget, Kind, StoreOwner, bounded, pages
 from sinks.evalstore.releases.freezing import Freeze
 from streams.api.serve import ApiServer
 from streams.settings import Settings
@@ -132,10 +134,67 @@ def test_filters(client: Client) -> None:
     assert traces(q="'; DROP TABLE cases; --") == []
     assert client.ask("/v1/cases", since="yesterday").status == 422
     assert client.ask("/v1/cases", limit=0).body["error"].startswith("query.limit")
-    for cursor in ("x", "W10", "bnVsbA"):
-        assert client.ask("/v1/cases", cursor=cursor).status == 409
-    other = client.ask("/v1/clusters", limit=1).body["next"]
-    assert "another list" in client.ask("/v1/cases", cursor=other).body["error"]
+
+
+LISTS = ("cases", "clusters", "signals", "incidents", "releases", "releases/v1/cases")
+
+
+def test_a_cursor_that_is_none_is_refused_by_its_name(client: Client) -> None:
+    client.write(
+        signals=[make_signal(n) for n in range(2)], incidents=[make_incident(1), make_incident(1, number=1)]
+    )
+    for name in ("v1", "v2"):
+        ids = tuple(failure(n).case_id for n in (5, 3))
+        client.thread.submit(client.owner.freeze, Freeze(name, ids, {}), MARCH).result()
+
+    def made(*place: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+    begins = {name: client.ask(f"/v1/{name}", limit=1).body["next"] for name in LISTS}
+    assert all(begins.values())
+    for name in LISTS:
+        for other, begin in begins.items():
+            answer = client.ask(f"/v1/{name}", cursor=begin)
+            assert answer.status == (200 if other == name else 400), (name, other)
+        listed = name.rpartition("releases/v1/")
+        word = "release_cases" if listed[1] else name
+        bad = [
+            *("x", "W10", "bnVsbA", "\N{SNOWMAN}", base64.b64encode(b"[" * 20_000).decode()),
+            made(word, "text", "id"),
+            made(word, 10**30, "id"),
+            made(word, float("nan"), "id"),
+            made(word, float("inf"), "id"),
+            made(word, 1, 2),
+            made(word, 1, "\ud800"),
+            made(word, None, "id"),
+            made(word, True, "id"),
+            made(word, 1),
+        ]
+        for cursor in bad:
+            answer = client.ask(f"/v1/{name}", cursor=cursor)
+            assert (answer.status, list(answer.body)) == (400, ["error"]), (name, cursor[:60])
+            assert answer.body["error"].startswith("the cursor is ")
+
+
+def test_every_refusal_is_an_error_in_json(client: Client) -> None:
+    for path, body, status in (("/v2/nothing", None, 404), ("/v1/cases", {}, 405)):
+        answer = client.ask(path, body)
+        assert (answer.status, list(answer.body)) == (status, ["error"]), path
+    assert client.ask("/v1/cases", {}).headers["allow"] == "GET"
+
+
+def test_an_answer_has_a_bound_on_its_text(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages end sooner and go on; a query that asks for more is refused."""
+    client.thread.submit(client.owner.publish, MARCH).result()
+    whole = client.all("/v1/cases")
+    query = "SELECT repeat('x', 1000000) FROM range({})"
+    assert len(client.ask("/v1/sql", {"query": query.format(20)}).body["rows"]) == 20
+    answer = client.ask("/v1/sql", {"query": query.format(100)})
+    assert (answer.status, "select less" in answer.body["error"]) == (400, True)
+    monkeypatch.setattr(pages, "fetch", partial(bounded.fetch, most=1))
+    page = client.ask("/v1/cases", limit=500).body
+    assert len(page["items"]) == bounded.STEP < len(whole)
+    assert client.all("/v1/cases", limit=500) == whole
 
 
 def test_a_case_whole_and_what_there_is_none_of(client: Client) -> None:
@@ -258,11 +317,14 @@ def test_who_may_ask(client: Client) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert "server" not in answer.headers
     # By its headers alone: it is answered before the body has come.
-    for length, status in (("2000000", 413), (None, 411)):
+    for length, status in (("2000000", 413), (None, 411), ("chunked", 411)):
         raw = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=20)
         raw.putrequest("POST", "/v1/sql")
         raw.putheader("Authorization", f"Bearer {TOKEN}")
-        if length is not None:
+        if length == "chunked":  # it counts, whatever length stands beside it
+            raw.putheader("Content-Length", "5")
+            raw.putheader("Transfer-Encoding", "chunked")
+        elif length is not None:
             raw.putheader("Content-Length", length)
         raw.endheaders()
         assert raw.getresponse().status == status
