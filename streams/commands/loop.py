@@ -120,13 +120,15 @@ def _print(
         f"{earlier} → {later}: {len(found):,} failures, {since:,} of them harvested since; "
         f"{later} live since {when}"
     )
-    tested = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    tested.add_column("in the tests", no_wrap=True, min_width=24)
+    tested = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    tested.add_column("in the tests", overflow="fold", min_width=13)
     for name in ("fixed", "still failing", "regressed", "flaky", "held", "untested", "recurring"):
-        tested.add_column(name, justify="right", no_wrap=True)
-    live = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    live.add_column("in production", no_wrap=True, min_width=24)
-    for name in ("before", "per 1,000", "after", "per 1,000", "ratio (95 %)", ""):
+        tested.add_column(name, justify="right", overflow="fold", min_width=max(map(len, name.split())))
+    live = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    live.add_column("in production", overflow="fold", min_width=13)
+    for name in ("before", "per 1,000", "after", "per 1,000"):
+        live.add_column(name, justify="right", overflow="fold")
+    for name in ("ratio (95 %)", ""):  # what it comes to is whole on the narrowest screen
         live.add_column(name, justify="right", no_wrap=True)
     for by, rows in counted.items():
         for group in rows:

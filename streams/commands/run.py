@@ -117,7 +117,7 @@ def demo(
 ) -> None:
     """The silent model update, end to end on the embedded broker: about a minute.
 
-    With --release-2 what follows it, in half a minute and without a broker: the failures become a frozen
+    With --release-2 what follows it, in about a minute and without a broker: the failures become a frozen
     set, the set gates the next release, and the loop says what that fixed. Exit 1 where a planted count
     is not found.
 

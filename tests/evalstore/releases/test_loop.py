@@ -154,6 +154,23 @@ def test_people_get_a_table_and_are_told_what_is_missing(store: Path) -> None:
     assert "say when with --since and --live" in str(wrong.exception)
 
 
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_ratio_and_what_it_comes_to_are_whole_on_a_narrow_screen(
+    store: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    whole = next(group for group in looped(store)["groups"]["all"])
+    low, high = whole["ratio"]
+    times = ["--since", "2026-03-01T00:00:00Z", "--live", "2026-03-01T10:00:00Z"]
+    printed = run("loop", "v1", "v2", "--store", str(store), *times)
+    rows = [row.rstrip() for row in printed.splitlines()[1:] if ", last 2026" not in row]
+    assert max(map(len, rows)) <= columns
+    assert "…" not in "".join(rows)
+    assert rows[0].endswith("recurring") or rows[1].endswith("recurring")
+    ends = [row.split()[-2:] for row in rows if row.startswith("all ")]
+    assert ends[1] == [f"{low:.2f}–{high:.2f}", "down"]
+
+
 def test_without_windows_there_is_no_rate(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     with StoreOwner.open(path) as owner:
