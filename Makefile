@@ -40,7 +40,7 @@ bench: setup ## what the numbers in docs/ were measured with
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: accept-detect
-accept-detect: setup ## the detectors' run lengths, delays and attribution, beside the field's; minutes of two cores
+accept-detect: setup ## the detectors' run lengths, delays and attribution, beside the field's; 20 minutes of two cores
 	$(BIN)/python -m benchmarks.detectors $(DETECT_ARGS)
 
 .PHONY: accept-evalstore
