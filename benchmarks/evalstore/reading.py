@@ -23,6 +23,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from multiprocessing.queues import Queue
 from pathlib import Path
+from queue import Empty
 from typing import Any, NamedTuple
 
 from benchmarks.evalstore.corpus import START, corpus, requests
@@ -164,7 +165,7 @@ def _take(queue: Queue[Any], kind: str, writer: Any) -> Any:
     while time.monotonic() < deadline:
         try:
             found, value = queue.get(timeout=1)
-        except Exception:
+        except Empty:
             if not writer.is_alive():
                 raise RuntimeError("the writing process has ended: see above") from None
             continue
@@ -221,7 +222,7 @@ def _watch(path: Path, port: int, queue: Queue[Any], ending: float, by_api: Seen
     while time.monotonic() < ending + 90 and (time.monotonic() < ending or waiting):
         try:
             kind, value = queue.get(timeout=0.2)
-        except Exception:
+        except Empty:
             kind, value = "none", None
         while not queue.empty():
             kind, value = queue.get()  # the latest: the earlier ones are older than what is asked now
