@@ -1,7 +1,7 @@
 """``python -m benchmarks.soak``: does the owner of a partition stay the same size, and what does it cost?
 
 Feeds millions of generated observations over thousands of segments to the owner's pure steps, its state
-written down every 40,000 rows as in production, identities in RocksDB. Prints, as it goes, traces per
+written down every 20,000 rows as in production, identities in RocksDB. Prints, as it goes, traces per
 CPU-second, the resident memory, and the size of what is written. Exit status 1: memory has grown by more
 than a tenth between the half and the end, or a segment's state is larger than 32 KiB (beside the sample of
 costs that it learns from in its first days), what is hot of it 4 KiB.
@@ -168,7 +168,7 @@ def main() -> int:
     parser.add_argument("--segments", type=int, default=1_000)
     parser.add_argument("--per-second", type=float, default=200.0, help="of event time, all segments (200)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--commit", type=int, default=40_000, help="rows between two commits (40000)")
+    parser.add_argument("--commit", type=int, default=20_000, help="rows between two commits (20000)")
     given = parser.parse_args()
     if given.events < FLUSH * 10 or given.segments < 1 or given.per_second <= 0:
         parser.error(f"--events at least {FLUSH * 10}, --segments at least 1, --per-second above 0")
