@@ -117,7 +117,7 @@ def test_rolling_figures_at_a_given_time(owner: StoreOwner) -> None:
     units = week(2, 2, every=4)
     owner.write(windows=published(units, SignalName.COST), now=END)
     at = MARCH + 30 * HOUR_MS
-    query = f"SELECT * FROM {ROLLING_AT}"
+    query = f"SELECT * FROM {ROLLING_AT} ORDER BY rolling"
     rows = ask(owner, query, at)
     assert rows == ask(owner, query, at + WIDTH_MS - 1), "up to the last end of a window"
     assert len(rows) == 4
