@@ -18,7 +18,8 @@ module                      decides
 ``control_variate``         what a sample owes to chance
 ``recovery``                the end of an alarm, shown by a mirrored detector
 ``planning``, ``coverage``  how soon a rule would see a shift, and in which segments
-``track``, ``memory``       the recent past of a signal; older units in ``blocks``, as sums
+``track``, ``memory``       the recent past of a signal, its sums at ``checkpoints``; older units one in 32
+                            (``sparse_units``), and in ``blocks``, as sums
 ``attribution``             which value of which dimension explains a move
 ``hypotheses``              the explanations, weighed by ``likelihood`` over a ``series`` of units
 ``onset``                   between which times a move began

@@ -48,6 +48,8 @@ Cell = int
 Name = Profile | tuple[str, str]
 """Whose units a cell sums up: a profile's, or those of a dimension's value."""
 Whose = TypeVar("Whose")
+NOBODY: dict[str, Cell] = {}
+"""The users of most blocks: one for all of them, as a dict of its own would be a tenth of a block."""
 
 
 class Scale(Enum):
@@ -215,7 +217,7 @@ def _users(scale: Scale, whose: list[str | None], values: Sequence[float]) -> di
         counts = Counter(whose)
         del counts[None]
     if not counts or max(counts.values()) < OFTEN:
-        return {}
+        return NOBODY
     often = {user: token_of(user) for user, n in counts.items() if n >= OFTEN and user}
     theirs = [(often[user], value) for user, value in zip(whose, values, strict=True) if user in often]
     return _by(scale, [user for user, _ in theirs], [value for _, value in theirs])
@@ -244,6 +246,8 @@ def folded(cells: dict[Name, Cell]) -> dict[Name, Cell]:
 
 
 def _added(one: dict[Whose, Cell], other: dict[Whose, Cell]) -> dict[Whose, Cell]:
+    if not other:
+        return one
     cells = dict(one)
     for name, cell in other.items():
         cells[name] = cells.get(name, 0) + cell
@@ -296,7 +300,7 @@ def blocks_in(data: Sequence[Any]) -> list[Block]:
             time,
             _cell(whole),
             {names[at]: _cell(flat) for at, *flat in cells},
-            {MARKED + f"{user:08x}": _cell(flat) for user, *flat in users},
+            {MARKED + f"{user:08x}": _cell(flat) for user, *flat in users} or NOBODY,
         )
         for first, n, time, whole, cells, users in written
     ]

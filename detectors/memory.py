@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappush, heappushpop
 from typing import Any
 
 from detectors.blocks import MARKED, Block, Blocks, Read, Scale, blocks_in, token_of
+from detectors.sparse_units import HISTORY, SparseUnits
 from detectors.unit import Unit
 from schemas.observation import Profile, profile_of
 
 RING = 256
 """Units kept one by one."""
 STRIDE = 32
-"""Every 32nd unit is kept for longer: 32 of them reach 1,024 units further back."""
-HISTORY = 32
+"""Every 32nd unit is kept for longer, as sparse units: they reach 1,024 units further back."""
 CHUNK = 64
 """Units that are written down together; once 64 are there, they are not written again."""
 RECENT_SLOTS = RING // CHUNK + 1
@@ -49,7 +49,7 @@ class UnitMemory:
         self.blocks = Blocks(scale)
         self._first = 0
         self._units: list[Unit] = []
-        self._past: deque[tuple[int, Unit]] = deque(maxlen=HISTORY)
+        self._past = SparseUnits()
         self._names: dict[str, str] = {}
         """Token to name of users whose units have been restored."""
         self._written = 0
@@ -75,7 +75,7 @@ class UnitMemory:
             self.blocks.absorb(self._first + at, self._units[at : at + CHUNK])
         first = -(self._first + 1) % STRIDE
         for at in range(first, gone, STRIDE):
-            self._past.append((self._first + at, _nameless(self._units[at])))
+            self._past.add(self._first + at, self._units[at])
         del self._units[:gone]
         self._first += gone
 
@@ -94,7 +94,7 @@ class UnitMemory:
     def past(self, upto: int, floor: int = 0) -> list[Unit]:
         """Every 32nd of the units before those of the ring, without their trace_ids, at most 32."""
         end = upto - RING
-        kept = [unit for number, unit in self._past if floor <= number < end]
+        kept = [unit for number, unit in self._past.items() if floor <= number < end]
         start = max(self._first, floor)
         start += -(start + 1) % STRIDE
         kept += [_nameless(self._units[n - self._first]) for n in range(start, min(end, self.count), STRIDE)]
@@ -102,7 +102,7 @@ class UnitMemory:
 
     def names(self) -> dict[str, str]:
         """Token to name of the users that are known."""
-        known = {u[4] for u in self._units} | {u[4] for _, u in self._past}
+        known = {u[4] for u in self._units} | {*self._past.users()}
         return self._names | {token_of(name): name for name in known if name and name[0] != MARKED}
 
     def named(self, units: list[Unit]) -> list[Unit]:
@@ -148,7 +148,7 @@ class UnitMemory:
         """Those that have left the ring since a chunk was full; until then the chunks still have them."""
         size = CHUNK * STRIDE
         for chunk in range(max(start - RING - CHUNK, 0) // size, self._first // size + 1):
-            units = [(n, u) for n, u in self._past if chunk * size <= n < (chunk + 1) * size]
+            units = [(n, u) for n, u in self._past.items() if chunk * size <= n < (chunk + 1) * size]
             if units:
                 numbers, kept = zip(*units, strict=True)
                 parts[f"past:{chunk % PAST_SLOTS}"] = columns(numbers, kept, _short)
@@ -176,7 +176,7 @@ class UnitMemory:
     def users(self) -> dict[str, str]:
         """Token to name of the users that have five units or more."""
         counts = Counter(unit[4] for unit in self._units)
-        counts.update(unit[4] for _, unit in self._past)
+        counts.update(self._past.users())
         if not any(user and user[0] == MARKED for user in counts):
             often = [u for u, count in counts.items() if u is not None and count >= NAMED_USERS]
             return dict(sorted((token_of(user), user) for user in often))
@@ -207,7 +207,7 @@ class UnitMemory:
         at = bisect_left(numbers, self._first)
         self._units = [units[number] for number in numbers[at:]]
         old = [number for number in numbers[:at] if number % STRIDE == STRIDE - 1]
-        self._past = deque([(n, _nameless(units[n])) for n in old], maxlen=HISTORY)
+        self._past = SparseUnits([(number, units[number]) for number in old])
         self._names = dict(parts.get(USERS, {}))
         self._written = count
 

@@ -7,13 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from detectors.blocks import Block, Read, blocks_in, blocks_out, lane_of, token_of
+from detectors.checkpoints import Checkpoints
 from detectors.memory import NAMED_USERS, RING, STRIDE, UnitMemory, columns, from_columns
 from detectors.series import Series, series, time_of
 from detectors.unit import Unit
-
-BLOCK = 64
-"""Units between two checkpoints of the running sum, at first; doubles when there are more than 32 of them."""
-MARKS = 32
 
 
 class Window(NamedTuple):
@@ -41,10 +38,9 @@ class Track:
     """
 
     __slots__ = (
-        "_block",
+        "_checkpoints",
         "_floor",
         "_good",
-        "_marks",
         "_older",
         "_total",
         "memory",
@@ -74,30 +70,22 @@ class Track:
         """Count units from here on: with the detector's reset, and when it is armed."""
         self.n = 0
         self._total = 0.0
-        self._block = BLOCK
-        self._marks: list[tuple[int, int, float]] = []
+        self._checkpoints = Checkpoints()
 
     def extend(self, units: Sequence[Unit]) -> None:
         """Absorb the next units of the memory, y read; how they are split over calls changes nothing."""
-        n, total = self.n, self._total
+        n, total, checkpoints = self.n, self._total, self._checkpoints
         done, end = 0, len(units)
         while done < end:
-            if n % self._block == 0:
-                self._total = total
-                self._mark(n, units[done][0])
-            stop = min(end, done + self._block - n % self._block)
+            if n % checkpoints.block == 0:
+                checkpoints.add(n, units[done][0], total)
+            stop = min(end, done + checkpoints.block - n % checkpoints.block)
             for unit in units[done:stop]:
                 total += unit[1]
             n += stop - done
             done = stop
         self.n, self._total = n, total
         self.upto += end
-
-    def _mark(self, n: int, time: int) -> None:
-        self._marks.append((n, time, self._total))
-        if len(self._marks) > MARKS:
-            self._block *= 2
-            self._marks = [mark for mark in self._marks if not mark[0] % self._block]
 
     def mean(self) -> float:
         """Mean of y since the last reset."""
@@ -113,7 +101,7 @@ class Track:
             after = ring[len(ring) - n :]
             value = sum([unit[1] for unit in after]) / n
             return Window(after[0][0], n, value, self._before(ring[: len(ring) - n]), after)
-        at, onset, total = max(mark for mark in self._marks if mark[0] <= change_point)
+        at, onset, total = self._checkpoints.before(change_point)
         n = self.n - at
         return Window(onset, n, (self._total - total) / n, self._before([], onset), ring)
 
@@ -201,13 +189,13 @@ class Track:
     def snapshot(self) -> dict[str, Any]:
         """What changes with every unit; :meth:`good` and the memory are written apart."""
         return {
-            "sums": [self.n, self._total, self._block, self.upto, self._floor],
-            "marks": [[n, time, total] for n, time, total in self._marks],
+            "sums": [self.n, self._total, self._checkpoints.block, self.upto, self._floor],
+            "marks": self._checkpoints.marks(),
         }
 
     def restore(self, state: dict[str, Any], good: list[Any] | None) -> None:
-        self.n, self._total, self._block, self.upto, self._floor = state["sums"]
-        self._marks = [(n, time, total) for n, time, total in state["marks"]]
+        self.n, self._total, block, self.upto, self._floor = state["sums"]
+        self._checkpoints = Checkpoints(block, [(n, time, total) for n, time, total in state["marks"]])
         self._good, self._older = None, ([], 0, 0)
         if good is not None:
             self.version += 1

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.blocks import MARKED, token_of
-from detectors.memory import HISTORY, NAMED_USERS, RING, STRIDE, UnitMemory
+from detectors.memory import NAMED_USERS, RING, STRIDE, UnitMemory
+from detectors.sparse_units import HISTORY
 from detectors.track import Track
 from detectors.unit import Unit
 from schemas.observation import Profile
