@@ -12,13 +12,11 @@ from detectors.cost_reference import GRID, RANK_VARIANCE, CostReference
 from detectors.cost_scale import TAIL, CostScale, log_costs
 from detectors.esr import BETS, MixtureESR, rate_bets
 from detectors.tilted_esr import POSITIONS, USUAL, VARIANCE, WEIGHTS, TiltedESR
-from detectors.unit import Unit
-from schemas.observation import Profile
+from detectors.unit import NO_PROFILE, Unit
 
 FLAT_TOLERANCE = 0.25
 """Rise of ln(cost), a factor of 1.28, that a baseline without a profile of the day forgives: it cannot tell
 a daily cycle from a rise. Doubled, 1.65, for a reference that saw one moment, perhaps the cheapest."""
-NO_PROFILE = Profile()
 TAIL_VARIANCE = TAIL * (1.0 - TAIL)
 
 
@@ -126,8 +124,7 @@ class CostDetector:
         logs = log_costs(part)
         hit = self._watch(part, logs, start) if self._scale is not None else len(part)
         if reference is not None:
-            for unit, logged in zip(part[:hit], logs, strict=False):
-                reference.learn(unit[0], unit[2], unit[1], logged)
+            reference.learn_all(part[:hit], logs[:hit])
             if stop == start + 1 and hit:
                 self._pin(reference, segments)
         return (start + hit + 1, True) if hit < len(part) else (stop, False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from math import exp, log, sqrt
 from statistics import stdev
@@ -12,6 +13,7 @@ from typing import Any
 from detectors.baseline import HOUR_MS
 from detectors.bottom_k import BottomK
 from detectors.tilted_esr import position
+from detectors.unit import NO_PROFILE, Unit
 
 SAMPLE = 1_000
 """Requests kept (k): the standard error of a rank in the sample is then 0.009."""
@@ -24,6 +26,8 @@ FREE = -10_000_000
 """The log cost of a request that cost nothing: below every paid one."""
 HOUR_UNITS = 30
 """Requests that every hour of the day needs before a profile of the day may be drawn."""
+_hashed = partial(blake2b, digest_size=5, person=b"cost")
+_from_bytes = partial(int.from_bytes, byteorder="big")
 
 
 def log_cost(dollars: float) -> int:
@@ -78,18 +82,29 @@ class CostReference:
 
     def learn(self, time: int, trace_id: str, dollars: float, logged: int) -> None:
         """Absorb one request: its time, id, price and :func:`log_cost`."""
+        self.learn_all(((time, dollars, trace_id, NO_PROFILE, None),), (logged,))
+
+    def learn_all(self, units: Sequence[Unit], logs: Sequence[int]) -> None:
+        """Absorb requests in their order, y in dollars, each with its :func:`log_cost`."""
+        if not units:
+            return
         if self.n == 0:
-            self.first = self.last = time
-        elif time > self.last:
-            self.last = time
-        self.n += 1
-        self.total += dollars
-        if logged != FREE:
-            hour = time // HOUR_MS % 24
-            self._hour_n[hour] += 1
-            self._hour_sum[hour] += logged
-        key = int.from_bytes(blake2b(trace_id.encode(), digest_size=5, person=b"cost").digest())
-        self.sample.add(key, logged, time // MINUTE_MS)
+            self.first = self.last = units[0][0]
+        total, last, hour_n, hour_sum = self.total, self.last, self._hour_n, self._hour_sum
+        sample = self.sample
+        for (time, dollars, trace_id, _, _), logged in zip(units, logs, strict=True):
+            total += dollars
+            if time > last:
+                last = time
+            if logged != FREE:
+                hour = time // HOUR_MS % 24
+                hour_n[hour] += 1
+                hour_sum[hour] += logged
+            key = _from_bytes(_hashed(trace_id.encode()).digest())
+            if key < sample.limit:
+                sample.add(key, logged, time // MINUTE_MS)
+        self.n += len(units)
+        self.total, self.last = total, last
 
     def profile(self) -> tuple[float, ...]:
         """Mean log cost at -0.5, 0.5, … 24.5 h; empty where an hour has fewer than 30 paid requests."""

@@ -7,3 +7,5 @@ from schemas.observation import Profile
 Unit = tuple[int, float, str, Profile, str | None]
 """(event time in ms, y, trace_id, profile, user_id); larger y is worse. A plain tuple: one is made per
 unit and signal, tens of thousands a second."""
+NO_PROFILE = Profile()
+"""Of a unit that nobody will explain."""
