@@ -72,9 +72,11 @@ def main() -> None:
         sys.exit(failure.status)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        from streams.settings import is_secret
+
+        field, *_ = first["loc"]
         name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
-        # An address can hold a password, and a secret is one.
-        got = "" if name.endswith(("_URL", "_SECRET", "_TOKEN", "_KEY")) else f" (got {first['input']!r})"
+        got = "" if is_secret(str(field)) else f" (got {first['input']!r})"
         print(f"gleaner: setting {name}: {first['msg']}{got}", file=sys.stderr)
         sys.exit(2)
     except RulesError as error:

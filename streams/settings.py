@@ -331,3 +331,13 @@ class Settings(BaseSettings):
 
     def store_file(self) -> Path:
         return self.store_path or self.state_dir / "store.duckdb"
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting's value must never be printed: a secret, or an address, which can hold a password.
+
+    >>> is_secret("broker_password"), is_secret("judge_url"), is_secret("partitions")
+    (True, True, False)
+    """
+    field = Settings.model_fields.get(name)
+    return field is None or field.annotation is SecretStr or name.endswith("_url")

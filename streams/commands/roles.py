@@ -60,22 +60,27 @@ def notify() -> None:
 
 
 def health(
-    role: Annotated[str, typer.Argument(help="worker, rolling, judge, store or notify")],
+    roles: Annotated[list[str], typer.Argument(help="worker, rolling, judge, store or notify; several")],
 ) -> None:
-    """Exit 0 if the role has made its rounds on this machine in the last 30 seconds, else 1.
+    """Exit 0 if the roles have made their rounds on this machine in the last 30 seconds, else 1.
 
-    Example: gleaner health store
+    A worker makes two: its own (ingest and harvest), and those of rolling in the same process.
+
+    Example: gleaner health worker rolling
     """
     from streams.health import STALE_SECONDS, silence
 
-    if role not in ROLES:
-        raise Failed(f"role: is one of {', '.join(ROLES)}, not {role}")
-    seconds = silence(Settings(), role)
-    if seconds is None:
-        raise Failed(f"{role} has not run here", status=1)
-    if seconds > STALE_SECONDS:
-        raise Failed(f"{role} has made no round for {seconds:.0f} s", status=1)
-    typer.echo(f"{role} made a round {seconds:.0f} s ago")
+    for role in roles:
+        if role not in ROLES:
+            raise Failed(f"role: is one of {', '.join(ROLES)}, not {role}")
+    settings = Settings()
+    for role in roles:
+        seconds = silence(settings, role)
+        if seconds is None:
+            raise Failed(f"{role} has not run here", status=1)
+        if seconds > STALE_SECONDS:
+            raise Failed(f"{role} has made no round for {seconds:.0f} s", status=1)
+        typer.echo(f"{role} made a round {seconds:.0f} s ago")
 
 
 def up(

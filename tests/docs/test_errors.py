@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from streams.health import Heartbeat
+from streams.settings import Settings
+
 GLEANER = [sys.executable, "-P", "-m", "streams.cli"]
 
 
@@ -59,3 +62,27 @@ def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "GLEANER_FALLBACK_WEBHOOK_URL" in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_a_secret_is_never_printed(tmp_path: Path) -> None:
+    """A password that would not be sent is refused, and nobody reads it in the log."""
+    env = {**os.environ, "GLEANER_BROKER_PASSWORD": "hunter2", "GLEANER_BROKER_PROTOCOL": "PLAINTEXT"}
+    done = subprocess.run(
+        [*GLEANER, "topics", "list"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "GLEANER_BROKER_PASSWORD" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_health_is_of_all_roles_that_are_named(tmp_path: Path) -> None:
+    def health(*roles: str) -> int:
+        env = {**os.environ, "GLEANER_STATE_DIR": str(tmp_path)}
+        return subprocess.run(
+            [*GLEANER, "health", *roles], env=env, check=False, capture_output=True
+        ).returncode
+
+    Heartbeat(Settings(state_dir=tmp_path), "worker").beat()
+    assert [health("worker"), health("worker", "rolling")] == [0, 1]
+    Heartbeat(Settings(state_dir=tmp_path), "rolling").beat()
+    assert health("worker", "rolling") == 0
