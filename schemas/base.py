@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
 WIRE_VERSION = 1
 """Version of the wire schema; rises only when a reader of the old one would misread the new one."""
@@ -77,7 +77,13 @@ def rfc3339(milliseconds: int) -> str:
     return moment.isoformat(timespec=digits).replace("+00:00", "Z")
 
 
-EpochMs = Annotated[int, BeforeValidator(parse_time)]
+EpochMs = Annotated[
+    int,
+    BeforeValidator(parse_time),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}, mode="validation"
+    ),
+]
 """An instant in epoch milliseconds, read from RFC 3339 with a zone or from the number itself."""
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]

@@ -12,6 +12,7 @@ from streams.commands import (
     backup,
     cases,
     digest,
+    dlq,
     gate,
     incidents,
     loop,
@@ -19,6 +20,7 @@ from streams.commands import (
     roles,
     rules,
     run,
+    schema,
     score,
     signals,
     simulate,
@@ -54,9 +56,11 @@ for command in (
     app.command()(command)
 app.add_typer(backup.app, name="backup")
 app.add_typer(cases.app, name="cases")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(release.app, name="release")
 app.add_typer(rules.app, name="rules")
+app.add_typer(schema.app, name="schema")
 app.add_typer(topics.app, name="topics")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from schemas.identity import Coordinates
-from schemas.topics import APP_MESSAGE_BYTES, FEEDBACK, SCORES, TRACES
+from schemas.topics import APP_MESSAGE_BYTES, FEEDBACK, SCORES, TRACES, Topic
 from streams.batches import consumer
 from streams.settings import Settings
 from streams.topics import TopicLife, topic_lives
@@ -27,13 +27,13 @@ class Fetcher:
     neighbours come from one fetch.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, topics: Sequence[Topic] = (TRACES, FEEDBACK, SCORES)) -> None:
+        self.settings, self._topics = settings, topics
         self._reader: AIOKafkaConsumer | None = None
         self._lives: dict[str, TopicLife] = {}
 
     async def start(self) -> None:
-        self._lives = await topic_lives(self.settings, (TRACES, FEEDBACK, SCORES))
+        self._lives = await topic_lives(self.settings, self._topics)
         reader = consumer(
             self.settings,
             "fetch",

@@ -24,6 +24,7 @@ module           idea
 ``snapshots``    publish the store under a new name; open the newest, hardened
 ``access``       from a ``--store`` path to a reader's connection
 ``reading``      cases and totals, as plain values
+``letters``      refused events, as plain values
 ``readers``      reads of the live rows in the owner's process, beside its writes
 ``frames``       answers as Arrow tables, Polars and pandas frames
 ``pages``        lists in pages: filters, keyset cursors
@@ -44,12 +45,14 @@ from sinks.evalstore.errors import (
     BadQuery,
     NoStore,
     NoSuchCase,
+    NoSuchLetter,
     StoreBusy,
     StoreError,
     StoreMismatch,
     UnclearCase,
 )
 from sinks.evalstore.forget import Forget, Forgotten, Kind
+from sinks.evalstore.letters import Letter, LetterFilter, find_letter, letter_counts, letters
 from sinks.evalstore.owner import StoreOwner, Written
 from sinks.evalstore.query import Answer, run_query
 from sinks.evalstore.reading import (
@@ -76,8 +79,11 @@ __all__ = [
     "Forget",
     "Forgotten",
     "Kind",
+    "Letter",
+    "LetterFilter",
     "NoStore",
     "NoSuchCase",
+    "NoSuchLetter",
     "RollingFigure",
     "SegmentFilter",
     "StoreBusy",
@@ -89,6 +95,9 @@ __all__ = [
     "Written",
     "event_counters",
     "find_case",
+    "find_letter",
+    "letter_counts",
+    "letters",
     "list_cases",
     "list_clusters",
     "open_for_reading",

@@ -8,6 +8,7 @@
     ├── NoStore         nothing to read there (yet)
     ├── NoSuchCase      the answer is "no"
     ├── UnclearCase     an id prefix that several cases share
+    ├── NoSuchLetter    no refused event has that id, or several begin with it
     ├── BadRequest      the owner refuses what it was asked to do: ask for something else
     ├── BadCursor       a page begins nowhere: take `next` of the page before, as it is
     ├── BadResults      a file of test results that cannot be read: what is wrong, and where
@@ -38,6 +39,10 @@ class NoSuchCase(StoreError):
 
 
 class UnclearCase(StoreError):
+    pass
+
+
+class NoSuchLetter(StoreError):
     pass
 
 

@@ -26,7 +26,7 @@ Store = Annotated[
 @contextmanager
 def reader(store: Path | None) -> Iterator[Connection]:
     """A connection to the newest snapshot; what goes wrong with the store ends the command in one line."""
-    from sinks.evalstore import NoSuchCase, StoreError, open_for_reading
+    from sinks.evalstore import NoSuchCase, NoSuchLetter, StoreError, open_for_reading
 
     try:
         con = open_for_reading(store or _default(), time.time_ns() // 1_000_000)
@@ -35,7 +35,9 @@ def reader(store: Path | None) -> Iterator[Connection]:
         finally:
             con.close()
     except StoreError as error:
-        raise Failed(printable(error), status=1 if isinstance(error, NoSuchCase) else 2) from error
+        raise Failed(
+            printable(error), status=1 if isinstance(error, NoSuchCase | NoSuchLetter) else 2
+        ) from error
 
 
 def _default() -> Path:
