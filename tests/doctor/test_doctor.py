@@ -1,0 +1,149 @@
+"""What is missing is said, with what that disables; what does not work is the answer no."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from schemas.signal import SignalName
+from schemas.topics import TOPICS
+from streams.cli import app
+from streams.doctor import Facts, Finding, Traffic, diagnose
+from streams.settings import Settings
+
+ALL = {topic.name: Settings().partitions_of(topic) for topic in TOPICS}
+
+
+def facts(settings: Settings | None = None, **changed: Any) -> Facts:
+    """Of a deployment in which everything works, and little is set."""
+    well = Facts(
+        settings=settings or Settings(),
+        named=(),
+        state_dir=None,
+        rules=None,
+        broker=None,
+        partitions=ALL,
+        store=None,
+        snapshot_age=3.0,
+        refused=0,
+        traffic={},
+        judge=None,
+    )
+    return well._replace(**changed)
+
+
+def of(part: str, level: str, found: list[Finding]) -> list[str]:
+    return [finding.says for finding in found if finding.part == part and finding.level == level]
+
+
+def test_a_bare_deployment_has_gaps_and_no_fault() -> None:
+    found = diagnose(facts())
+    assert not [finding for finding in found if finding.level == "fault"]
+    gaps = {finding.part for finding in found if finding.level == "gap"}
+    assert gaps == {"rules", "judge", "store", "slack", "fallback", "api"}
+
+
+def test_a_full_one_has_neither(tmp_path: Path) -> None:
+    settings = Settings(
+        rules=tmp_path / "rules.yaml",
+        judge_url="http://127.0.0.1/v1",
+        judge_model="m",
+        backup_dir=tmp_path,
+        slack_token=SecretStr("xoxb-1"),
+        slack_channel="C1",
+        slack_app_token=SecretStr("xapp-1"),
+        slack_oncall="S1",
+        fallback_channel="C2",
+        api="127.0.0.1:8780",
+    )
+    measured = dict.fromkeys((name.value for name in SignalName), 5)
+    traffic = {"shop": Traffic(measured, {"traces": 1_000, "late": 10, "feedback": 3})}
+    assert {finding.level for finding in diagnose(facts(settings, traffic=traffic))} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "part", "says"),
+    [
+        (
+            {"named": {"broker", "brokers"}},
+            "settings",
+            "GLEANER_BROKER is no setting; is GLEANER_BROKERS meant?",
+        ),
+        ({"named": {"colour"}}, "settings", "GLEANER_COLOUR is no setting, and is ignored"),
+        ({"state_dir": "cannot be written to"}, "settings", "cannot be written to"),
+        ({"broker": "cannot be reached"}, "broker", "127.0.0.1:9092: cannot be reached"),
+        ({"rules": "rules.yaml: not YAML"}, "rules", "rules.yaml: not YAML"),
+        ({"store": "no eval store"}, "store", "no eval store"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_does_not_work_is_a_fault(changed: dict[str, Any], part: str, says: str) -> None:
+    found = of(part, "fault", diagnose(facts(**changed)))
+    assert any(says in one for one in found)
+
+
+def test_topics_that_are_missing_are_named() -> None:
+    there = {name: n for name, n in ALL.items() if name not in ("cases", "signals")}
+    assert of("topics", "fault", diagnose(facts(partitions=there))) == [
+        "missing: signals, cases: run `gleaner topics create`"
+    ]
+    said = of("topics", "gap", diagnose(facts(partitions={**ALL, "traces": 9})))
+    assert said == ["traces has 9 partitions, GLEANER_PARTITIONS says 4: the topic's number counts"]
+
+
+def test_what_an_app_does_not_send_is_said_with_what_that_disables() -> None:
+    traffic = {
+        "shop": Traffic({"faithfulness": 0, "cost_per_request": 7}, {"traces": 97, "late": 3}),
+        "bot": Traffic(dict.fromkeys((name.value for name in SignalName), 1), {"traces": 9, "feedback": 1}),
+    }
+    found = diagnose(facts(traffic=traffic))
+    assert of("app bot", "ok", found) == ["every signal has what it needs"]
+    assert of("app shop", "gap", found) == [
+        "sends no question, contexts and answer (or scores.faithfulness): no faithfulness",
+        "sends no latency_ms: no latency",
+        "sends no time_to_first_token_ms: no time to first token",
+        "sends no feedback: no escalations, corrections, negative feedback",
+        "3% of its events came late and reached no detector: check its clock, or raise GLEANER_LATENESS_MS",
+    ]
+
+
+def test_a_slack_without_channel_is_a_fault() -> None:
+    found = diagnose(facts(Settings(slack_token=SecretStr("xoxb-1"))))
+    assert of("slack", "fault", found) == ["no GLEANER_SLACK_CHANNEL: alerts have nowhere to go"]
+    assert "xoxb" not in str([finding.says for finding in found])
+
+
+@pytest.mark.kafka
+def test_on_a_real_broker(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gleaner.toml").write_text('brokerz = "x"\n')
+    for name, value in (
+        ("BROKERS", kafka),
+        ("TOPIC_PREFIX", f"dr-{uuid.uuid4().hex[:8]}."),
+        ("PARTITIONS", "1"),
+    ):
+        monkeypatch.setenv(f"GLEANER_{name}", value)
+
+    def findings() -> tuple[int, dict[str, list[str]]]:
+        done = CliRunner().invoke(app, ["doctor", "--json"])
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        faults = [row for row in rows if row["level"] == "fault"]
+        return done.exit_code, {row["part"]: [row["says"]] for row in faults}
+
+    status, faults = findings()
+    assert status == 1
+    assert faults["settings"] == ["GLEANER_BROKERZ is no setting; is GLEANER_BROKERS meant?"]
+    assert faults["topics"][0].count("dr-") == len(TOPICS)
+    (tmp_path / "gleaner.toml").unlink()
+    assert CliRunner().invoke(app, ["topics", "create"]).exit_code == 0
+    assert findings() == (0, {})
+    monkeypatch.setenv("GLEANER_BROKERS", "127.0.0.1:1")
+    status, faults = findings()
+    assert status == 1
+    assert "cannot be reached" in faults["broker"][0]
