@@ -5,7 +5,8 @@ module                      decides
 ==========================  ==============================================================================
 ``segment``                 all monitors of one segment: what the stream's owner, replay and backtest call
 ``rules``, ``rulebook``     what is watched, and how rarely it may be wrong; as a file says it
-``monitor``, ``said``       one rule in one segment: when to fire, and what to say
+``monitor``                 one rule in one segment: when to fire
+``detector``, ``alarm``     what it asks of a detector, and what it finds; ``said`` makes a signal of it
 ``monitors``                the monitors of a segment by name, and how they are written down
 ``readings``, ``unit``      which detector a rule has, and what it reads of a unit
 ``bounded``, ``cost``       detectors: a baseline and the e-SRs against it
@@ -22,7 +23,7 @@ module                      decides
                             (``sparse_units``), and in ``blocks``, as sums
 ``attribution``             which value of which dimension explains a move
 ``hypotheses``              the explanations, weighed by ``likelihood`` over a ``series`` of units
-``onset``                   between which times a move began
+``onset``                   when a move began: with a recorded change, or within a range
 ``changes``, ``contrast``   which versions are new; whether units are worse than those before
 ``scorers``                 whose scores count
 ``price_source``            whose prices count

@@ -6,13 +6,14 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from detectors.alarm import Alarm
 from detectors.baseline import HOUR_MS, ArmingPolicy, Pin
 from detectors.blocks import Read
 from detectors.bounded import BoundedDetector
 from detectors.cost import CostDetector
 from detectors.esr import rate_bets
 from detectors.memory import UnitMemory
-from detectors.monitor import Alarm, Monitor
+from detectors.monitor import Monitor
 from detectors.recovery import Return
 from detectors.rules import Rule
 from detectors.unit import Unit

@@ -2,100 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import log10
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from detectors.attribution import Verdict, attribute
+from detectors.alarm import Alarm, worst
+from detectors.attribution import attribute
 from detectors.baseline import Pin
 from detectors.blocks import Read, Scale
 from detectors.changes import Change
-from detectors.contrast import worse
-from detectors.hypotheses import LEAST_UNITS
-from detectors.memory import EXAMPLES, UnitMemory
-from detectors.onset import onset_range
+from detectors.detector import Detector
+from detectors.memory import UnitMemory
+from detectors.onset import onset_range, since_a_change
 from detectors.recovery import DEFAULT as RECOVERY
 from detectors.recovery import RecoveryWatch, Return
 from detectors.rules import Rule
-from detectors.track import Track, Window
+from detectors.track import Track
 from detectors.unit import Unit
 from schemas.catalog import Measure
 from schemas.observation import Profile
 
-SUSPECT = 0.05
-"""Error at which the units since a recorded change count as worse than those before it."""
 QUIET_UNITS = 10_000
 """Units without a further alarm after which an alarm closes, if their mean is back to normal."""
-
-
-class Detector(Protocol):
-    """Learns what is normal, pins it, and watches units (larger is worse) for a rise above it."""
-
-    @property
-    def pin(self) -> Pin | None: ...
-    @property
-    def outliers(self) -> list[int]:
-        """Indices of units that stand out by themselves, until the caller clears the list."""
-
-    def run(
-        self, units: Sequence[Unit], start: int, stop: int, segments: int, learn: bool
-    ) -> tuple[int, bool]:
-        """Absorb ``units[start:stop]`` up to the first that fires or pins; how far, and whether it fired."""
-
-    def side(self) -> int:
-        """Which of its views of the units has moved: asked at an alarm."""
-
-    def views(self, units: Sequence[Unit], side: int) -> list[float]:
-        """That view of units, in [0, 1] when all is well."""
-
-    def usual(self, side: int) -> tuple[float, float]:
-        """Mean and variance of that view when all is well."""
-
-    def level(self) -> tuple[float, Callable[[int], float] | None]:
-        """The mean of y when all is well, of amounts of its logarithm; what the time of day adds to that."""
-
-    def since_reset(self) -> tuple[int, int]: ...
-    def note(self) -> str: ...
-    def evidence(self) -> float: ...
-    def reset(self) -> None: ...
-    def forget(self, since: int, units: list[tuple[int, float]]) -> None: ...
-    def repin(self) -> None: ...
-    def baseline(self) -> dict[str, Any]:
-        """What changes with the pin alone."""
-
-    def snapshot(self) -> dict[str, Any]:
-        """What changes with every unit."""
-
-    @property
-    def learning(self) -> Sequence[int]:
-        """A number for each part of what is being learned and is too large to be written with every unit: it
-        rises when that part changes. None where there is nothing."""
-
-    def learned(self, part: int) -> Any:
-        """Such a part, as JSON data."""
-
-    def restore(
-        self, baseline: dict[str, Any], state: dict[str, Any], learned: Mapping[int, Any] | None = None
-    ) -> None: ...
-
-
-class Alarm(NamedTuple):
-    """What a signal is made of; ``baseline`` and ``value`` are means of y."""
-
-    onset: int
-    n: int
-    baseline: float
-    baseline_n: int
-    baseline_note: str
-    value: float
-    evidence: float
-    threshold: float
-    verdict: Verdict
-    examples: tuple[str, ...]
-    after: list[Unit]
-    before: list[Unit]
-    between: tuple[int, int] | None = None
-    """Event times between which it began; None where that is not known, and for further alarms of one."""
 
 
 def as_it_is(value: float) -> float:
@@ -240,7 +168,7 @@ class Monitor:
             return None
         window = track.window(change_point)
         if not self.open:
-            window = _from_a_change(track, window, changes, pin.mean)
+            window = since_a_change(track, window, changes, pin.mean)
         alarm = None
         if window.value - pin.mean >= rule.least_effect(pin.mean) or rule.min_effect == 0.0:
             normal, level = detector.level()
@@ -255,7 +183,7 @@ class Monitor:
                 evidence=detector.evidence(),
                 threshold=log10(pin.threshold),
                 verdict=attribute(known, normal, changes, window.onset, self.open),
-                examples=_worst(window.after, pin.mean),
+                examples=worst(window.after, pin.mean),
                 after=window.after,
                 before=window.before,
                 between=None if self.open else onset_range(known, normal, window.onset),
@@ -366,32 +294,3 @@ class Monitor:
         if state["recovery"] is not None:
             self._recovery = self._watch()
             self._recovery.restore(state["recovery"])
-
-
-def _from_a_change(track: Track, window: Window, changes: tuple[Change, ...], normal: float) -> Window:
-    """Move the onset back to a recorded change, where the units in between look like those of the alarm.
-
-    The change point of a slow alarm is hours late: it marks where the evidence that happened to suffice
-    began. If the units between a recorded change and that point are worse than those before the change
-    (at 5 %: a recorded change is a suspect already), and by at least half of the whole move, the change
-    is where it began. The earliest such change wins. Heuristic; it cannot look further back than the
-    units remembered (about 1,300).
-    """
-    for change in sorted(changes, key=lambda change: change.time):
-        if change.time >= window.onset:
-            break
-        since = track.window_since(change.time)
-        between = [unit[1] for unit in since.after if unit[0] < window.onset]
-        before = [unit[1] for unit in since.before]
-        if len(between) < LEAST_UNITS or len(before) < LEAST_UNITS or since.n == 0:
-            continue
-        excess = sum(between) / len(between) - normal
-        if excess >= 0.5 * (since.value - normal) and worse(between, before) < SUSPECT:
-            return since
-    return window
-
-
-def _worst(after: list[Unit], normal: float) -> tuple[str, ...]:
-    """trace_ids of the worst units above normal, the latest first among equals."""
-    bad = [(unit[1], at, unit[2]) for at, unit in enumerate(after) if unit[1] > normal and unit[2]]
-    return tuple([trace_id for _, _, trace_id in sorted(bad, reverse=True)[:EXAMPLES]])

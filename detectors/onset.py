@@ -1,12 +1,16 @@
-"""When a change began, as a range: the splits of the remembered units that are plausible."""
+"""When a change began: at one that was recorded, or within a range of plausible moments."""
 
 from __future__ import annotations
 
 from itertools import accumulate
 from math import exp, log
 
+from detectors.changes import Change
+from detectors.contrast import worse
+from detectors.hypotheses import LEAST_UNITS
 from detectors.likelihood import likelihood, log_sum
 from detectors.series import Series
+from detectors.track import Track, Window
 
 LEVEL = 0.9
 """Posterior probability of the range."""
@@ -14,6 +18,8 @@ EARLIER = 0.1
 """Prior odds that it began before all that is remembered, against a moment within."""
 LEAST_BEFORE = 5
 """Units before a split that are needed to call them healthy."""
+SUSPECT = 0.05
+"""Error at which the units since a recorded change count as worse than those before it."""
 
 
 def onset_range(series: Series, normal: float, onset: int) -> tuple[int, int] | None:
@@ -65,3 +71,26 @@ def onset_range(series: Series, normal: float, onset: int) -> tuple[int, int] | 
             last = max(onset, times[at])
             break
     return first, last
+
+
+def since_a_change(track: Track, window: Window, changes: tuple[Change, ...], normal: float) -> Window:
+    """Move the onset back to a recorded change, where the units in between look like those of the alarm.
+
+    The change point of a slow alarm is hours late: it marks where the evidence that happened to suffice
+    began. If the units between a recorded change and that point are worse than those before the change
+    (at 5 %: a recorded change is a suspect already), and by at least half of the whole move, the change
+    is where it began. The earliest such change wins. Heuristic; it cannot look further back than the
+    units remembered (about 1,300).
+    """
+    for change in sorted(changes, key=lambda change: change.time):
+        if change.time >= window.onset:
+            break
+        since = track.window_since(change.time)
+        between = [unit[1] for unit in since.after if unit[0] < window.onset]
+        before = [unit[1] for unit in since.before]
+        if len(between) < LEAST_UNITS or len(before) < LEAST_UNITS or since.n == 0:
+            continue
+        excess = sum(between) / len(between) - normal
+        if excess >= 0.5 * (since.value - normal) and worse(between, before) < SUSPECT:
+            return since
+    return window

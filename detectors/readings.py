@@ -8,8 +8,9 @@ from detectors.baseline import ArmingPolicy
 from detectors.blocks import Read
 from detectors.bounded import BoundedDetector
 from detectors.cost import CostDetector
+from detectors.detector import Detector
 from detectors.esr import fraction_bets, rate_bets
-from detectors.monitor import Detector, Monitor
+from detectors.monitor import Monitor
 from detectors.rules import Rule
 from schemas.catalog import Measure
 from schemas.observation import TraceRow

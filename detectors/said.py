@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from detectors.alarm import Alarm
 from detectors.changes import ServedChange
 from detectors.cost_per_success import FAILURES, Dollars, Told
 from detectors.interval import interval
-from detectors.monitor import Alarm
 from detectors.recovery import Return
 from detectors.rules import Rule
 from detectors.unit import Unit

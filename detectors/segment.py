@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from detectors.alarm import Alarm
 from detectors.baseline import ArmingPolicy
 from detectors.blocks import Scale
 from detectors.changes import VersionWatch
 from detectors.cost_per_success import COST, FAILURES, CostPerSuccess
 from detectors.memory import UnitMemory
-from detectors.monitor import Alarm, Monitor
+from detectors.monitor import Monitor
 from detectors.monitors import Monitors
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
 from detectors.readings import AMOUNTS, Amount, detector_of, one_of

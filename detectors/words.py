@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 
+from detectors.alarm import Alarm
 from detectors.cost_per_success import Dollars
-from detectors.monitor import Alarm
 from detectors.recovery import Return
 from schemas.catalog import CATALOG, About, Measure
 from schemas.signal import Cause, SignalName

@@ -29,8 +29,8 @@ from benchmarks.detectors.watchers import shipped
 from detectors.baseline import ArmingPolicy, Stage
 from detectors.bounded import BoundedDetector
 from detectors.cost import CostDetector
+from detectors.detector import Detector
 from detectors.esr import fraction_bets, rate_bets
-from detectors.monitor import Detector
 from detectors.rules import Rule
 from detectors.unit import Unit
 from schemas.observation import Flag, ObservationBatch, Profile, Source, TraceRow

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.detectors.streams import badness, rate
+from detectors.alarm import Alarm
 from detectors.baseline import DAY_MS
-from detectors.monitor import Alarm
 from detectors.readings import one_monitor
 from detectors.recovery import Return
 from detectors.rules import DEFAULT_RULES

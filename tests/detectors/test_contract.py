@@ -14,15 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.alarm import Alarm
 from detectors.baseline import ArmingPolicy, Baseline
 from detectors.bottom_k import BottomK
 from detectors.bounded import BoundedDetector
 from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
 from detectors.cost_reference import CostReference, log_cost
+from detectors.detector import Detector
 from detectors.esr import MixtureESR, rate_bets
 from detectors.log_histogram import LogHistogram
-from detectors.monitor import Alarm, Detector, Monitor
+from detectors.monitor import Monitor
 from detectors.price_source import PriceSource
 from detectors.rate_windows import RateWindows
 from detectors.rules import DEFAULT_RULES
