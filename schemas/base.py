@@ -20,6 +20,11 @@ LATEST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z in epoch milliseconds: the last instant that RFC 3339 can write."""
 
 
+MAX_AMOUNT = 1e12
+"""Dollars of a request, or milliseconds (31 years): more is a mistake. What is summed up of all of them stays
+finite, which a state that is written as JSON must be."""
+
+
 class Value(BaseModel):
     """A frozen value. Fields that this version does not know are kept, never refused."""
 
@@ -91,6 +96,7 @@ Name = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 """A count that every JSON reader can hold exactly."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
+"""Dollars, or milliseconds."""
 Lax = Strict(False)
 """Lets a JSON array become a tuple inside a strict model."""

@@ -30,6 +30,7 @@ from streams.commands import (
 )
 from streams.commands.fail import Failed
 from streams.rules_file import RulesError
+from streams.wrong_setting import WrongSetting
 
 app = typer.Typer(
     name="gleaner",
@@ -85,7 +86,7 @@ def main() -> None:
         got = "" if is_secret(str(field)) else f" (got {first['input']!r})"
         print(f"gleaner: setting {name}: {first['msg']}{got}", file=sys.stderr)
         sys.exit(2)
-    except RulesError as error:
+    except (RulesError, WrongSetting) as error:
         print(f"gleaner: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

@@ -11,7 +11,7 @@ from schemas.topics import TOPICS
 from streams.settings import Settings
 
 LATE_SHARE = 0.01
-"""Share of traces that come below the watermark from which on it is said."""
+"""Share of events that come below the watermark from which on it is said."""
 STALE_SNAPSHOTS = 10
 """Times ``snapshot_seconds`` after which a store's newest snapshot is old."""
 NEEDS = {
@@ -139,8 +139,11 @@ def _store(facts: Facts) -> Iterator[Finding]:
         yield Finding("ok", "store", f"newest snapshot {facts.snapshot_age:.0f} s old")
     if facts.refused:
         yield Finding("gap", "store", f"{facts.refused:,} events were refused: `gleaner dlq list`")
-    if facts.settings.backup_dir is None:
-        yield Finding("gap", "store", "no GLEANER_BACKUP_DIR: no nightly backup")
+    if not facts.settings.backup_keep:
+        yield Finding("gap", "store", "GLEANER_BACKUP_KEEP is 0: no nightly backup")
+    elif facts.settings.backup_dir is None:
+        says = "no GLEANER_BACKUP_DIR: nightly backups are on the store's own disk"
+        yield Finding("gap", "store", says)
 
 
 def _traffic(facts: Facts) -> Iterator[Finding]:
@@ -150,9 +153,10 @@ def _traffic(facts: Facts) -> Iterator[Finding]:
             lacking.append("feedback: no escalations, corrections, negative feedback")
         for needs in lacking:
             yield Finding("gap", f"app {app}", f"sends no {needs}")
-        traces, late = traffic.counters.get("traces", 0), traffic.counters.get("late", 0)
-        if late > LATE_SHARE * (traces + late):
-            share = f"{late / (traces + late):.0%} of its events came late and reached no detector"
+        late = traffic.counters.get("late", 0)
+        events = sum([traffic.counters.get(kind, 0) for kind in ("traces", "feedback", "changes")])
+        if late > LATE_SHARE * events:
+            share = f"{late / max(events, 1):.0%} of its events came late and reached no detector"
             yield Finding("gap", f"app {app}", f"{share}: check its clock, or raise GLEANER_LATENESS_MS")
         elif not lacking:
             yield Finding("ok", f"app {app}", "every signal has what it needs")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from tomllib import TOMLDecodeError
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -24,6 +27,7 @@ from sinks.hops import PAGERDUTY_URL, checked_url
 from sinks.slack.allowed import Allowed
 from sinks.slack.routes import Route
 from streams.steps.privacy import Privacy
+from streams.wrong_setting import WrongSetting
 
 DAILY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 WEEKLY = re.compile(rf"(mon|tue|wed|thu|fri|sat|sun) {DAILY.pattern}")
@@ -42,6 +46,28 @@ def host_and_port(address: str) -> tuple[str, int | None]:
     host, _, port = address.rpartition(":")
     sound = bool(host) and port.isdecimal() and int(port) <= 65535
     return host.removeprefix("[").removesuffix("]"), int(port) if sound else None
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False, le=1e6)]
+"""A number that a clock can be asked with: no more than a million hours or days."""
+
+
+class _Environment(EnvSettingsSource):
+    def prepare_field_value(
+        self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool
+    ) -> Any:
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except ValueError as error:
+            problem = "is JSON, as in docs/reference.md, and this is not"
+            raise WrongSetting(f"setting GLEANER_{field_name.upper()}: {problem}: {error}") from None
+
+
+def _toml(settings: type[BaseSettings]) -> TomlConfigSettingsSource:
+    try:
+        return TomlConfigSettingsSource(settings)
+    except TOMLDecodeError as error:
+        raise WrongSetting(f"gleaner.toml: not TOML: {error}") from None
 
 
 class Settings(BaseSettings):
@@ -78,21 +104,27 @@ class Settings(BaseSettings):
     embedded: bool = Field(False, description="The broker is the embedded one: state in SQLite, one owner")
     stream_id: str = Field("", description="Names this life of an embedded broker; set by `gleaner up`")
 
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
     session_timeout_ms: int = Field(
         10_000, ge=6_000, description="A dead worker's partitions move after this"
     )
     heartbeat_ms: int = Field(1_000, ge=100, description="Heartbeat of the consumer groups")
     flush_size: int = Field(500, ge=1, description="Messages that ingest and harvest flush together")
-    flush_seconds: float = Field(0.2, gt=0, description="… or after this time, whichever comes first")
+    flush_seconds: Finite = Field(0.2, gt=0, description="… or after this time, whichever comes first")
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, description="A larger event is dead-lettered")
 
-    lateness_ms: int = Field(1_000, ge=0, description="The watermark stays this far behind the event times")
+    lateness_ms: int = Field(
+        1_000,
+        ge=0,
+        description="The watermark stays this far behind event time; what comes later is in no detector",
+    )
     conversation_ms: int = Field(
         600_000, ge=1_000, description="A conversation's outcome is decided after this"
     )
-    join_horizon_days: float = Field(14, gt=0, description="Feedback finds its trace for this long")
+    join_horizon_days: Finite = Field(14, gt=0, description="Feedback finds its trace for this long")
     score_wait_ms: int = Field(
         600_000, ge=1_000, description="The faithfulness detector waits this long for a score"
     )
@@ -105,14 +137,14 @@ class Settings(BaseSettings):
     rules: Path | None = Field(None, description="The rules file (YAML); without it the default rules run")
     segments: int = Field(1, ge=1, description="Segments that share a rule's false-page budget, at least")
 
-    score_rate: float = Field(1.0, ge=0, le=1, description="Share of traces that the judge scores")
+    score_rate: Finite = Field(1.0, ge=0, le=1, description="Share of traces that the judge scores")
     rescore: bool = Field(False, description="Score traces again that carry the app's own faithfulness")
     judge_url: str = Field("", description="OpenAI-compatible endpoint; empty: the offline scorer")
     judge_model: str = Field("", description="Model that judges")
     judge_key: SecretStr = Field(SecretStr(""), description="Key of the judge's endpoint")
     judge_tokens_per_hour: int = Field(0, ge=0, description="A judge process spends no more; 0: no limit")
     judge_concurrency: int = Field(8, ge=1, description="Answers that are judged at the same time")
-    judge_seconds: float = Field(
+    judge_seconds: Finite = Field(
         60, gt=0, description="An answer not judged within this is unscored: timeout"
     )
 
@@ -122,7 +154,7 @@ class Settings(BaseSettings):
     )
 
     store_path: Path | None = Field(None, description="The DuckDB file; default STATE_DIR/store.duckdb")
-    snapshot_seconds: float = Field(
+    snapshot_seconds: Finite = Field(
         30, gt=0, description="Readers' snapshots are at most this old after a change"
     )
 
@@ -133,7 +165,7 @@ class Settings(BaseSettings):
     night_hour: int = Field(
         2, ge=0, le=23, description="Hour (UTC) of the backup and of the deletion of old windows"
     )
-    windows_keep_days: float = Field(
+    windows_keep_days: Finite = Field(
         400, gt=8, description="Windows that end so long before their app's newest one are deleted"
     )
 
@@ -174,7 +206,7 @@ class Settings(BaseSettings):
     digest_zone: str = Field("UTC", description="Time zone of the digests, such as Europe/Berlin")
     digest_channel: str = Field("", description="Channel id of the digests; empty: that of the pages")
     trace_url: str = Field("", description="A trace's page, with {trace_id} for its id: cases link to it")
-    fallback_after_minutes: float = Field(
+    fallback_after_minutes: Finite = Field(
         2, gt=0, description="A P1 or P2 that Slack has not taken for this long goes down the fallback chain"
     )
     fallback_channel: str = Field("", description="Fallback: id of a second Slack channel")
@@ -188,16 +220,16 @@ class Settings(BaseSettings):
         SecretStr(""), description="Fallback: routing key of a PagerDuty service (Events API v2)"
     )
     fallback_pagerduty_url: str = Field(PAGERDUTY_URL, description="Where PagerDuty takes events")
-    incident_window_minutes: float = Field(
+    incident_window_minutes: Finite = Field(
         30, gt=0, description="Alarms whose onsets are this near are one incident"
     )
-    incident_quiet_hours: float = Field(
+    incident_quiet_hours: Finite = Field(
         24, gt=0, description="After this long without an alarm a new one opens anew"
     )
-    incident_reopen_hours: float = Field(
+    incident_reopen_hours: Finite = Field(
         2, ge=0, description="An alarm this soon after an incident's end reopens it, in the same thread"
     )
-    group_wait_seconds: float = Field(
+    group_wait_seconds: Finite = Field(
         5, ge=0, description="A new incident waits this long for further members and for cases"
     )
 
@@ -312,7 +344,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, _Environment(settings_cls), _toml(settings_cls)
 
     def topic(self, topic: Topic) -> str:
         """The topic's name in this deployment."""

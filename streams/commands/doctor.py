@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.commands.fail import Failed
 from streams.commands.printable import json_line, one_line
 from streams.settings import Settings
 
@@ -67,10 +66,7 @@ def doctor(
 def _named(environment: Mapping[str, str], file: Path) -> set[str]:
     names = {name.removeprefix(PREFIX).lower() for name in environment if name.startswith(PREFIX)}
     if file.exists():
-        try:
-            names |= set(tomllib.loads(file.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise Failed(f"{file}: not TOML: {error}") from error
+        names |= set(tomllib.loads(file.read_text(encoding="utf-8")))
     return names - NOT_SETTINGS
 
 

@@ -57,12 +57,14 @@ def put_back(
         return f"it would be refused again: {element.message}"
     if more:
         return "it is a message of several events: publish them from a file"
-    event = validate(kind, element.value)
+    value = timed(element, refused.broker_time)
+    data = orjson.dumps(value)
+    (published,) = split(data, max_event_bytes)  # a time of its own makes it longer
+    event = published if isinstance(published, Refused) else validate(kind, published.value)
     if isinstance(event, Refused):
         return f"it would be refused again: {event.message}"
-    value = timed(element, refused.broker_time)
     key = value.get("trace_id")
-    return Event(refused.topic, key.encode() if isinstance(key, str) and key else None, orjson.dumps(value))
+    return Event(refused.topic, key.encode() if isinstance(key, str) and key else None, data)
 
 
 def timed(element: Element, broker_time: int) -> dict[str, Any]:

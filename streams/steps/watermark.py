@@ -15,15 +15,16 @@ from schemas.observation import Progress, Source
 
 LIVE_MS = 900_000
 """Traffic whose newest event is at most this far behind the reporting clock is live."""
-QUIET_MS = 2_000
-"""Ingest reports a partition at its end after two seconds without news; so much time may be missing."""
+QUIET_MS = 60_000
+"""How far behind the reporting clock event time goes on where all is quiet. A trace may have the time at
+which its request began, or wait for others of its batch: a minute of that makes none late."""
 
 
 class Watermark:
     """State: per source partition the largest event time and whether it stands at its end.
 
     With every partition at its end the watermark drains to the largest event time seen. Traffic that has
-    been live once stays so: there it goes on with the reporting clock (less two seconds and the lateness), so
+    been live once stays so: there it goes on with the reporting clock (less a minute and the lateness), so
     that the last conversation before a quiet night is decided that night and not the next morning, and that
     a silence of everybody is seen for as long as it lasts.
     """

@@ -86,3 +86,31 @@ def test_health_is_of_all_roles_that_are_named(tmp_path: Path) -> None:
     assert [health("worker"), health("worker", "rolling")] == [0, 1]
     Heartbeat(Settings(state_dir=tmp_path), "rolling").beat()
     assert health("worker", "rolling") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ROUTES", "not json", "setting GLEANER_ROUTES: is JSON"),
+        ("PRIVACY", "full", "setting GLEANER_PRIVACY: is JSON"),
+        ("LOG_LEVEL", "LOUD", "setting GLEANER_LOG_LEVEL: input should be"),
+        ("JOIN_HORIZON_DAYS", "inf", "setting GLEANER_JOIN_HORIZON_DAYS: input should be"),
+        ("INCIDENT_QUIET_HOURS", "nan", "setting GLEANER_INCIDENT_QUIET_HOURS: input should be"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, value: str, says: str) -> None:
+    env = {**os.environ, f"GLEANER_{name}": value}
+    done = subprocess.run(
+        [*GLEANER, "topics", "list"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert says.lower() in done.stderr.lower()
+
+
+def test_a_broken_settings_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "gleaner.toml").write_text("brokers = \n")
+    done = subprocess.run([*GLEANER, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("gleaner: gleaner.toml: not TOML: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -99,7 +99,7 @@ def test_topics_that_are_missing_are_named() -> None:
 
 def test_what_an_app_does_not_send_is_said_with_what_that_disables() -> None:
     traffic = {
-        "shop": Traffic({"faithfulness": 0, "cost_per_request": 7}, {"traces": 97, "late": 3}),
+        "shop": Traffic({"faithfulness": 0, "cost_per_request": 7}, {"traces": 100, "late": 3}),
         "bot": Traffic(dict.fromkeys((name.value for name in SignalName), 1), {"traces": 9, "feedback": 1}),
     }
     found = diagnose(facts(traffic=traffic))

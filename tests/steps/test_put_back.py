@@ -71,6 +71,16 @@ def test_what_would_be_refused_again_stays() -> None:
         assert says in stays
 
 
+def test_a_time_can_make_it_too_long() -> None:
+    event = {"trace_id": "t", "answer": "x" * 300}
+    size = len(json.dumps(event))
+    letter = refuse(json.dumps(event).encode(), limit=200)
+    assert isinstance(put_back(refused(letter), max_event_bytes=size + 60), Event)
+    stays = put_back(refused(letter), max_event_bytes=size)
+    assert isinstance(stays, str)
+    assert "would be refused again: the event has" in stays
+
+
 def test_what_is_gleaners_own_is_no_event() -> None:
     stays = put_back(RefusedEvent("observations", 0, AT, "", b"{}"))
     assert isinstance(stays, str)
