@@ -27,6 +27,7 @@ from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
 from sinks.outbox import Asked, Batch, Outbox
+from sinks.pace import Paces
 from sinks.slack.buttons import Offer
 from sinks.slack.charts import Charts
 from sinks.slack.client import SlackSink
@@ -264,7 +265,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         fallback_after_ms=round(settings.fallback_after_minutes * 60_000),
     )
     sender = producer(settings)
-    charts = charts_of(settings, outbox, sink)
+    charts = charts_of(settings, outbox, sink, delivery.paces)
     try:
         await sender.start()
         notify = Notify(settings, outbox, _publisher(settings, sender))
@@ -326,11 +327,11 @@ async def _deliver(delivery: Delivery, stop: asyncio.Event, desk: Desk | None) -
         await _pause(stop, TICK_SECONDS)
 
 
-def charts_of(settings: Settings, outbox: Outbox, sink: Sink) -> Charts | None:
+def charts_of(settings: Settings, outbox: Outbox, sink: Sink, paces: Paces | None = None) -> Charts | None:
     """What a sink for Slack shows of the signals' recent past; None for other sinks."""
     if not isinstance(sink, SlackSink):
         return None
-    sink.charts = Charts(outbox, Uploads(sink.client) if settings.slack_charts else None)
+    sink.charts = Charts(outbox, Uploads(sink.client) if settings.slack_charts else None, paces)
     return sink.charts
 
 

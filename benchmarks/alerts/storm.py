@@ -30,8 +30,8 @@ class Timed(Sandbox):
 
     async def _read(self, request: web.Request, method: str) -> dict[str, Any]:
         body = await super()._read(request, method)
-        if method in ("chat.postMessage", "chat.update"):
-            self.came[str(body.get("channel"))].append(self.clock())
+        if method in ("chat.postMessage", "chat.update", "files.completeUploadExternal"):
+            self.came[str(body.get("channel") or body.get("channel_id"))].append(self.clock())
         return body
 
 

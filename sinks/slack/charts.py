@@ -19,6 +19,7 @@ from schemas.identity import derive
 from schemas.incident import Incident
 from sinks.base import Absent, Blind, Delivered, LostRoot, NotSent, Ref, Rejected, RetryAfter, Unknown
 from sinks.outbox import Outbox
+from sinks.pace import Paces
 from sinks.phrases import SIGNALS, capital
 from sinks.series import chart, reach, recent
 from sinks.slack.escape import escape
@@ -36,6 +37,8 @@ REFUSALS = 3
 READY_MS = 2_000
 READY_LOOKS = 30
 REFUSED_MS = 30_000
+TURN_MS = 1_000
+"""Until a chart asks again for its turn in a channel that has just been spoken to."""
 
 
 class State(StrEnum):
@@ -73,10 +76,13 @@ class Row:
 
 
 class Charts:
-    """The charts of ``outbox``'s incidents, by ``uploads``; also what a message shows of them."""
+    """The charts of ``outbox``'s incidents, by ``uploads``; also what a message shows of them.
 
-    def __init__(self, outbox: Outbox, uploads: Uploads | None) -> None:
-        self.outbox, self.uploads = outbox, uploads
+    ``paces`` are the channels' buckets that messages draw on: a chart that is shown is a message, too.
+    """
+
+    def __init__(self, outbox: Outbox, uploads: Uploads | None, paces: Paces | None = None) -> None:
+        self.outbox, self.uploads, self.paces = outbox, uploads, paces or Paces()
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -123,9 +129,14 @@ class Charts:
             case State.DUE:
                 return await self._upload(row, incident, now, uploads)
             case State.UPLOADED:
+                if not self.paces.take(root.channel, now):
+                    return row.to(row.state, now + TURN_MS, row.why, row.tries)
                 self._write(row.to(State.SHARING, now, tries=row.tries))
                 title = capital(f"{SIGNALS[incident.signal]}, the last day")
-                return _shared(row, await uploads.share(row.file, title, escape(row.alt, 300), root), now)
+                shown = await uploads.share(row.file, title, escape(row.alt, 300), root)
+                if isinstance(shown, RetryAfter):
+                    self.paces.pause(root.channel, now + _pause(shown))
+                return _shared(row, shown, now)
             case State.SHARING:
                 return _looked(row, await uploads.shared(row.file, root), now)
             case _:

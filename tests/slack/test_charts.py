@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.alerts.storm import Timed, too_fast
 from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import Incident
 from schemas.signal import SignalName, WindowStat
@@ -55,16 +56,17 @@ class World:
     def restart(self) -> None:
         """A new process over the same file."""
         self.sink = SlackSink(TOKEN, CHANNEL, self.slack.url, 1, clock=lambda: self.now)
-        self.charts = self.sink.charts = Charts(self.outbox, Uploads(self.sink.client))
         self.delivery = Delivery(self.outbox, self.sink, MemorySink())
+        self.charts = Charts(self.outbox, Uploads(self.sink.client), self.delivery.paces)
+        self.sink.charts = self.charts
 
-    async def run(self, seconds: int = 60) -> None:
+    async def run(self, seconds: int = 60, every_ms: int = 1_000) -> None:
         """As notify does: charts when nothing is owed."""
-        for _ in range(seconds):
+        for _ in range(seconds * 1_000 // every_ms):
             await self.delivery.step(self.now)
             if not self.outbox.rows.due(self.now):
                 await self.charts.step(self.now)
-            self.now += 1_000
+            self.now += every_ms
 
     def shown(self) -> list[str]:
         """The files in the thread."""
@@ -89,7 +91,10 @@ class World:
 
 @asynccontextmanager
 async def world(
-    path: Path, ready_after: float = 0.0, seen: list[WindowStat] | None = None
+    path: Path,
+    ready_after: float = 0.0,
+    seen: list[WindowStat] | None = None,
+    slack_of: type[Sandbox] = Sandbox,
 ) -> AsyncIterator[World]:
     outbox = Outbox.open(path / "notify.sqlite")
     outbox.db.execute("pragma synchronous = off")
@@ -97,7 +102,7 @@ async def world(
         kind=EffectKind.POST, incident_id=INCIDENT.id, revision=INCIDENT.revision, reason=NotifyReason.FIRST
     )
     clock = START
-    async with Sandbox(ready_after=ready_after, clock=lambda: made.now / 1000) as slack:
+    async with slack_of(ready_after=ready_after, clock=lambda: made.now / 1000) as slack:
         outbox.commit(
             Batch(incidents=[INCIDENT], effects=[effect], windows=windows() if seen is None else seen), clock
         )
@@ -235,6 +240,35 @@ async def test_whatever_happens_there_is_one_page_and_one_chart(tmp_path: Path, 
         assert len(one.shown()) == 1, one.state()
         assert one.pictured() == one.shown()
         assert one.slack.pings() == []
+
+
+async def test_charts_take_their_turns_in_the_channels_pace(tmp_path: Path) -> None:
+    """A chart that is shown is a message: pages, edits and charts together stay under the rate."""
+    async with world(tmp_path, slack_of=Timed) as one:
+        assert isinstance(one.slack, Timed)
+        for number in range(3):
+            other = INCIDENT.model_copy(update={"id": f"{number}-{INCIDENT.id}", "app": f"app-{number}"})
+            effect = Effect(
+                kind=EffectKind.POST, incident_id=other.id, revision=other.revision, reason=NotifyReason.FIRST
+            )
+            one.outbox.commit(Batch(incidents=[other], effects=[effect], windows=windows(other)), one.now)
+        await one.run(60, every_ms=250)
+        shown = [method for method, _ in one.slack.calls if method == "files.completeUploadExternal"]
+        times = one.slack.came[CHANNEL]
+        assert (len(shown), len(times)) == (4, 12), "a page, a chart and an edit each"
+        assert too_fast(times) == ""
+
+
+async def test_a_pause_that_a_chart_is_asked_for_holds_for_pages_too(tmp_path: Path) -> None:
+    async with world(tmp_path) as one:
+        await one.run(1)
+        one.slack.script("429:20")
+        await one.run(5)
+        assert one.delivery.paces.take(CHANNEL, one.now) is False
+        await one.run(60)
+        assert one.pictured() == one.shown()
+        calls = [method for method, _ in one.slack.calls if method == "files.completeUploadExternal"]
+        assert len(calls) == 2, "the one that was refused, and the one that was taken"
 
 
 async def test_a_storms_digest_gets_no_chart(tmp_path: Path) -> None:
