@@ -34,7 +34,8 @@ class DaySpend(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a digest is made of. ``covers`` is the number of segments of each rule, None if not known."""
+    """What a digest is made of. ``covers`` is the number of segments of each rule, None if not known;
+    ``cases_in_all`` of the clusters that ``cases`` are the first of, None where these are all."""
 
     incidents: Sequence[Incident]
     labels: Sequence[LabelRecord]
@@ -42,6 +43,7 @@ class Seen(NamedTuple):
     covers: Mapping[str, int] | None
     cases: Sequence[NewCases]
     cases_why: str = ""
+    cases_in_all: int | None = None
 
 
 def latest_due(period: Period, when: str, zone: str, now: int) -> int:
@@ -76,6 +78,9 @@ def digest(period: Period, end: int, rules: Sequence[Rule], seen: Seen, start: i
     known = [_as_of(one, end) for one in seen.incidents]
     mine = [one for one in known if one.detected_at < end and _until(one) >= start]
     opened = [one for one in mine if one.detected_at >= start]
+    quiet = [one for incident in mine if (one := _quiet(incident)) is not None]
+    spent = spend(seen.spend, start, end)
+    kinds = len(seen.cases) if seen.cases_in_all is None else seen.cases_in_all
     return Digest(
         id=derive("digest", period.value, end),
         period=period,
@@ -85,11 +90,15 @@ def digest(period: Period, end: int, rules: Sequence[Rule], seen: Seen, start: i
         resolved=sum(one.resolved_at is not None and start <= one.resolved_at < end for one in mine),
         still_open=sum(one.state is not IncidentState.RESOLVED for one in mine),
         worst=tuple(_worst(one) for one in sorted(mine, key=_gravity)[:WORST]),
-        quiet=tuple(quiet for one in mine if (quiet := _quiet(one)) is not None)[:QUIET],
+        worst_more=max(0, len(mine) - WORST),
+        quiet=tuple(quiet[:QUIET]),
+        quiet_more=max(0, len(quiet) - QUIET),
         rules=tuple(records(rules, seen.incidents, seen.labels, end, seen.covers)),
         looked_back_days=LOOK_BACK_DAYS,
-        spend=tuple(spend(seen.spend, start, end))[:APPS],
+        spend=tuple(spent[:APPS]),
+        spend_more=max(0, len(spent) - APPS),
         cases=tuple(seen.cases)[:CASES],
+        cases_more=max(0, kinds - CASES),
         cases_why=seen.cases_why,
     )
 

@@ -77,7 +77,10 @@ class NewCases(Record):
 
 
 class Digest(Record):
-    """A period of alerting, ``[start, end)`` in epoch ms; ``cases_why`` is why there are no cases to show."""
+    """A period of alerting, ``[start, end)`` in epoch ms; ``cases_why`` is why there are no cases to show.
+
+    ``worst_more``, ``quiet_more``, ``spend_more`` and ``cases_more``: how many there are beyond those listed.
+    """
 
     v: int = WIRE_VERSION
     id: str
@@ -88,10 +91,14 @@ class Digest(Record):
     resolved: int
     still_open: int
     worst: tuple[Worst, ...] = ()
+    worst_more: int = 0
     quiet: tuple[Quiet, ...] = ()
+    quiet_more: int = 0
     rules: tuple[RuleRecord, ...] = ()
     """The rules that have fired falsely, and those that have never fired, over ``looked_back_days``."""
     looked_back_days: int = 30
     spend: tuple[Spend, ...] = ()
+    spend_more: int = 0
     cases: tuple[NewCases, ...] = ()
+    cases_more: int = 0
     cases_why: str = ""

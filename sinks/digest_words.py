@@ -13,6 +13,7 @@ from sinks.phrases import ORDINARY, SIGNALS, capital
 NAMES = {Period.DAILY: "the day", Period.WEEKLY: "the week"}
 LINES = 8
 """So many of a section are shown."""
+SINCE = {Period.DAILY: "1d", Period.WEEKLY: "7d"}
 Section = tuple[str, list[str]]
 """A heading and its lines."""
 
@@ -33,16 +34,24 @@ def headline(digest: Digest) -> str:
 
 def sections(digest: Digest) -> list[Section]:
     """What there is to say, in the order of reading; a heading without lines is left out."""
-    false = [one for one in digest.rules if one.false]
-    never = [one for one in digest.rules if not one.incidents]
+    false = [_false(one) for one in digest.rules if one.false]
+    never = [_never(one) for one in digest.rules if not one.incidents]
+    worst = [_worst(one) for one in digest.worst]
+    quiet = [_quiet(one.app, SIGNALS[one.signal], one.why) for one in digest.quiet]
+    spent = [_spend(one) for one in digest.spend]
+    cases = [_cases(one.app, one.cases, one.reasons, one.question) for one in digest.cases]
     days = f"{digest.looked_back_days} days"
+    since = SINCE[digest.period]
     found: list[Section] = [
-        ("Worst signals", [_worst(one) for one in digest.worst]),
-        ("Kept quiet, and why", [_quiet(one.app, SIGNALS[one.signal], one.why) for one in digest.quiet]),
-        (f"Called no problem, in {days}", _first([_false(one) for one in false])),
-        (f"Rules that have not fired in {days}", _first([_never(one) for one in never])),
-        ("Spend", [_spend(one) for one in digest.spend]),
-        ("New failures", [_cases(one.app, one.cases, one.reasons, one.question) for one in digest.cases]),
+        ("Worst signals", _first(worst, digest.worst_more, "gleaner incidents list")),
+        ("Kept quiet, and why", _first(quiet, digest.quiet_more, "gleaner incidents list")),
+        (f"Called no problem, in {days}", _first(false, 0, "gleaner incidents labels")),
+        (f"Rules that have not fired in {days}", _first(never, 0, "gleaner digest --json")),
+        ("Spend", _first(spent, digest.spend_more, "gleaner signals")),
+        (
+            "New failures",
+            _first(cases, digest.cases_more, f"gleaner cases list --clusters --since {since}"),
+        ),
     ]
     if not digest.worst:
         found[0] = ("Worst signals", ["No incident was open."])
@@ -53,11 +62,15 @@ def sections(digest: Digest) -> list[Section]:
     return [(heading, lines) for heading, lines in found if lines]
 
 
-def _first(lines: list[str]) -> list[str]:
-    """As many as every receiver shows, the last of them the number of those that are not."""
-    if len(lines) <= LINES:
+def _first(lines: list[str], more: int, see: str) -> list[str]:
+    """As many as every receiver shows, the last of them the number of those that are not, and who tells them.
+
+    ``more`` there are beyond ``lines``; ``see`` is the command that shows all.
+    """
+    if not more and len(lines) <= LINES:
         return lines
-    return [*lines[: LINES - 1], f"and {len(lines) - LINES + 1} more"]
+    shown = lines[: LINES - 1]
+    return [*shown, f"and {len(lines) - len(shown) + more:,} more: {see}"]
 
 
 def _worst(one: Worst) -> str:

@@ -18,6 +18,8 @@ from sinks.storm import Storm
 
 WORST = 8
 """Incidents that are told in a sentence of their own."""
+SHORT = 4
+"""Those where there is little room."""
 NAMES = 4_300
 """Characters for the names of all others."""
 SHARED = 0.5
@@ -79,8 +81,10 @@ def why(storm: Storm) -> str:
     """What the storm has in common: a cause, else how its signals and apps are spread."""
     standing = storm.open or list(storm.incidents)
     cause, part = shared(standing)
-    signals = Counter(SIGNALS[one.signal] for one in standing).most_common(3)
-    spread = ", ".join(f"{name} {number:,}" for name, number in signals)
+    signals = Counter(SIGNALS[one.signal] for one in standing).most_common()
+    spread = ", ".join(f"{name} {number:,}" for name, number in signals[:3])
+    if left := sum(number for _, number in signals[3:]):
+        spread += f", {len(signals) - 3} others {left:,}"
     if cause is None or part < SHARED:
         return f"Nothing that Gleaner compares explains most of them. Signals: {spread}."
     return f"{percent(part)} are {likely(cause, 60)}. Signals: {spread}."
@@ -171,6 +175,15 @@ def lines(storm: Storm) -> list[str]:
         storm_headline(storm), standing(storm), why(storm), *worst(storm),
         *(f"{label}: {places}" for label, places in named),
         f"Do first: {storm_action(storm)}", footer(storm, left),
+    ]  # fmt: skip
+
+
+def short_lines(storm: Storm) -> list[str]:
+    """The digest where a receiver refuses its blocks: the worst, what to do, and how many it leaves out."""
+    shown = told(storm)[:SHORT]
+    return [
+        storm_headline(storm), standing(storm), why(storm), *(words.headline(one) for one in shown),
+        f"Do first: {storm_action(storm)}", footer(storm, len(storm.incidents) - len(shown)),
     ]  # fmt: skip
 
 

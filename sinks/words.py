@@ -158,8 +158,8 @@ def _surely(incident: Incident) -> str:
     return "; " + "; ".join(parts)
 
 
-def why(incident: Incident) -> list[str]:
-    """What explains the move, how surely, and what doesn't."""
+def why(incident: Incident, most: int = 3) -> list[str]:
+    """What explains the move, how surely, and what doesn't; of other changes the ``most`` latest."""
     lines = []
     cause = incident.cause
     mine = [note for note in incident.evidence if cause and note.cause and _same(note.cause, cause)]
@@ -172,9 +172,12 @@ def why(incident: Incident) -> list[str]:
         lines.append(f"Consistent with {dimension(cause)} {move(cause)}{_when(mine, incident)}.")
     if incident.ruled_out:
         names = ", ".join(clean(name, 200).replace("_", " ") for name in incident.ruled_out[:8])
-        lines.append(f"Ruled out: {names}.")
+        more = f", and {left} more" if (left := len(incident.ruled_out) - 8) > 0 else ""
+        lines.append(f"Ruled out: {names}{more}.")
     others = [note for note in incident.evidence if note not in mine]
-    lines += [f"Also changed at {clock(note.onset)}: {_note(note)}." for note in others[-3:]]
+    lines += [f"Also changed at {clock(note.onset)}: {_note(note)}." for note in others[-most:]]
+    if (left := len(others) - most) > 0:
+        lines.append(f"And {left} more that changed before: gleaner incidents explain {incident.id[:8]}")
     return lines
 
 
@@ -200,8 +203,8 @@ def _when(notes: list[Note], incident: Incident) -> str:
     return f"; first seen {duration(distance)} {side} the estimated onset"
 
 
-def also(incident: Incident) -> list[str]:
-    """The other members: what moved with it."""
+def also(incident: Incident, most: int | None = None) -> list[str]:
+    """The other members: what moved with it. Of more than ``most`` lines the last says how many are not."""
     lines = []
     for member in incident.members:
         if is_own(member, incident):
@@ -213,7 +216,11 @@ def also(incident: Incident) -> list[str]:
             f"{capital(SIGNALS[member.signal])}{route} {moved} since {clock(member.onset, incident.onset)}"
             f" ({member.severity.value}, rule {clean(member.rule, 60)}{back})"
         )
-    return lines + held_back(incident)
+    lines += held_back(incident)
+    if most is not None and len(lines) > most:
+        left = len(lines) - most + 1
+        lines = [*lines[: most - 1], f"and {left} more: gleaner incidents show {incident.id[:8]}"]
+    return lines
 
 
 def case_line(case: CasePreview) -> str:

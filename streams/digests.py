@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable
 
 from detectors.digest import CASES, LENGTH_MS, LOOK_BACK_DAYS, DaySpend, Seen, digest, latest_due
-from schemas.base import parse_time
 from schemas.digest import Digest, NewCases, Period
 from schemas.incident import Incident
 from schemas.lifecycle import LabelRecord
@@ -38,13 +37,14 @@ def made(settings: Settings, period: Period, end: int, start: int | None = None)
     db = connect_read_only(settings.state_dir / "notify.sqlite")
     try:
         start = end - LENGTH_MS[period] if start is None else start
-        cases, why = new_cases(settings, start, end)
-        return digest(period, end, load_rules(settings.rules), seen(db, end, cases, why), start)
+        cases, in_all, why = new_cases(settings, start, end)
+        known = seen(db, end)._replace(cases=cases, cases_in_all=in_all, cases_why=why)
+        return digest(period, end, load_rules(settings.rules), known, start)
     finally:
         db.close()
 
 
-def seen(db: sqlite3.Connection, end: int, cases: list[NewCases], cases_why: str) -> Seen:
+def seen(db: sqlite3.Connection, end: int) -> Seen:
     """What notify knows: incidents of the last thirty days and open ones, labels, spend, what rules cover."""
     since = end - LOOK_BACK_DAYS * DAY_MS
     incidents = db.execute(
@@ -64,34 +64,34 @@ def seen(db: sqlite3.Connection, end: int, cases: list[NewCases], cases_why: str
         [LabelRecord.model_validate_json(row["body"]) for row in labels],
         [DaySpend(*row) for row in daily_spend(db)],
         covers if standings else None,
-        cases,
-        cases_why,
+        (),
     )
 
 
-def new_cases(settings: Settings, start: int, end: int) -> tuple[list[NewCases], str]:
-    """The clusters of failures first seen in the period, the highest rank first; or why there are none."""
-    from sinks.evalstore import CaseFilter, StoreError, list_clusters, open_for_reading
+def new_cases(settings: Settings, start: int, end: int) -> tuple[list[NewCases], int, str]:
+    """The clusters of failures first seen in the period, the highest rank first, and how many there are; or
+    why that is not known."""
+    from sinks.evalstore import StoreError, new_clusters, open_for_reading
 
     try:
         con = open_for_reading(settings.store_file(), end)
     except StoreError as error:
-        return [], f"The eval store can't be read here: {error}"
+        return [], 0, f"The eval store can't be read here: {error}"
     try:
-        found = [
-            NewCases(
-                cluster_id=one.cluster_id,
-                app=one.app,
-                cases=one.cases,
-                reasons=tuple(one.reasons),
-                question=one.question or "",
-            )
-            for one in list_clusters(con, CaseFilter(since=start, limit=200))
-            if start <= parse_time(one.first_seen) < end
-        ]
+        found, in_all = new_clusters(con, start, end, CASES)
     finally:
         con.close()
-    return found[:CASES], ""
+    cases = [
+        NewCases(
+            cluster_id=one.cluster_id,
+            app=one.app,
+            cases=one.cases,
+            reasons=tuple(one.reasons),
+            question=one.question or "",
+        )
+        for one in found
+    ]
+    return cases, in_all, ""
 
 
 class DigestRun:

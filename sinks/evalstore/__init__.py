@@ -64,6 +64,7 @@ from sinks.evalstore.reading import (
     find_case,
     list_cases,
     list_clusters,
+    new_clusters,
     totals,
 )
 from sinks.evalstore.rolling import RollingFigure, SegmentFilter, rolling
@@ -100,6 +101,7 @@ __all__ = [
     "letters",
     "list_cases",
     "list_clusters",
+    "new_clusters",
     "open_for_reading",
     "rolling",
     "run_query",

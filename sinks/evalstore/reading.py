@@ -109,16 +109,32 @@ def list_cases(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> Ite
 def list_clusters(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> list[ClusterSummary]:
     """The clusters with a case that fits, the highest rank first; their figures are of all their cases."""
     wanted = wanted or CaseFilter()
-    times = ("first_seen", "last_seen")
-    query = f"""
-        SELECT {", ".join(f"epoch_ms({name})" if name in times else name for name in ClusterSummary._fields)}
-        FROM cluster_list WHERE cluster_id IN (SELECT cluster_id FROM case_list WHERE {_WANTED})
+    query = f"""SELECT {_CLUSTER} FROM cluster_list
+        WHERE cluster_id IN (SELECT cluster_id FROM case_list WHERE {_WANTED})
         ORDER BY rank DESC, cluster_id LIMIT $limit"""  # noqa: S608
-    found = (ClusterSummary(*row) for row in con.execute(query, _values(wanted)).fetchall())
-    return [
-        one._replace(first_seen=rfc3339(int(one.first_seen)), last_seen=rfc3339(int(one.last_seen)))
-        for one in found
-    ]
+    return [_cluster(row) for row in con.execute(query, _values(wanted)).fetchall()]
+
+
+def new_clusters(
+    con: DuckDBPyConnection, start: int, end: int, limit: int
+) -> tuple[list[ClusterSummary], int]:
+    """The clusters whose first trace is of ``[start, end)`` (epoch ms), the highest rank first, ``limit`` of
+    them at most; and how many there are."""
+    query = f"""SELECT {_CLUSTER}, count(*) OVER () FROM cluster_list
+        WHERE epoch_ms(first_seen) >= $start AND epoch_ms(first_seen) < $end
+        ORDER BY rank DESC, cluster_id LIMIT $limit"""  # noqa: S608
+    rows = con.execute(query, {"start": start, "end": end, "limit": limit}).fetchall()
+    return [_cluster(row[:-1]) for row in rows], int(rows[0][-1]) if rows else 0
+
+
+_CLUSTER = ", ".join(
+    f"epoch_ms({name})" if name in ("first_seen", "last_seen") else name for name in ClusterSummary._fields
+)
+
+
+def _cluster(row: tuple[Any, ...]) -> ClusterSummary:
+    one = ClusterSummary(*row)
+    return one._replace(first_seen=rfc3339(int(one.first_seen)), last_seen=rfc3339(int(one.last_seen)))
 
 
 def _values(wanted: CaseFilter) -> dict[str, Any]:

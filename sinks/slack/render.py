@@ -75,8 +75,8 @@ def blocks(
     if picture.spark:
         found.append(_mrkdwn(f"spark:{at}", prose(picture.spark, 200)))
     found.append(_mrkdwn(f"why:{at}", _list("What changed", words.why(incident))))
-    if others := words.also(incident):
-        found.append(_mrkdwn(f"also:{at}", _list("Moved with it", others[:6])))
+    if others := words.also(incident, 6):
+        found.append(_mrkdwn(f"also:{at}", _list("Moved with it", others)))
     if cases and words.has_cases(incident):
         found.append(_cases(incident, offer, f"cases:{at}"))
     if words.to_do(incident):

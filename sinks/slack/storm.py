@@ -33,7 +33,7 @@ def render_storm(message: Message, storm: Storm, offer: Offer = NO_OFFER) -> dic
         return payload | ({"reply_broadcast": True} if loud else {})
     text = escape(storm_words.storm_headline(storm), OURS.text)
     if message.degrade is Degrade.TEXT_ONLY:
-        return _payload(message, "\n".join(escape(line, 900) for line in storm_words.lines(storm)[:10]), [])
+        return _payload(message, "\n".join(escape(line, 600) for line in storm_words.short_lines(storm)), [])
     return _payload(message, text, blocks(storm, names=message.degrade is Degrade.FULL))
 
 

@@ -64,7 +64,7 @@ def explain(
     console.print(Text(words.headline(incident), style="bold"))
     console.print(Text(standing(incident)))
     _section(console, "Why it fired", [_fired(member) for member in incident.members])
-    _section(console, "What explains it", words.why(incident))
+    _section(console, "What explains it", words.why(incident, len(incident.evidence)))
     _section(console, "Held back", held_back(incident))
     if incident.recurs:
         _section(console, "Seen before", [f"{incident.recurs} incidents of this rule and signal here"])

@@ -28,7 +28,7 @@ from sinks.standing import standing
 from streams.commands.fail import Failed
 from streams.commands.incident_ask import COMMANDS_OF_PEOPLE
 from streams.commands.incident_explain import explain, labels
-from streams.commands.incident_file import State, incidents, one
+from streams.commands.incident_file import State, incidents, one, rows
 from streams.commands.preview_page import preview_page
 
 OFFER = Offer(clicks=True)
@@ -55,6 +55,7 @@ def list_(
     where = f"where {' and '.join(parts)}" if parts else ""
     query = f"select body from incidents {where} order by last_at desc, id limit ?"  # noqa: S608 - no value in it
     found = incidents(state, query, [*values, limit])
+    counted = rows(state, f"select count(*) as n from incidents {where}", values)  # noqa: S608 - no value in it
     if as_json:
         typer.echo(json.dumps([incident.summary() for incident in found]))
         return
@@ -66,6 +67,8 @@ def list_(
         members = f"{len(incident.members)} member{'s' if len(incident.members) > 1 else ''}"
         said = (standing(incident), f"detected {rfc3339(incident.detected_at)}", members, incident.id)
         typer.echo("    " + " · ".join(said))
+    if (left := int(counted[0]["n"]) - len(found)) > 0:
+        typer.echo(f"and {left:,} more: --limit {limit + left}")
 
 
 @app.command()

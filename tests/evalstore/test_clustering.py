@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from schemas.case import CaseReason, EvalCase
-from sinks.evalstore import CaseFilter, StoreOwner, list_cases, list_clusters
+from sinks.evalstore import CaseFilter, StoreOwner, list_cases, list_clusters, new_clusters
 from sinks.evalstore.migrations import migrations
 from tests.evalstore.samples import MARCH, make_case
 
@@ -147,6 +147,19 @@ def test_the_rank_is_severity_times_frequency_times_novelty(owner: StoreOwner) -
     ]  # fmt: skip
     ranked = [case.reasons[0] for case in list_cases(owner._con, CaseFilter(ranked=True, limit=9))]
     assert ranked == ["error"] * 8 + ["empty_answer"]
+
+
+def test_new_clusters_are_those_whose_first_case_is_of_the_period(owner: StoreOwner) -> None:
+    """Seven kinds, one a day; the first comes again on the last day, and is not new then."""
+    kinds = [" ".join([f"w{n}"] * 3 + WORDS[n : n + 12]) for n in range(7)]
+    owner.write([asking(n, text, time=MARCH + n * DAY) for n, text in enumerate(kinds)], now=0)
+    owner.write([asking(n, kinds[0], time=MARCH + 6 * DAY) for n in range(10, 15)], now=0)
+    found, in_all = new_clusters(owner._con, MARCH + 3 * DAY, MARCH + 6 * DAY + 1, 2)
+    assert ([one.question for one in found], in_all) == ([kinds[6], kinds[5]], 4)
+    assert [one.cases for one in found] == [1, 1]
+    every, in_all = new_clusters(owner._con, MARCH, MARCH + 7 * DAY, 100)
+    assert (every, in_all) == (list_clusters(owner._con), 7)
+    assert new_clusters(owner._con, MARCH + 7 * DAY, MARCH + 8 * DAY, 5) == ([], 0)
 
 
 def test_only_cases_of_the_newest_release_are_new_until_the_next_one(owner: StoreOwner) -> None:

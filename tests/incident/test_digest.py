@@ -99,11 +99,31 @@ def test_what_is_not_listed_is_counted() -> None:
         ]
 
     assert never(8) == [f"r{n}" for n in range(8)]
-    assert never(11) == [*(f"r{n}" for n in range(7)), "and 4 more"]
+    assert never(11) == [*(f"r{n}" for n in range(7)), "and 4 more: gleaner digest --json"]
     many = made().model_copy(
         update={"rules": tuple(RuleRecord(rule=f"r{n}", incidents=0, false=0) for n in range(11))}
     )
     assert "and 4 more" in str(render_digest(many))
+    kinds = [NewCases(cluster_id=f"c{n}", app="bot", cases=1, reasons=("error",)) for n in range(5)]
+    found = made(
+        Period.WEEKLY,
+        cases=kinds,
+        cases_in_all=12,
+        incidents=[FIRED.model_copy(update={"id": f"i{n}"}) for n in range(6)]
+        + [HELD.model_copy(update={"id": f"h{n}"}) for n in range(9)],
+        spend=[DaySpend(f"app-{n}", END // DAY_MS - 1, 1.0, 0) for n in range(10)],
+    )
+    assert (found.worst_more, found.quiet_more, found.spend_more, found.cases_more) == (10, 1, 2, 7)
+    said = dict(sections(found))
+    cut = {
+        "Worst signals": (6, "and 10 more: gleaner incidents list"),
+        "Kept quiet, and why": (8, "and 2 more: gleaner incidents list"),
+        "Spend": (8, "and 3 more: gleaner signals"),
+        "New failures": (6, "and 7 more: gleaner cases list --clusters --since 7d"),
+    }
+    assert {heading: (len(said[heading]), said[heading][-1]) for heading in cut} == cut
+    payload = str(render_digest(found))
+    assert all(line in payload for _, line in cut.values()), "what counts the rest is not cut itself"
 
 
 def days(app: str, first: int, dollars: list[float]) -> list[DaySpend]:

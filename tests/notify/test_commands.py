@@ -46,6 +46,15 @@ def test_list_and_show(state: Path) -> None:
     assert "Do first" in CLI.invoke(app, ["show", other["id"], "--state", str(state)]).stdout
 
 
+def test_a_list_that_is_cut_says_by_how_many(state: Path) -> None:
+    def last(*options: str) -> str:
+        return CLI.invoke(app, ["list", "--state", str(state), *options]).stdout.splitlines()[-1]
+
+    assert last("--limit", "1") == "and 1 more: --limit 2"
+    assert "more" not in last("--limit", "2")
+    assert "more" not in last("--limit", "1", "--app", "other-bot")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [

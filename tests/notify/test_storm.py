@@ -13,7 +13,7 @@ from schemas.command import Verb
 from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import Incident, IncidentState
 from schemas.signal import Severity, SignalName
-from sinks.base import Delivered, Message, NotSent, Outcome, Ref, Rejected, Unknown
+from sinks.base import Degrade, Delivered, Message, NotSent, Outcome, Ref, Rejected, Unknown
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
 from sinks.memory import MemorySink
@@ -27,7 +27,7 @@ from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from sinks.slack.sandbox_channel import Channel
 from sinks.slack.storm import render_storm
 from sinks.storm import Storm, StormPolicy, leaves, ranked, spokesman
-from sinks.storm_words import lines, names, storm_headline
+from sinks.storm_words import lines, names, storm_headline, why
 from streams import notify as role
 from streams.notify_boards import board_of
 from streams.settings import Settings
@@ -437,6 +437,25 @@ def test_the_digest_says_what_it_has_in_common() -> None:
     plain = Storm("0" * 36, BEGIN, ranked(one.model_copy(update={"cause": None}) for one in incidents))
     assert "no common cause" in storm_headline(plain)
     assert "Look for what they share" in "\n".join(lines(plain))
+
+
+def test_what_is_left_out_is_counted() -> None:
+    """Signals beyond three, and where blocks are refused all but the worst; what to do stays."""
+    kinds = ("faithfulness", "cost", "broken", "judge", "user")
+    incidents = [
+        SAMPLES[kinds[n % 5]].model_copy(update={"id": f"{n:08x}", "app": app_of(n)}) for n in range(40)
+    ]
+    storm = Storm("0" * 36, BEGIN, ranked(incidents))
+    assert "2 others 16." in why(storm)
+    message = Message(
+        "o", EffectKind.POST, NotifyReason.FIRST, spokesman(storm), degrade=Degrade.TEXT_ONLY, storm=storm
+    )
+    payload = render_storm(message, storm)
+    assert problems(payload, OURS) == []
+    said = payload["text"].splitlines()
+    assert len([line for line in said if line.startswith("P")]) == 4
+    assert said[-2].startswith("Do first: ")
+    assert "36 found no room here" in said[-1]
 
 
 async def test_the_console_prints_it(capsys: pytest.CaptureFixture[str]) -> None:

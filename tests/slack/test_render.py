@@ -140,6 +140,29 @@ def test_cases_link_to_the_readers_own_viewer() -> None:
     assert problems(payload, OURS) == []
 
 
+def test_what_finds_no_room_is_counted() -> None:
+    base = SAMPLES["faithfulness"]
+    (note,) = base.evidence
+    other = Cause(dimension="release", previous="1", current="2")
+    changed = tuple(note.model_copy(update={"signal_id": str(n), "cause": other}) for n in range(5))
+    members = tuple(base.members[1].model_copy(update={"rule": f"r{n}"}) for n in range(9))
+    crowded = base.model_copy(
+        update={
+            "members": (base.members[0], *members),
+            "evidence": (note, *changed),
+            "ruled_out": tuple(f"dimension_{n}" for n in range(11)),
+        }
+    )
+    said = json.dumps(render(Message("o", EffectKind.POST, NotifyReason.FIRST, crowded)), ensure_ascii=False)
+    assert said.count("Escalation rate rose") == 5
+    assert f"and 4 more: gleaner incidents show {base.id[:8]}" in said
+    assert said.count("Also changed at") == 3
+    assert f"And 2 more that changed before: gleaner incidents explain {base.id[:8]}" in said
+    assert "dimension 7, and 3 more." in said
+    assert len(words.also(crowded)) == 9
+    assert sum(line.startswith("Also changed") for line in words.why(crowded, 6)) == 5
+
+
 def test_limits_see_what_the_sdk_misses() -> None:
     section = {"type": "section", "block_id": "a", "text": {"type": "mrkdwn", "text": "x"}}
     header = {"type": "header", "text": {"type": "mrkdwn", "text": "x"}}
