@@ -57,6 +57,12 @@ class Storm:
     def open(self) -> list[Incident]:
         return [one for one in self.incidents if one.state is not IncidentState.RESOLVED]
 
+    @property
+    def free(self) -> list[Incident]:
+        """Those that are told here, open, and nobody's."""
+        here = [one for one in self.open if one.id not in self.alone]
+        return [one for one in here if one.state is not IncidentState.ACKED]
+
 
 NEVER_ALONE = frozenset(
     {

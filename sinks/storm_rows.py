@@ -47,6 +47,24 @@ class Storms:
             found["level"],
         )
 
+    def known(self, storm_id: str) -> bool:
+        """Whether there is such a storm."""
+        return self.db.execute("select 1 from storms where id = ?", (storm_id,)).fetchone() is not None
+
+    def free(self, storm_id: str, until: int) -> list[str]:
+        """Ids of those that its digest shows as nobody's, of those that had joined by ``until`` (epoch ms).
+
+        What has joined since it was last edited nobody has seen there.
+        """
+        rows = self.db.execute(
+            "select m.incident_id from storm_members as m join incidents as i on i.id = m.incident_id"
+            " where m.storm_id = ? and m.own = 0 and m.joined_at <= ? and i.resolved = 0"
+            " and json_extract(i.body, '$.state') != ? and m.joined_at <="
+            " (select edited_at from messages where incident_id = m.storm_id) order by m.incident_id",
+            (storm_id, until, IncidentState.ACKED.value),
+        )
+        return [str(row["incident_id"]) for row in rows]
+
     def told(self, channel: str, since: int) -> int:
         """Incidents told in ``channel`` after ``since``, alone or in a storm that is not over; no P1s."""
         alone = self.db.execute(

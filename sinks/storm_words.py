@@ -148,7 +148,9 @@ def footer(storm: Storm, left: int) -> str:
     if left:
         parts.append(f"{left:,} found no room here")
     parts.append(f"yours, all of it: gleaner incidents ack {storm.id[:8]}")
-    parts.append("the rest: gleaner incidents list --open; one: gleaner incidents show|ack ID")
+    parts.append(
+        f"the rest: gleaner incidents list --storm {storm.id[:8]}; one: gleaner incidents show|ack ID"
+    )
     parts.append("what becomes P1, or has news after the storm, gets its own message")
     return " · ".join(parts)
 

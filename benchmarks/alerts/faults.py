@@ -43,6 +43,7 @@ SETTLE = 90 * MINUTE
 IN_TIME = 10 * MINUTE
 """Two minutes until others are told, and what a channel's pauses and other calls take before that."""
 ONCALL = ("<@U0ONCALL>", "<@U0NEXT>")
+OFFER = Offer(clicks=True, url="https://gleaner.example/{id}")
 
 
 @dataclass
@@ -98,9 +99,8 @@ class World:
             self.topic |= {one.id: one for one in incidents}
             points.pass_by()
 
-        offer = Offer(clicks=True, url="https://gleaner.example/{id}")
         slack = SlackSink(
-            TOKEN, CHANNEL, self.slack.url, 10, offer, Routes(CHANNEL, ONCALL), lambda: self.now
+            TOKEN, CHANNEL, self.slack.url, 10, OFFER, Routes(CHANNEL, ONCALL), lambda: self.now
         )
         delivery = Delivery(
             outbox,
@@ -277,7 +277,7 @@ def told(world: World, outbox: Outbox, *, names: bool = True) -> list[str]:
         found = roots.pop(storm.id, [])
         if not (len(found) == 1 if world.told.readable else len(found) >= 1):
             broken.append(f"storm {storm.id[:8]}: {len(found)} roots")
-        elif found[-1]["blocks"] != blocks(storm):
+        elif found[-1]["blocks"] != blocks(storm, OFFER):
             broken.append(f"storm {storm.id[:8]}: its root is out of date")
         elif names and (
             missing := [one.app for one in storm.incidents if one.app not in str(found[-1]["blocks"])]

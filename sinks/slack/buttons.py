@@ -1,7 +1,8 @@
-"""The buttons of an incident's first message: which there are in which state, and what each carries.
+"""The buttons of an incident's first message, and of a storm's digest: which there are in which state, and
+what each carries.
 
-A button carries the incident's id and nothing else: what a click does is decided from the incident as it
-is then, so a click on an old message is harmless.
+A button carries the incident's or the storm's id and nothing else: what a click does is decided from the
+incident as it is then, so a click on an old message is harmless.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.incident import Incident, IncidentState
+from sinks.storm import Storm
 
 Block = dict[str, Any]
 URL_LENGTH = 3_000
@@ -25,6 +27,8 @@ class Press(StrEnum):
     ASSIGN = "gleaner:assign"
     NOT_A_PROBLEM = "gleaner:not_a_problem"
     OPEN = "gleaner:open"
+    STORM_ACK = "gleaner:storm_ack"
+    STORM_LIST = "gleaner:storm_list"
 
 
 class SnoozeFor(StrEnum):
@@ -89,6 +93,30 @@ def buttons(incident: Incident, offer: Offer) -> Block | None:
     return {"type": "actions", "block_id": f"actions:{incident.revision}", "elements": elements}
 
 
+def storm_buttons(storm: Storm, offer: Offer) -> Block | None:
+    """The actions block of a storm's digest: acknowledge all that is nobody's, list what is open."""
+    if not offer.clicks or not storm.open:
+        return None
+    elements: list[Block] = []
+    if free := len(storm.free):
+        all_of_it = (
+            f"It acknowledges the {free:,} that are nobody's here, in your name."
+            if free > 1
+            else ("It acknowledges the one that is nobody's here, in your name.")
+        )
+        confirm = {
+            "title": _plain("Acknowledge all of it?"),
+            "text": _plain(f"{all_of_it} What has a message of its own keeps its own buttons."),
+            "confirm": _plain("Acknowledge all"),
+            "deny": _plain("Cancel"),
+        }
+        elements.append(
+            _valued(Press.STORM_ACK, "Acknowledge all", storm.id, style="primary", confirm=confirm)
+        )
+    elements.append(_valued(Press.STORM_LIST, "List what is open", storm.id))
+    return {"type": "actions", "block_id": f"actions:{storm.revision}", "elements": elements}
+
+
 def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": False}
 
@@ -102,13 +130,11 @@ CONFIRM = {
 
 
 def _button(press: Press, text: str, incident: Incident, **more: Any) -> Block:
-    return {
-        "type": "button",
-        "action_id": press.value,
-        "text": _plain(text),
-        "value": incident.id,
-        **more,
-    }
+    return _valued(press, text, incident.id, **more)
+
+
+def _valued(press: Press, text: str, value: str, **more: Any) -> Block:
+    return {"type": "button", "action_id": press.value, "text": _plain(text), "value": value, **more}
 
 
 def _snooze(incident: Incident) -> Block:

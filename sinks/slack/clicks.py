@@ -40,6 +40,16 @@ class Click:
     ts: str
 
 
+@dataclass(frozen=True)
+class Look:
+    """Somebody asks for the list of what is open of a storm; ``id`` is the asking's own."""
+
+    id: str
+    storm_id: str
+    user: str
+    channel: str
+
+
 class _User(Record):
     id: str = Field(pattern=r"^[UW][A-Z0-9]{1,30}$")
     username: str = ""
@@ -72,8 +82,8 @@ class _Payload(Record):
     actions: tuple[_Action, ...] = Field(min_length=1)
 
 
-def click_of(payload: object) -> Click | NoClick:
-    """The command behind a ``block_actions`` payload.
+def click_of(payload: object) -> Click | Look | NoClick:
+    """The command behind a ``block_actions`` payload; on a storm's digest it names the storm.
 
     Its id follows from who clicked what where at which instant (Slack's ``action_ts``), all of which are the
     same when Slack delivers a click again, so that one click is one command.
@@ -93,13 +103,18 @@ def click_of(payload: object) -> Click | NoClick:
         return NoClick.MALFORMED
 
 
-def _click(found: _Payload, press: Press) -> Click:
+def _click(found: _Payload, press: Press) -> Click | Look:
     action, user = found.actions[0], found.user
     value = action.selected_option.value if action.selected_option else action.value
     text, _, how_long = value.partition(":")
     incident_id = str(UUID(text))
     seconds, _, fraction = action.action_ts.partition(".")
     at = int(seconds) * 1000 + int(fraction[:3].ljust(3, "0"))
+    click_id = derive(
+        "click", found.channel.id, found.message.ts, user.id, press.value, value, action.action_ts
+    )
+    if press is Press.STORM_LIST:
+        return Look(click_id, incident_id, user.id, found.channel.id)
     actor = clean(user.username or user.name, NAME_LENGTH) or user.id
     verb, until, until_deploy, assignee = Verb.ACK, None, False, None
     match press:
@@ -112,7 +127,7 @@ def _click(found: _Payload, press: Press) -> Click:
         case Press.NOT_A_PROBLEM:
             verb = Verb.NOT_A_PROBLEM
     command = Command(
-        id=derive("click", found.channel.id, found.message.ts, user.id, press.value, value, action.action_ts),
+        id=click_id,
         incident_id=incident_id,
         verb=verb,
         actor=actor,

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from schemas.command import Command
 from sinks.base import Delivered, Outcome
 from sinks.slack.allowed import Allowed
-from sinks.slack.clicks import Click, NoClick, click_of
+from sinks.slack.clicks import Click, Look, NoClick, click_of
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ class Taken(StrEnum):
     """What became of a payload; all but ``FAILED`` are acknowledged."""
 
     PUBLISHED = "published"
+    LOOKED = "looked"
+    """A question, which the person is answered."""
     AGAIN = "again"
     NOT_ALLOWED = "not_allowed"
     NOTHING = "nothing"
@@ -42,7 +44,7 @@ class Taken(StrEnum):
 
 
 class Answer(NamedTuple):
-    """The reducer's verdict on a command, in words; ``done`` needs none, the message shows it."""
+    """The reducer's verdict on a click's commands, in words; ``done`` needs none, the message shows it."""
 
     done: bool
     words: str
@@ -58,22 +60,38 @@ class Slack(Protocol):
         ...
 
 
+def _one(command: Command) -> tuple[Command, ...]:
+    return (command,)
+
+
+def _unknown(storm_id: str) -> str:
+    return f"Notify knows no storm {storm_id[:8]}"
+
+
 class Desk:
-    """``publish`` puts a command into the log, or raises; ``verdict`` is None until there is one."""
+    """``publish`` puts commands into the log, or raises; ``verdict`` on them is None until there is one.
+
+    ``each`` makes the commands of a click's: one for every incident of a storm. ``listing`` tells what is
+    open of a storm, by its id, as text for Slack.
+    """
 
     def __init__(
         self,
         slack: Slack,
         allowed: Allowed,
-        publish: Callable[[Command], Awaitable[None]],
-        verdict: Callable[[Command], Answer | None],
+        publish: Callable[[Sequence[Command]], Awaitable[None]],
+        verdict: Callable[[Sequence[Command]], Answer | None],
         clock: Callable[[], int],
+        each: Callable[[Command], Sequence[Command]] = _one,
+        listing: Callable[[str], str] = _unknown,
     ) -> None:
         self.slack, self.allowed, self.publish, self.verdict = slack, allowed, publish, verdict
-        self.clock = clock
+        self.clock, self.each, self.listing = clock, each, listing
         self.counts: Counter[str] = Counter()
-        self.taken: OrderedDict[str, Click] = OrderedDict()
-        self.unanswered: dict[str, int] = {}
+        self.taken: OrderedDict[str, Click | Look] = OrderedDict()
+        self.unanswered: dict[str, tuple[int, Click, Sequence[Command]]] = {}
+        """By a click's id: until when its answer is of use, and its commands."""
+        self.looks: list[Look] = []
         self.groups: dict[str, tuple[int, frozenset[str]]] = {}
         self.refused: list[Click] = []
 
@@ -90,18 +108,21 @@ class Desk:
         return taken
 
     async def answer(self) -> None:
-        """Tells people whose click changed nothing why; to be called several times a second."""
+        """Tells people whose click changed nothing why, and what they asked; to be called several times a
+        second."""
         now = self.clock()
+        while self.looks:
+            look = self.looks.pop(0)
+            await self._whisper(look, self.listing(look.storm_id))
         while self.refused:
             who = self.allowed.who()
             await self._whisper(self.refused.pop(0), f"You can't act on incidents here. Who may: {who}")
-        for command_id, deadline in list(self.unanswered.items()):
-            click = self.taken.get(command_id)
-            found = self.verdict(click.command) if click else None
+        for click_id, (deadline, click, commands) in list(self.unanswered.items()):
+            found = self.verdict(commands)
             if found is None and now < deadline:
                 continue
-            del self.unanswered[command_id]
-            if click and found and not found.done:
+            del self.unanswered[click_id]
+            if found and not found.done:
                 await self._whisper(click, found.words)
 
     async def _take(self, payload: object) -> Taken:
@@ -110,22 +131,36 @@ class Desk:
             if click is not NoClick.A_LINK:
                 log.warning("an interaction of Slack's asks for nothing: %s", click.value)
             return Taken.NOTHING
+        if isinstance(click, Look):
+            return self._look(click)
         command = click.command
         if command.id in self.taken:
             return Taken.AGAIN
         if not await self._may(click.user):
             log.warning("user %s may not %s incidents", click.user, command.verb.value)
-            self._remember(click)
+            self._remember(command.id, click)
             self.refused.append(click)
             return Taken.NOT_ALLOWED
-        await self.publish(command)
-        log.info("a click of user %s: %s incident %s", click.user, command.verb.value, command.incident_id)
-        self._remember(click)
-        self.unanswered[command.id] = self.clock() + ANSWER_MS
+        commands = self.each(command)
+        await self.publish(commands)
+        log.info(
+            "a click of user %s: %s %s, %d commands",
+            *(click.user, command.verb.value, command.incident_id, len(commands)),
+        )
+        self._remember(command.id, click)
+        self.unanswered[command.id] = (self.clock() + ANSWER_MS, click, commands)
         return Taken.PUBLISHED
 
-    def _remember(self, click: Click) -> None:
-        self.taken[click.command.id] = click
+    def _look(self, look: Look) -> Taken:
+        """Whoever sees the digest may see what is in it."""
+        if look.id in self.taken:
+            return Taken.AGAIN
+        self._remember(look.id, look)
+        self.looks.append(look)
+        return Taken.LOOKED
+
+    def _remember(self, click_id: str, click: Click | Look) -> None:
+        self.taken[click_id] = click
         while len(self.taken) > REMEMBER:
             self.taken.popitem(last=False)
 
@@ -150,7 +185,7 @@ class Desk:
             self.groups[group] = (now, found)
         return members
 
-    async def _whisper(self, click: Click, text: str) -> None:
+    async def _whisper(self, click: Click | Look, text: str) -> None:
         outcome = await self.slack.whisper(click.channel, click.user, text)
         if not isinstance(outcome, Delivered):
             log.warning("user %s could not be answered: %s", click.user, outcome)

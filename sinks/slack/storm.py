@@ -7,8 +7,8 @@ from typing import Any
 from schemas.effect import EffectKind, NotifyReason
 from sinks import storm_words, words
 from sinks.base import Degrade, Message
-from sinks.slack.buttons import Offer
-from sinks.slack.escape import escape, prose
+from sinks.slack.buttons import Offer, storm_buttons
+from sinks.slack.escape import entities, escape, prose
 from sinks.slack.limits import OURS
 from sinks.slack.render import EVENT_TYPE, NO_OFFER
 from sinks.storm import Storm
@@ -34,10 +34,10 @@ def render_storm(message: Message, storm: Storm, offer: Offer = NO_OFFER) -> dic
     text = escape(storm_words.storm_headline(storm), OURS.text)
     if message.degrade is Degrade.TEXT_ONLY:
         return _payload(message, "\n".join(escape(line, 600) for line in storm_words.short_lines(storm)), [])
-    return _payload(message, text, blocks(storm, names=message.degrade is Degrade.FULL))
+    return _payload(message, text, blocks(storm, offer, names=message.degrade is Degrade.FULL))
 
 
-def blocks(storm: Storm, *, names: bool = True) -> list[Block]:
+def blocks(storm: Storm, offer: Offer = NO_OFFER, *, names: bool = True) -> list[Block]:
     """The digest's blocks; without ``names`` only the worst are in it."""
     at = storm.revision
     verdict = f"*{prose(storm_words.standing(storm), 200)}*\n{prose(storm_words.why(storm), 400)}"
@@ -57,6 +57,8 @@ def blocks(storm: Storm, *, names: bool = True) -> list[Block]:
     if worst := storm_words.worst(storm):
         lines = "\n".join(f"• {prose(line, 200)}" for line in worst)
         found.append(_mrkdwn(f"worst:{at}", f"*The worst*\n{lines}"))
+    if (offered := storm_buttons(storm, offer)) is not None:
+        found.append(offered)
     listed, left = storm_words.names(storm, _measure) if names else ([], _more(storm))
     texts = [""]
     for label, places in listed:
@@ -73,6 +75,31 @@ def blocks(storm: Storm, *, names: bool = True) -> list[Block]:
         {"type": "context", "block_id": f"foot:{at}", "elements": [{"type": "mrkdwn", "text": foot}]}
     )
     return found
+
+
+def open_list(storm: Storm, offer: Offer = NO_OFFER) -> str:
+    """What is open of a storm, the worst first, a line and a link each; for whoever asks for it.
+
+    As many as a message's text holds; the last line says how many are left, and which command tells them.
+    """
+    standing = storm.open
+    if not standing:
+        return "Nothing of it is open any more."
+    head = (
+        f"{len(standing):,} of {len(storm.incidents):,} are open: {prose(storm_words.standing(storm), 200)}"
+    )
+    listed, room = [head], OURS.text - len(head) - 120
+    for number, incident in enumerate(standing):
+        link = offer.link(incident)
+        line = f"• {prose(words.headline(incident), 200)} ({incident.id[:8]})"
+        line += f" <{entities(link)}|Open>" if link else ""
+        room -= len(line) + 1
+        if room < 0:
+            left = len(standing) - number
+            listed.append(f"and {left:,} more: gleaner incidents list --storm {storm.id[:8]}")
+            break
+        listed.append(line)
+    return "\n".join(listed)
 
 
 def _measure(text: str) -> int:

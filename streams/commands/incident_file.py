@@ -36,26 +36,42 @@ def incidents(state: Path | None, query: str, values: list[Any]) -> list[Inciden
 
 
 def named(state: Path | None, name: str) -> list[Incident]:
-    """The incident of this id or beginning of one; of a storm's, all of it that is open."""
-    known = rows(state, "select 1 from sqlite_master where type = 'table' and name = 'storms'", [])
-    storms = known and rows(
-        state, "select id from storms where id like ? escape '\\' limit 2", [_pattern(name)]
-    )
+    """The incident of this id or beginning of one; of a storm's, what is told there and open."""
+    storms = _storms(state, name)
     if not storms or incidents(
         state, "select body from incidents where id like ? escape '\\' limit 1", [_pattern(name)]
     ):
         return [one(state, name)]
     if len(storms) > 1:
-        raise Failed(f"{clean(name, 60)}: begins more than one id: {', '.join(row['id'] for row in storms)}")
+        raise Failed(f"{clean(name, 60)}: begins more than one id: {', '.join(storms)}")
     found = incidents(
         state,
         "select i.body from storm_members as m join incidents as i on i.id = m.incident_id"
-        " where m.storm_id = ? and i.resolved = 0 order by i.id",
-        [storms[0]["id"]],
+        " where m.storm_id = ? and m.own = 0 and i.resolved = 0 order by i.id",
+        storms,
     )
     if not found:
-        raise Failed(f"{clean(name, 60)}: all of this storm is over", status=1)
+        why = "all of this storm is over, or has a message of its own"
+        raise Failed(f"{clean(name, 60)}: {why}", status=1)
     return found
+
+
+def storm(state: Path | None, name: str) -> str:
+    """The id of the storm of this id or beginning of one."""
+    found = _storms(state, name)
+    if not found:
+        raise Failed(f"{clean(name, 60)}: no such storm", status=1)
+    if len(found) > 1:
+        raise Failed(f"{clean(name, 60)}: begins more than one id: {', '.join(found)}")
+    return found[0]
+
+
+def _storms(state: Path | None, name: str) -> list[str]:
+    """Two at most. A file from before there were storms has none."""
+    if not rows(state, "select 1 from sqlite_master where type = 'table' and name = 'storms'", []):
+        return []
+    query = "select id from storms where id like ? escape '\\' order by id limit 2"
+    return [str(row["id"]) for row in rows(state, query, [_pattern(name)])]
 
 
 def one(state: Path | None, incident_id: str) -> Incident:

@@ -28,7 +28,7 @@ from sinks.standing import standing
 from streams.commands.fail import Failed
 from streams.commands.incident_ask import COMMANDS_OF_PEOPLE
 from streams.commands.incident_explain import explain, labels
-from streams.commands.incident_file import State, incidents, one, rows
+from streams.commands.incident_file import State, incidents, one, rows, storm
 from streams.commands.preview_page import preview_page
 
 OFFER = Offer(clicks=True)
@@ -42,6 +42,10 @@ app = typer.Typer(
 def list_(
     app_name: Annotated[str | None, typer.Option("--app", help="only this app")] = None,
     open_: Annotated[bool, typer.Option("--open", help="only what is not resolved")] = False,
+    of_storm: Annotated[
+        str | None,
+        typer.Option("--storm", help="only what a storm's digest tells of: its id, or its beginning"),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many, the newest first")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON array of incidents")] = False,
     state: State = None,
@@ -52,6 +56,9 @@ def list_(
     """
     values = [app_name] if app_name else []
     parts = ["app = ?"] * len(values) + ["json_extract(body, '$.state') != 'resolved'"] * open_
+    if of_storm is not None:
+        parts.append("id in (select incident_id from storm_members where storm_id = ?)")
+        values.append(storm(state, of_storm))
     where = f"where {' and '.join(parts)}" if parts else ""
     query = f"select body from incidents {where} order by last_at desc, id limit ?"  # noqa: S608 - no value in it
     found = incidents(state, query, [*values, limit])

@@ -411,7 +411,7 @@ def test_a_digest_is_within_the_limits(number: int, kind: EffectKind, hostile: b
     storm = Storm("0" * 36, BEGIN, ranked(incidents), frozenset(), 3, 1)
     for reason in (NotifyReason.FIRST, NotifyReason.GREW, NotifyReason.ESCALATED, NotifyReason.RECOVERED):
         message = Message("o", kind, reason, spokesman(storm), storm=storm)
-        found = render_storm(message, storm)
+        found = render_storm(message, storm, Offer(clicks=True, url="https://gleaner.example/{id}"))
         assert problems(found, OURS) == []
         assert "<!" not in str(found)
         assert "<@" not in str(found)

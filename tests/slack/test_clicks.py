@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlencode
 
 import aiohttp
@@ -43,10 +43,10 @@ class Office:
             self.sink, Allowed.parse(allowed), self.publish, lambda _: self.verdict, lambda: self.now
         )
 
-    async def publish(self, command: Command) -> None:
+    async def publish(self, commands: Sequence[Command]) -> None:
         if self.down is not None:
             raise self.down
-        self.log.append(command)
+        self.log += commands
 
     async def message(self) -> str:
         posted = await self.sink.post(Message("o", EffectKind.POST, NotifyReason.FIRST, INCIDENT))
