@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from detectors.rules import MONITORED, Rule
+from schemas.calibration import Calibration, Calibrations
 from schemas.digest import Digest, NewCases, Period, Quiet, RuleRecord, Spend, Worst
 from schemas.identity import derive
 from schemas.incident import Incident, IncidentState
@@ -17,7 +18,7 @@ from schemas.lifecycle import LabelRecord
 DAY_MS = 86_400_000
 LENGTH_MS = {Period.DAILY: DAY_MS, Period.WEEKLY: 7 * DAY_MS}
 LOOK_BACK_DAYS = 30
-WORST, QUIET, APPS, CASES = 5, 8, 8, 5
+WORST, QUIET, APPS, CASES, SCORERS = 5, 8, 8, 5, 8
 """So many of each are shown."""
 RATE_DAYS, LEAST_DAYS = 7, 3
 """Whole days that a forecast rests on, at most and at least."""
@@ -44,6 +45,7 @@ class Seen(NamedTuple):
     cases: Sequence[NewCases]
     cases_why: str = ""
     cases_in_all: int | None = None
+    calibrations: Calibrations | None = None
 
 
 def latest_due(period: Period, when: str, zone: str, now: int) -> int:
@@ -80,6 +82,7 @@ def digest(period: Period, end: int, rules: Sequence[Rule], seen: Seen, start: i
     opened = [one for one in mine if one.detected_at >= start]
     quiet = [one for incident in mine if (one := _quiet(incident)) is not None]
     spent = spend(seen.spend, start, end)
+    figures = [] if seen.calibrations is None else sorted(seen.calibrations.figures, key=_least_trusted)
     kinds = len(seen.cases) if seen.cases_in_all is None else seen.cases_in_all
     return Digest(
         id=derive("digest", period.value, end),
@@ -97,6 +100,9 @@ def digest(period: Period, end: int, rules: Sequence[Rule], seen: Seen, start: i
         looked_back_days=LOOK_BACK_DAYS,
         spend=tuple(spent[:APPS]),
         spend_more=max(0, len(spent) - APPS),
+        calibrations=tuple(figures[:SCORERS]),
+        calibrations_more=max(0, len(figures) - SCORERS),
+        calibrations_known=seen.calibrations is not None,
         cases=tuple(seen.cases)[:CASES],
         cases_more=max(0, kinds - CASES),
         cases_why=seen.cases_why,
@@ -167,6 +173,11 @@ def spend(days: Sequence[DaySpend], start: int, end: int) -> list[Spend]:
             )
         )
     return sorted(found, key=lambda one: (-one.period, one.app))
+
+
+def _least_trusted(one: Calibration) -> tuple[bool, float, str, str]:
+    """Those with a share before those without, the lowest share first."""
+    return (not one.known, one.confirmed / max(one.reviewed, 1), one.app, one.scorer)
 
 
 def _as_of(incident: Incident, end: int) -> Incident:

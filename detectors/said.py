@@ -12,6 +12,7 @@ from detectors.recovery import Return
 from detectors.rules import Rule
 from detectors.unit import Unit
 from detectors.words import reason, returned, served_model, success
+from schemas.catalog import SCORED
 from schemas.identity import derive
 from schemas.signal import Cause, Recovery, Signal
 
@@ -31,8 +32,8 @@ def signal_id(where: Where, rule: Rule, trace_id: str, time: int, *side: str) ->
     return derive("signal", *where, rule.name, trace_id, time, *side)
 
 
-def alarm_signal(where: Where, rule: Rule, unit: Unit, alarm: Alarm, *side: str) -> Signal:
-    """An alarm of a score, a rate, or an amount; scores fall, though y rises."""
+def alarm_signal(where: Where, rule: Rule, unit: Unit, alarm: Alarm, scorer: str | None = None) -> Signal:
+    """An alarm of a score, a rate, or an amount; scores fall, though y rises. ``scorer``: the segment's."""
     time, _, trace_id, _, _ = unit
     falls = rule.direction == "down"
     known = interval(rule.measure, alarm.value, alarm.n, [unit[1] for unit in alarm.after])
@@ -41,7 +42,8 @@ def alarm_signal(where: Where, rule: Rule, unit: Unit, alarm: Alarm, *side: str)
         low, high = 1.0 - known[1], 1.0 - known[0]
     return Signal(
         **_of(where, rule, alarm),
-        id=signal_id(where, rule, trace_id, time, *side),
+        id=signal_id(where, rule, trace_id, time),
+        scorer=(scorer or "") if rule.signal in SCORED else "",
         detected_at=time,
         baseline=1.0 - alarm.baseline if falls else alarm.baseline,
         value=1.0 - alarm.value if falls else alarm.value,

@@ -302,7 +302,7 @@ class SegmentMonitors:
     def _said(self, rule: Rule, unit: Unit, event: Alarm | Return) -> Signal | Recovery:
         if isinstance(event, Return):
             return recovery_record(self.where, rule, unit, event)
-        return alarm_signal(self.where, rule, unit, event)
+        return alarm_signal(self.where, rule, unit, event, self.scorer)
 
     def on_change(self, time: int, dimension: str, previous: str | None, current: str) -> None:
         """A change that somebody announced: evidence for attribution, never a signal by itself."""

@@ -277,6 +277,8 @@ CATALOG: dict[SignalName, About] = {
 }
 """Every signal. Sources: the field's own lists of what to log for LLM applications; see docs/detectors.md."""
 
+SCORED = frozenset({SignalName.FAITHFULNESS, SignalName.GROUNDED})
+"""Signals of scores: as good as whoever scores."""
 ABOVE: dict[SignalName, SignalName] = {
     SignalName.LATENCY: SignalName.SLOW,
     SignalName.TIME_TO_FIRST_TOKEN: SignalName.SLOW_START,

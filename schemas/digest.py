@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from schemas.base import WIRE_VERSION, Record
+from schemas.calibration import Calibration
 from schemas.lifecycle import IncidentState
 from schemas.signal import Severity, SignalName
 
@@ -79,7 +80,7 @@ class NewCases(Record):
 class Digest(Record):
     """A period of alerting, ``[start, end)`` in epoch ms; ``cases_why`` is why there are no cases to show.
 
-    ``worst_more``, ``quiet_more``, ``spend_more`` and ``cases_more``: how many there are beyond those listed.
+    ``worst_more``, ``quiet_more`` and so on: how many there are beyond those listed.
     """
 
     v: int = WIRE_VERSION
@@ -99,6 +100,10 @@ class Digest(Record):
     looked_back_days: int = 30
     spend: tuple[Spend, ...] = ()
     spend_more: int = 0
+    calibrations: tuple[Calibration, ...] = ()
+    calibrations_more: int = 0
+    calibrations_known: bool = False
+    """Whether anything has been told of reviewers: nothing reviewed is another thing than nothing known."""
     cases: tuple[NewCases, ...] = ()
     cases_more: int = 0
     cases_why: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.base import WIRE_VERSION, Record, rfc3339
+from schemas.calibration import Calibration
 from schemas.lifecycle import (
     Entry,
     Explained,
@@ -54,6 +55,7 @@ class Member(Record):
     """log10 of the detector's statistic at the latest alarm, and of the bound that it passed."""
     threshold: float | None = None
     budget: str = ""
+    scorer: str = ""
     owner: str = ""
     runbook: str = ""
     action: str = ""
@@ -162,8 +164,13 @@ class Incident(Record):
     """The same for every incident of this app, environment, rule and signal: no values, no versions."""
     recurs: int = 0
     """Earlier incidents of this fingerprint within the time that the policy looks back."""
+    recurs_false: int = 0
+    """So many of them a person has called no problem."""
     recurred_at: int | None = None
     """Detection of the latest of them."""
+    calibration: Calibration | None = None
+    """What reviewers said of the scorer behind it, as notify knew it at the last change; None where no member
+    is of scores, or nothing is known of any review."""
     pending_until: int | None = None
     posted: bool = True
     """Whether its first message is owed or sent. Incidents of older files were always posted."""

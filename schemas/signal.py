@@ -120,6 +120,8 @@ class Signal(Record):
     ruled_out: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     """trace_ids of up to three of the worst units since the onset."""
+    scorer: str = ""
+    """Whose scores it is of; empty where the signal is none of scores."""
     reason: str
     """Why it fired, in words."""
     owner: str = ""

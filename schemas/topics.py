@@ -43,6 +43,7 @@ CASES = Topic("cases", "case_id", "EvalCase", None, 14 * DAY_MS)
 CASE_PREVIEWS = Topic("case-previews", "app", "CasePreview", None, 3 * DAY_MS)
 COMMANDS = Topic("commands", "incident id", "Command", 1, 14 * DAY_MS)
 INCIDENTS = Topic("incidents", "incident id", "Incident", 1, 90 * DAY_MS)
+CALIBRATIONS = Topic("calibrations", "constant", "Calibrations", 1, -1, cleanup="compact")
 DEAD_LETTERS = Topic("dead-letters", "dead letter id", "DeadLetter", None, 90 * DAY_MS)
 
 TOPICS: tuple[Topic, ...] = (
@@ -59,6 +60,7 @@ TOPICS: tuple[Topic, ...] = (
     CASE_PREVIEWS,
     COMMANDS,
     INCIDENTS,
+    CALIBRATIONS,
     DEAD_LETTERS,
 )
 """In the order of an event's way through Gleaner."""

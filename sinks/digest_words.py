@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from schemas.digest import Digest, Period, RuleRecord, Spend, Worst
 from schemas.incident import IncidentState
+from sinks.calibration_words import trust
 from sinks.clean import clean
 from sinks.numbers import clock, significant, value
 from sinks.phrases import ORDINARY, SIGNALS, capital
@@ -40,6 +41,9 @@ def sections(digest: Digest) -> list[Section]:
     quiet = [_quiet(one.app, SIGNALS[one.signal], one.why) for one in digest.quiet]
     spent = [_spend(one) for one in digest.spend]
     cases = [_cases(one.app, one.cases, one.reasons, one.question) for one in digest.cases]
+    scores = [f"{clean(one.app, 48)}, {trust(one)}" for one in digest.calibrations]
+    if digest.calibrations_known and not scores:
+        scores = ["Nobody has reviewed a low score: gleaner cases list --reason low_score --by-rank"]
     days = f"{digest.looked_back_days} days"
     since = SINCE[digest.period]
     found: list[Section] = [
@@ -47,19 +51,23 @@ def sections(digest: Digest) -> list[Section]:
         ("Kept quiet, and why", _first(quiet, digest.quiet_more, "gleaner incidents list")),
         (f"Called no problem, in {days}", _first(false, 0, "gleaner incidents labels")),
         (f"Rules that have not fired in {days}", _first(never, 0, "gleaner digest --json")),
+        ("Scores, as reviewers see them", _first(scores, digest.calibrations_more, "gleaner scorers")),
         ("Spend", _first(spent, digest.spend_more, "gleaner signals")),
         (
             "New failures",
             _first(cases, digest.cases_more, f"gleaner cases list --clusters --since {since}"),
         ),
     ]
-    if not digest.worst:
-        found[0] = ("Worst signals", ["No incident was open."])
-    if not digest.spend:
-        found[4] = ("Spend", ["No priced request."])
-    if not digest.cases:
-        found[5] = ("New failures", [clean(digest.cases_why, 200) or "No new kind of failure."])
-    return [(heading, lines) for heading, lines in found if lines]
+    otherwise = {
+        "Worst signals": "No incident was open.",
+        "Spend": "No priced request.",
+        "New failures": clean(digest.cases_why, 200) or "No new kind of failure.",
+    }
+    told = [
+        (heading, lines or [otherwise[heading]] if heading in otherwise else lines)
+        for heading, lines in found
+    ]
+    return [(heading, lines) for heading, lines in told if lines]
 
 
 def _first(lines: list[str], more: int, see: str) -> list[str]:

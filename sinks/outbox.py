@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from schemas.base import Record
+from schemas.calibration import Calibrations
 from schemas.codec import encode
 from schemas.command import Command
 from schemas.effect import Effect, EffectKind
@@ -73,6 +74,7 @@ class Batch:
     labels: Sequence[LabelRecord] = ()
     windows: Sequence[WindowStat] = ()
     standings: Sequence[Standing] = ()
+    calibrations: Calibrations | None = None
 
 
 class Outbox:
@@ -135,14 +137,21 @@ class Outbox:
         )
         return [Incident.model_validate_json(row["body"]) for row in rows]
 
-    def alike(self, app: str, environment: str, since: int) -> list[tuple[str, str, int]]:
-        """(id, fingerprint, event time of detection) of every incident detected at or after ``since``."""
+    def calibrations(self) -> Calibrations | None:
+        """What reviewers say of scorers; None where nothing has been told of them yet."""
+        row = self.db.execute("select body from calibrations").fetchone()
+        return Calibrations.model_validate_json(row["body"]) if row else None
+
+    def alike(self, app: str, environment: str, since: int) -> list[tuple[str, str, int, bool]]:
+        """(id, fingerprint, event time of detection, whether a person has called it no problem) of every
+        incident detected at or after ``since``."""
         rows = self.db.execute(
-            "select id, fingerprint, detected_at from incidents"
-            " where app = ? and environment = ? and detected_at >= ?",
+            "select id, fingerprint, detected_at,"
+            " exists (select 1 from labels where incident_id = i.id) as false"
+            " from incidents as i where app = ? and environment = ? and detected_at >= ?",
             (app, environment, since),
         )
-        return [(row["id"], row["fingerprint"], row["detected_at"]) for row in rows]
+        return [(row["id"], row["fingerprint"], row["detected_at"], bool(row["false"])) for row in rows]
 
     def data(self, app: str, environment: str) -> dict[tuple[str, SignalName], int]:
         """Route and signal to the event time up to which units are known."""
@@ -259,6 +268,12 @@ class Outbox:
     def _remember(self, batch: Batch, now: int) -> None:
         series.keep(self.db, batch.windows, now)
         stood.keep(self.db, batch.standings)
+        if (told := batch.calibrations) is not None:
+            self.db.execute(
+                "insert into calibrations (one, at, body) values (1, ?, ?) on conflict do update"
+                " set at = excluded.at, body = excluded.body where excluded.at >= at",
+                (told.at, _text(told)),
+            )
         self.db.executemany(
             "insert into data (app, environment, route, signal, until) values (?, ?, ?, ?, ?)"
             " on conflict do update set until = max(until, excluded.until)",

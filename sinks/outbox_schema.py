@@ -152,6 +152,12 @@ create table if not exists standings ( -- how detectors stood: each window of a 
   primary key (app, environment, route, at)
 ) without rowid;
 
+create table if not exists calibrations (  -- what reviewers say of scorers: the latest word
+  one integer primary key,        -- 1
+  at integer not null,            -- of the store's clock, ms
+  body text not null
+);
+
 create table if not exists spend (     -- dollars by app and UTC day, of windows that are no longer kept
   app text not null,
   day integer not null,           -- since 1970

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.base import parse_time
+from schemas.calibration import Calibration
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Member, Note
 from schemas.lifecycle import Explained, Label, Resolution, Stale, StaleKind
@@ -40,6 +41,7 @@ FAITHFULNESS = _member(
     onset=ONSET, onset_from=ONSET - 6 * MINUTE, onset_to=ONSET + 4 * MINUTE,
     detected_at=ONSET + 18 * MINUTE, direction="down", baseline=0.92, baseline_n=5_000,
     value=0.80, value_from=0.76, value_to=0.84, peak=0.80, n=188, evidence=5.61, threshold=5.45,
+    scorer="ragas_faithfulness",
     owner="team-billing", runbook="https://wiki.example/runbooks/faithfulness",
     cause=MODEL.model_copy(update={"share": 0.82, "effect": "within"}),
     ruled_out=("prompt_version", "index_version"),
@@ -103,6 +105,13 @@ USER = _member(
     cause=Cause(dimension="user_id", previous=None, current="u-204", share=0.61),
     reason="user u-204 has used $6.50 of a budget of $5 since 00:00 UTC, with 412 requests",
 ).model_copy(update={"budget": ""})  # fmt: skip
+CALIBRATED = Calibration(
+    app=APP, scorer="ragas_faithfulness", scorer_version="ragas-0.4.3/judge-1/2", reviewed=48, confirmed=41,
+    share_from=0.7224, share_to=0.9393,
+)  # fmt: skip
+HARDLY = Calibration(
+    app=APP, scorer="ragas_faithfulness", reviewed=3, confirmed=3, share_from=0.2924, share_to=1.0
+)
 NOTE = Note(
     signal_id=derive("signal", APP, "served_model_change"),
     app=APP,
@@ -196,14 +205,15 @@ def series(incident: Incident) -> list[Point]:
 
 SAMPLES: dict[str, Incident] = {
     "faithfulness": _incident(
-        FAITHFULNESS, ESCALATION, cases=CASES, evidence=(NOTE,), notes=(NOTE.reason,), revision=4
+        FAITHFULNESS, ESCALATION, cases=CASES, evidence=(NOTE,), notes=(NOTE.reason,), revision=4,
+        calibration=CALIBRATED,
     ),
     "escalation": _incident(ESCALATION),
     "cost": _incident(COST, cause=MODEL, evidence=(NOTE,), notes=(NOTE.reason,)),
     "recovered": _incident(
         *RECOVERED, cases=CASES, evidence=(NOTE,), notes=(NOTE.reason,), revision=9,
         state=IncidentState.RESOLVED, resolution=Resolution.RECOVERED, resolved_at=ONSET + 70 * MINUTE,
-        assignee="dana", recurs=2, recurred_at=ONSET - 3 * DAY,
+        assignee="dana", recurs=2, recurs_false=1, recurred_at=ONSET - 3 * DAY, calibration=HARDLY,
     ),
     "broken": _incident(
         BROKEN, cases=CASES[:1], escalation_level=1, revision=3, escalates_at=ONSET + 34 * MINUTE

@@ -13,6 +13,7 @@ from schemas.incident import CasePreview, Incident, IncidentState, Note
 from schemas.lifecycle import Resolution
 from schemas.observation import EVERY_ROUTE
 from schemas.signal import Cause, SignalName
+from sinks.calibration_words import trust
 from sinks.clean import clean, cut
 from sinks.numbers import clock, duration, one_in, percent, significant, value
 from sinks.phrases import ORDINARY, SIGNALS, UNITS, VERBS, capital, dimension, how, likely, move, numbers
@@ -259,10 +260,14 @@ def no_cases(incident: Incident) -> str:
 
 
 def footer(incident: Incident) -> str:
-    """Provenance: what to quote, how often its like has been, how often this rule may be wrong."""
+    """Provenance: what to quote, how often its like has been, how often this rule may be wrong, and how far
+    whoever scores can be trusted."""
     parts = [f"incident {incident.id}", f"rule {clean(incident.rule, 80)}"]
     if incident.recurs and incident.recurred_at is not None:
-        parts.append(f"{incident.recurs} like it before, the last on {clock(incident.recurred_at)}")
+        false = f", {incident.recurs_false} of them called no problem" if incident.recurs_false else ""
+        parts.append(f"{incident.recurs} like it before, the last on {clock(incident.recurred_at)}{false}")
     if incident.budget:
         parts.append(f"budget: {clean(incident.budget, 120)}")
+    if incident.calibration is not None:
+        parts.append(trust(incident.calibration))
     return " · ".join(parts)

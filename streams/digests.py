@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 
 from detectors.digest import CASES, LENGTH_MS, LOOK_BACK_DAYS, DaySpend, Seen, digest, latest_due
+from schemas.calibration import Calibrations
 from schemas.digest import Digest, NewCases, Period
 from schemas.incident import Incident
 from schemas.lifecycle import LabelRecord
@@ -55,6 +56,7 @@ def seen(db: sqlite3.Connection, end: int) -> Seen:
         "select body from standings as s where at = (select max(at) from standings as o where o.app = s.app"
         " and o.environment = s.environment and o.route = s.route)"
     ).fetchall()
+    told = db.execute("select body from calibrations").fetchone()
     covers: dict[str, int] = {}
     for row in standings:
         for rule in {one.rule for one in Standing.model_validate_json(row["body"]).watched}:
@@ -65,6 +67,7 @@ def seen(db: sqlite3.Connection, end: int) -> Seen:
         [DaySpend(*row) for row in daily_spend(db)],
         covers if standings else None,
         (),
+        calibrations=Calibrations.model_validate_json(told["body"]) if told else None,
     )
 
 

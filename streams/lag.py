@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import (
+    CALIBRATIONS,
     CASE_PREVIEWS,
     CASE_REQUESTS,
     CASES,
@@ -29,7 +30,7 @@ READS: dict[str, tuple[Topic, ...]] = {
     "rolling": (OBSERVATIONS,),
     "judge": (SCORE_REQUESTS,),
     "store": (CASES, SIGNALS, INCIDENTS, DEAD_LETTERS),
-    "notify": (SIGNALS, COMMANDS, CASE_PREVIEWS, CHANGES),
+    "notify": (SIGNALS, COMMANDS, CASE_PREVIEWS, CHANGES, CALIBRATIONS),
 }
 """The consumer group of each role, and what it reads."""
 

@@ -18,11 +18,12 @@ from dataclasses import replace
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from detectors.incident import DONE, Board, Deploy, Event, Policy, Step, Verdict
+from schemas.calibration import Calibrations
 from schemas.codec import encode
 from schemas.command import Command
 from schemas.incident import CasePreview, Incident
 from schemas.signal import RollingReport, Signal, Standing, WindowStat
-from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS
+from schemas.topics import CALIBRATIONS, CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS
 from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
@@ -75,15 +76,17 @@ class Notify:
         self.clock = EventClock(outbox.clocks())
         self.counts: Counter[str] = Counter()
         self.standings: list[Standing] = []
-        """Of the batch that is being read: no events, kept as they are."""
+        self.calibrations: Calibrations | None = None
+        """These two are of the batch that is being read: no events, kept as they are."""
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         now = self.wall()
         events = [event for record in records for event in self._decode(record, now)]
         clocks = self.clock.unstored()
-        if events or clocks or self.standings:
+        if events or clocks or self.standings or self.calibrations:
             self.outbox.commit(self._reduce(events, now, clocks), now)
             self.standings.clear()
+            self.calibrations = None
         await self.publish_owed()
 
     async def tick(self) -> None:
@@ -117,6 +120,8 @@ class Notify:
                     self.clock.report(event, now)
                 elif isinstance(event, Standing):
                     self.standings.append(event)
+                elif isinstance(event, Calibrations):
+                    self.calibrations = event
                 else:
                     found.append(event)
         except Undecodable as error:
@@ -151,12 +156,13 @@ class Notify:
                 log.info("notify: %s: incident %s", step.verdict.value, step.effects[0].incident_id)
         kept = {note.signal_id: note for board in boards.values() for note in board.notes.values()}
         return replace(
-            batch_of(boards, steps),
+            batch_of(boards, steps, self._known(steps)),
             notes=[kept[one.id] for one in events if isinstance(one, Signal) and one.id in kept],
             previews=[one for one in events if isinstance(one, CasePreview)],
             absorbed=[one.id for one in events if not isinstance(one, CasePreview | WindowStat)],
             data=units(one for one in events if isinstance(one, WindowStat)),
             standings=tuple(self.standings),
+            calibrations=self.calibrations,
             windows=[one for one in events if isinstance(one, WindowStat)],
             clocks=clocks or {},
             commands=asked,
@@ -169,7 +175,13 @@ class Notify:
         for step in steps:
             for effect in step.effects:
                 log.info("notify: %s: incident %s", effect.reason.value, effect.incident_id)
-        self.outbox.commit(batch_of(boards, steps), now)
+        self.outbox.commit(batch_of(boards, steps, self._known(steps)), now)
+
+    def _known(self, steps: Sequence[Step]) -> Calibrations | None:
+        """What reviewers say of scorers, where an incident has changed to tell it."""
+        if not any(step.incidents for step in steps):
+            return None
+        return self.calibrations or self.outbox.calibrations()
 
     def _placed(self, events: Iterable[Event]) -> Iterator[tuple[Event, Segment | None]]:
         """Each event with the board that it belongs to; a window only where somebody waits for data."""
@@ -274,7 +286,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
             desk = desk_of(settings, outbox, sender, sink)
         outbox.forget(now_ms())
         await notify.publish_owed()
-        reader = consumer(settings, "notify", SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES)
+        reader = consumer(settings, "notify", SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES, CALIBRATIONS)
         loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
         delivery.recover(now_ms())
         delivering = asyncio.create_task(_deliver(delivery, stop, desk))

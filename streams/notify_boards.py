@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from detectors.incident import Board, Event, Past, Policy, Step, labels
 from detectors.incident.board import time_of
+from schemas.calibration import Calibrations
 from schemas.command import Command
 from schemas.effect import Effect
 from schemas.incident import CasePreview, Incident
@@ -42,12 +43,18 @@ def board_of(
     )
 
 
-def batch_of(boards: Mapping[tuple[str, str], Board], steps: Iterable[Step]) -> Batch:
-    """What the steps changed, and the next timers of everything on the boards."""
+def batch_of(
+    boards: Mapping[tuple[str, str], Board], steps: Iterable[Step], known: Calibrations | None = None
+) -> Batch:
+    """What the steps changed, and the next timers of everything on the boards.
+
+    What changes is told with what is ``known`` of its scorer now. No decision rests on that, and a replay,
+    which has no reviewers, decides the same.
+    """
     incidents: dict[str, Incident] = {}
     effects: list[Effect] = []
     for step in steps:
-        incidents |= {incident.id: incident for incident in step.incidents}
+        incidents |= {incident.id: calibrated(incident, known) for incident in step.incidents}
         effects += step.effects
     return Batch(
         incidents=list(incidents.values()),
@@ -55,6 +62,19 @@ def batch_of(boards: Mapping[tuple[str, str], Board], steps: Iterable[Step]) -> 
         due={one: board.next_due(one) for board in boards.values() for one in board.incidents},
         labels=[label for incident in incidents.values() for label in labels(incident)],
     )
+
+
+def calibrated(incident: Incident, known: Calibrations | None) -> Incident:
+    """``incident`` with what reviewers said of the scorer of its own signal, else of its first member's."""
+    own = (incident.rule, incident.route)
+    scorers = [
+        one.scorer
+        for one in sorted(incident.members, key=lambda one: (one.rule, one.route) != own)
+        if one.scorer
+    ]
+    if known is None or not scorers:
+        return incident
+    return incident.model_copy(update={"calibration": known.of(incident.app, scorers[0])})
 
 
 def units(windows: Iterable[WindowStat]) -> dict[Units, int]:

@@ -9,12 +9,13 @@ from aiokafka import ConsumerRecord
 
 from detectors.incident import Deploy, Event, deploy_of
 from detectors.incident.group import order as signal_order
+from schemas.calibration import Calibrations
 from schemas.change import ChangeEvent
 from schemas.codec import Refused, split, validate
 from schemas.command import Command
 from schemas.incident import CasePreview
 from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
-from schemas.topics import CASE_PREVIEWS, CHANGES, SIGNALS
+from schemas.topics import CALIBRATIONS, CASE_PREVIEWS, CHANGES, SIGNALS
 
 log = logging.getLogger(__name__)
 DEFAULT_APP = "default"
@@ -27,7 +28,7 @@ class Undecodable(ValueError):
 
 def decode(
     record: ConsumerRecord, topic: str, max_event_bytes: int
-) -> Iterator[Event | RollingReport | Standing]:
+) -> Iterator[Event | RollingReport | Standing | Calibrations]:
     """The events of a record of ``topic`` (without prefix); raises :class:`Undecodable`.
 
     Of the changes, which anybody may write, what is none is ingest's to refuse; here it is nothing.
@@ -39,6 +40,8 @@ def decode(
     try:
         if topic == SIGNALS.name:
             yield SIGNAL_RECORD.validate_json(value)
+        elif topic == CALIBRATIONS.name:
+            yield Calibrations.model_validate_json(value)
         else:
             yield (CasePreview if topic == CASE_PREVIEWS.name else Command).model_validate_json(value)
     except ValueError as error:

@@ -19,22 +19,25 @@ from typing import Any, NamedTuple, TypeVar
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
+from schemas.calibration import Calibration, Calibrations
 from schemas.case import EvalCase
-from schemas.codec import Refused
+from schemas.codec import Refused, encode
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.identity import Coordinates
 from schemas.incident import Incident
 from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
-from schemas.topics import CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
+from schemas.topics import CALIBRATIONS, CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import Connection, StoreBusy, StoreOwner, Written
 from sinks.evalstore.asked import perform
 from sinks.evalstore.backup import backups_of, make_backup
+from sinks.evalstore.calibration import calibrations
 from sinks.evalstore.due import Chore
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.requests import answer, pending, read
 from sinks.evalstore.snapshots import open_reader, snapshots_of
 from streams.api.serve import ApiServer
-from streams.batches import BatchLoop, consumer
+from streams.batches import BatchLoop, consumer, producer
+from streams.calibrations import CalibrationRun
 from streams.settings import Settings
 from streams.steps.refuse import dead_letter
 from streams.topics import ensure_topics, topic_lives
@@ -66,12 +69,19 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
 
     Raises ``StoreBusy`` where another process keeps owning the file.
     """
-    await ensure_topics(settings, READERS)
+    await ensure_topics(settings, (*READERS, CALIBRATIONS))
     lives = await topic_lives(settings, READERS)
     streams = {topic.name: life.stream for topic, life in zip(READERS, lives.values(), strict=True)}
+    sender = producer(settings)
+
+    async def tell(found: Calibrations) -> None:
+        await sender.send_and_wait(settings.topic(CALIBRATIONS), encode(found), key=b"all")
+
     with ThreadPoolExecutor(1, "duckdb") as thread:
         work = StoreWork(settings, thread, streams)
+        work.calibrating = CalibrationRun(work.calibrations, tell)
         try:
+            await sender.start()
             await work.open()
             reader = consumer(settings, "store", *READERS)
             loop = BatchLoop("store", settings, reader, work.handle, idle=work.between_batches)
@@ -83,6 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
                     stopping.cancel()
         finally:
             await work.close()
+            await sender.stop()
 
 
 async def _stop_when(stop: asyncio.Event, loop: BatchLoop) -> None:
@@ -179,6 +190,8 @@ class StoreWork:
         self.api: ApiServer | None = None
         self.looked_at = 0.0
         self._backup: asyncio.Task[None] | None = None
+        self.calibrating: CalibrationRun | None = None
+        self._calibration: asyncio.Task[None] | None = None
 
     @property
     def owner(self) -> StoreOwner:
@@ -228,6 +241,18 @@ class StoreWork:
         await self.answer_requests()
         await self.publish_when_due()
         await self.do_what_is_due()
+        if self.calibrating is not None and (self._calibration is None or self._calibration.done()):
+            # Beside the batches: neither a large store nor a slow broker holds them up.
+            self._calibration = asyncio.create_task(self.calibrating.step())
+
+    async def calibrations(self) -> tuple[Calibration, ...]:
+        """What reviewers have said of scorers, read beside the writer."""
+
+        def look() -> tuple[Calibration, ...]:
+            with self.owner.readers.reading() as con:
+                return calibrations(con)
+
+        return await asyncio.to_thread(look)
 
     async def answer_requests(self) -> None:
         """Do what another process asked for: to forget, to freeze, to keep a verdict or results."""
@@ -295,6 +320,8 @@ class StoreWork:
         try:
             if self.api is not None:
                 await asyncio.to_thread(self.api.stop)
+            if self._calibration is not None:
+                self._calibration.cancel()
             if self._backup is not None:
                 await self._backup
             if self.owner.unpublished:

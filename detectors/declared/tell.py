@@ -7,7 +7,7 @@ from typing import NamedTuple
 from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.policy import Slo
 from detectors.rules import Rule
-from schemas.catalog import ABOVE, CATALOG
+from schemas.catalog import ABOVE, CATALOG, SCORED
 from schemas.identity import derive
 from schemas.signal import Recovery, Severity, Signal, SignalName
 
@@ -25,9 +25,10 @@ def told_as(rule: Rule) -> SignalName:
     return rule.signal
 
 
-def tell(rule: Rule, of: Segment, said: Said) -> Signal | Recovery:
-    """A share of bad units is shown as the share of good ones where that is the signal."""
-    return _recovery(rule, of, said) if isinstance(said, Returned) else _alarm(rule, of, said)
+def tell(rule: Rule, of: Segment, said: Said, scorer: str | None = None) -> Signal | Recovery:
+    """A share of bad units is shown as the share of good ones where that is the signal. ``scorer``: whose
+    scores the segment measures."""
+    return _recovery(rule, of, said) if isinstance(said, Returned) else _alarm(rule, of, said, scorer)
 
 
 def _unit(rule: Rule) -> str:
@@ -55,7 +56,7 @@ def _recovery(rule: Rule, of: Segment, back: Returned) -> Recovery:
     )
 
 
-def _alarm(rule: Rule, of: Segment, found: Finding) -> Signal:
+def _alarm(rule: Rule, of: Segment, found: Finding, scorer: str | None) -> Signal:
     signal = told_as(rule)
     value, baseline, rises = found.value, found.baseline, found.rises
     if isinstance(rule.declared, Slo) and CATALOG[signal].falls:
@@ -83,6 +84,7 @@ def _alarm(rule: Rule, of: Segment, found: Finding) -> Signal:
         evidence=None if found.evidence is None else round(found.evidence, 3),
         threshold=None if found.threshold is None else round(found.threshold, 3),
         budget=rule.budget,
+        scorer=(scorer or "") if signal in SCORED else "",
         cause=found.cause,
         examples=found.examples,
         reason=found.reason,

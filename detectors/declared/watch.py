@@ -179,7 +179,7 @@ class DeclaredWatch:
         ]
 
     def _told(self, rule: Rule, findings: Iterable[Said], later_ms: int = 0) -> list[Told]:
-        return [((one.time + later_ms, ASKED), tell(rule, self._of, one)) for one in findings]
+        return [((one.time + later_ms, ASKED), tell(rule, self._of, one, self.scorer)) for one in findings]
 
     # -- state ---------------------------------------------------------------------------------------
 

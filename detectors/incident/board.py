@@ -35,6 +35,8 @@ class Past(NamedTuple):
     id: str
     fingerprint: str
     detected_at: int
+    false: bool = False
+    """A person has called it no problem."""
 
 
 class Board:
@@ -118,7 +120,7 @@ class Board:
         ]
         for incident in ended:
             del self.incidents[incident.id]
-            self.past[incident.id] = Past(incident.id, incident.fingerprint, incident.detected_at)
+            self.past[incident.id] = _past(incident)
         old = at - self.policy.note_ms
         self.notes = {key: note for key, note in self.notes.items() if note.detected_at >= old}
         return ended
@@ -246,15 +248,21 @@ class Board:
         """The incident's own numbers, and how often its like has been before."""
         after = settle(incident, self.policy)
         earliest = after.detected_at - self.policy.recur_ms
-        known = {one.id: Past(one.id, one.fingerprint, one.detected_at) for one in self.incidents.values()}
+        known = {one.id: _past(one) for one in self.incidents.values()}
         before = [
-            one.detected_at
+            one
             for one in (self.past | known).values()
             if one.fingerprint == after.fingerprint
             and one.id != after.id
             and earliest <= one.detected_at < after.detected_at
         ]
-        return after.model_copy(update={"recurs": len(before), "recurred_at": max(before, default=None)})
+        return after.model_copy(
+            update={
+                "recurs": len(before),
+                "recurs_false": sum(one.false for one in before),
+                "recurred_at": max((one.detected_at for one in before), default=None),
+            }
+        )
 
     def _filled(self, incident: Incident) -> Incident:
         return incident.model_copy(update={"cases": choose(incident, self.previews.values(), self.policy)})
@@ -264,6 +272,10 @@ class Board:
         ours = [preview for preview in self.previews.values() if preview.route == route]
         for old in sorted(ours, key=lambda preview: (preview.time, preview.case_id))[: -self.policy.ring]:
             del self.previews[old.case_id]
+
+
+def _past(incident: Incident) -> Past:
+    return Past(incident.id, incident.fingerprint, incident.detected_at, incident.label is not None)
 
 
 def over(incident: Incident) -> int:

@@ -29,6 +29,7 @@ module           idea
 ``frames``       answers as Arrow tables, Polars and pandas frames
 ``pages``        lists in pages: filters, keyset cursors
 ``volumes``      how much each segment brings a day
+``calibration``  how far scorers can be trusted, by what reviewers said of their low scores
 ``rolling``      rolling figures of segments, as plain values
 ``query``        somebody's own SQL: one SELECT, in bounded time, a bounded number of rows
 ``errors``       what can go wrong, and what its reader is to do

@@ -7,10 +7,11 @@ from typing import Any
 from schemas.digest import Digest
 from sinks.digest_words import LINES, headline, sections, title
 from sinks.slack.escape import escape, prose
-from sinks.slack.limits import OURS
+from sinks.slack.limits import OURS, texts
 
 EVENT_TYPE = "gleaner_digest"
-LINE = 200
+LINES_LENGTH = (200, 160, 120, 80)
+"""Characters of a line: as long as the whole is within the budget of a message."""
 
 
 def render_digest(digest: Digest, *, text_only: bool = False) -> dict[str, Any]:
@@ -19,9 +20,24 @@ def render_digest(digest: Digest, *, text_only: bool = False) -> dict[str, Any]:
     line = escape(headline(digest), OURS.text)
     if text_only:
         said = [f"{heading}: {'; '.join(lines[:LINES])}" for heading, lines in sections(digest)]
-        text = "\n".join([line, *[escape(one, 600) for one in said]])
+        room = min(600, (OURS.text - len(line)) // max(len(said), 1) - 1)
+        text = "\n".join([line, *[escape(one, room) for one in said]])
         return {"text": text, "blocks": [], "metadata": metadata}
-    blocks: list[dict[str, Any]] = [
+    return {"text": line, "blocks": _fitting(digest), "metadata": metadata}
+
+
+def _fitting(digest: Digest) -> list[dict[str, Any]]:
+    *longer, shortest = LINES_LENGTH
+    for length in longer:
+        found = blocks(digest, length)
+        if sum(len(one) for one in texts(found)) <= OURS.total:
+            return found
+    return blocks(digest, shortest)
+
+
+def blocks(digest: Digest, length: int) -> list[dict[str, Any]]:
+    """The digest's blocks, with lines of at most ``length`` characters."""
+    found: list[dict[str, Any]] = [
         {
             "type": "header",
             "block_id": "digest:title",
@@ -30,9 +46,9 @@ def render_digest(digest: Digest, *, text_only: bool = False) -> dict[str, Any]:
         _section("digest:headline", prose(headline(digest).partition(": ")[2], 300)),
     ]
     for place, (heading, lines) in enumerate(sections(digest)):
-        listed = "\n".join(f"• {prose(one, LINE)}" for one in lines[:LINES])
-        blocks.append(_section(f"digest:{place}", f"*{prose(heading, 80)}*\n{listed}"))
-    return {"text": line, "blocks": blocks, "metadata": metadata}
+        listed = "\n".join(f"• {prose(one, length)}" for one in lines[:LINES])
+        found.append(_section(f"digest:{place}", f"*{prose(heading, 80)}*\n{listed}"))
+    return found
 
 
 def _section(block_id: str, text: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def test_fewer_grounded_answers_are_told_as_a_fall() -> None:
     assert first.value is not None
     assert first.value < 0.8 < 0.94 < first.baseline < 0.96
     assert first.unit == "share of scored answers"
+    assert first.scorer == "judge"
     assert "scored answers is not grounded in their sources, normally 1 in " in first.reason
 
 
@@ -42,6 +43,7 @@ def test_a_judge_that_falls_silent_is_told() -> None:
     assert feed(segment, verdicts(random, 6_000, 0.01), None) == []
     first = feed(segment, verdicts(random, 100, 1.0, 6_000), None)[0]
     assert first.detected_at // MINUTE - 6_000 <= 12
+    assert first.scorer == "", "it is of traces, not of scores"
     assert first.reason.startswith(
         "nearly all judged answers are without a score, because the judge gave none"
     )

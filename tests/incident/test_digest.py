@@ -12,6 +12,7 @@ from detectors.declared.policy import Threshold
 from detectors.digest import DAY_MS, DaySpend, Seen, digest, latest_due, records, spend
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.base import parse_time
+from schemas.calibration import Calibration, Calibrations
 from schemas.digest import Digest, NewCases, Period, RuleRecord
 from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Inhibition, LabelRecord
@@ -162,6 +163,31 @@ def test_due_follows_the_clock_of_its_zone() -> None:
     assert datetime.fromtimestamp(monday / 1000, UTC).strftime("%a %d") == "Mon 23"
 
 
+def scored(app: str, confirmed: int, reviewed: int, low: float = 0.5, high: float = 0.9) -> Calibration:
+    return Calibration(
+        app=app, scorer="judge", reviewed=reviewed, confirmed=confirmed, share_from=low, share_to=high
+    )
+
+
+def test_it_tells_how_far_scores_can_be_trusted_the_least_first() -> None:
+    def told(known: Calibrations | None) -> list[str] | None:
+        return dict(sections(made(calibrations=known))).get("Scores, as reviewers see them")
+
+    assert told(None) is None, "not known is not nothing"
+    assert told(Calibrations(at=END)) == [
+        "Nobody has reviewed a low score: gleaner cases list --reason low_score --by-rank"
+    ]
+    figures = (scored("good", 30, 32), scored("new", 0, 9), scored("bad", 8, 20))
+    assert told(Calibrations(at=END, figures=figures)) == [
+        "bad, judge: 8 of 20 lows confirmed by reviewers (40%, 95%: 50% to 90%)",
+        "good, judge: 30 of 32 lows confirmed by reviewers (94%, 95%: 50% to 90%)",
+        "new, judge not calibrated yet: 9 of its lows reviewed",
+    ]
+    many = told(Calibrations(at=END, figures=tuple(scored(f"app-{n}", 9, 10) for n in range(20))))
+    assert many is not None
+    assert (len(many), many[-1]) == (8, "and 13 more: gleaner scorers")
+
+
 def test_in_words_and_within_every_limit() -> None:
     hostile = "<!channel> *x* " * 300
     cases = [NewCases(cluster_id="c", app=hostile, cases=4, reasons=("low_score",), question=hostile)] * 5
@@ -170,7 +196,15 @@ def test_in_words_and_within_every_limit() -> None:
         HELD.model_copy(update={"muted_by": hostile, "inhibited": None, "id": f"h{n}"}) for n in range(30)
     ]
     costs = [DaySpend(f"{hostile}{n}", END // DAY_MS - 1, 1e9, 5) for n in range(30)]
-    found = made(Period.WEEKLY, cases=cases, incidents=bad + muted, spend=costs, covers={"broken_output": 3})
+    judges = Calibrations(at=END, figures=tuple(scored(f"{hostile}{n}", 9, 10) for n in range(30)))
+    found = made(
+        Period.WEEKLY,
+        cases=cases,
+        incidents=bad + muted,
+        spend=costs,
+        covers={"broken_output": 3},
+        calibrations=judges,
+    )
     for text_only in (False, True):
         payload = render_digest(found, text_only=text_only)
         assert problems(payload, OURS) == []

@@ -8,6 +8,7 @@ from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Happening, Resolution, StaleKind
 from schemas.signal import Cause, Severity, SignalName
+from sinks import words
 from tests.incident.signals import HOUR, MINUTE, MODEL, T0, alarm, command, note, recovery, window
 
 AT_ONCE = Policy(group_wait_ms=0)
@@ -243,6 +244,23 @@ def test_a_recurrence_is_counted_by_its_fingerprint() -> None:
     assert len(prints) == 1
     other = board.absorb(alarm("b1", SignalName.COST, onset=at + 9 * HOUR, route="/mail"))
     assert other.incidents[0].recurs == 0
+
+
+def test_a_recurrence_tells_how_many_like_it_were_no_problem() -> None:
+    """Of incidents on the board, and of those that only the past knows."""
+    board, day = fired(), 24 * HOUR
+    board.absorb(command("no", Verb.NOT_A_PROBLEM, only(board).id, FIRED + 1))
+    board.absorb(recovery("r1", FIRED + HOUR))
+    at = FIRED + day
+    (second,) = board.absorb(alarm("a1", onset=at, detected_at=at)).incidents
+    assert (second.recurs, second.recurs_false, len(board.past)) == (1, 1, 0)
+    board.absorb(recovery("r2", at + HOUR))
+    board.retire(at + 3 * day)
+    assert sorted(one.false for one in board.past.values()) == [False, True]
+    at += 3 * day
+    (third,) = board.absorb(alarm("a2", onset=at, detected_at=at)).incidents
+    assert (third.recurs, third.recurs_false) == (2, 1)
+    assert "2 like it before, the last on 2 Mar 09:25 UTC, 1 of them called no problem" in words.footer(third)
 
 
 def test_the_peak_is_the_worst_by_direction() -> None:

@@ -15,16 +15,18 @@ from pydantic import SecretStr
 
 from detectors.incident import Policy
 from schemas.base import Record
+from schemas.calibration import Calibration, Calibrations
 from schemas.codec import encode
 from schemas.command import Command, Verb
 from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import Incident, IncidentState
-from schemas.signal import RollingReport, SignalName, Standing, WindowStat
+from schemas.signal import RollingReport, Severity, SignalName, Standing, WindowStat
 from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS, Topic
 from sinks import words
 from sinks.base import Message, Sink
 from sinks.memory import MemorySink
 from sinks.outbox import Outbox
+from sinks.samples import HARDLY
 from sinks.slack.client import SlackSink
 from sinks.slack.limits import OURS, problems
 from sinks.slack.render import render
@@ -80,6 +82,63 @@ async def test_windows_and_standings_are_kept_and_are_no_events(
     assert [tuple(row) for row in stood] == [("a", "e", "r", 5)]
     assert told.incidents == []
     assert notify.counts["undecodable"] == 0
+
+
+RAGAS = "ragas_faithfulness"
+
+
+async def test_an_incident_carries_what_reviewers_said_of_its_scorer(
+    made: tuple[role.Notify, Outbox, Told],
+) -> None:
+    """As it was known at the incident's last change; news of reviews alone change, and edit, nothing."""
+    notify, outbox, told = made
+
+    def calibrations(at: int, reviewed: int) -> Calibrations:
+        one = Calibration(app="support-bot", scorer=RAGAS, reviewed=reviewed, confirmed=reviewed - 1)
+        return Calibrations(at=at, figures=(one,))
+
+    def reviewed() -> dict[SignalName, int | None]:
+        found = {one.signal: one.calibration for one in stored(outbox)}
+        return {signal: None if one is None else one.reviewed for signal, one in found.items()}
+
+    await notify.handle([record(alarm("s0", app="early", scorer=RAGAS))])
+    assert reviewed() == {SignalName.FAITHFULNESS: None}, "nothing is known yet"
+    await notify.handle([record(calibrations(2, 20))])
+    await notify.handle([record(calibrations(1, 10))])  # an older word that comes again
+    before = outbox.rows.open_count(), len(told.incidents)
+    await notify.handle([record(calibrations(2, 20))])
+    assert (outbox.rows.open_count(), len(told.incidents)) == before
+    await notify.handle([record(alarm("s1", scorer=RAGAS)), record(alarm("s2", SignalName.COST, app="x"))])
+    found = {one.app: one for one in stored(outbox)}
+    assert found["early"].calibration is None
+    assert found["x"].calibration is None, "nobody judges a cost"
+    assert (found["support-bot"].calibration or HARDLY).reviewed == 20
+    # Known, and never reviewed: that is said. A refire tells what is known by then.
+    await notify.handle([record(alarm("s3", app="early", scorer=RAGAS, detected_at=T0 + HOUR))])
+    early = next(one for one in stored(outbox) if one.app == "early").calibration
+    assert early == Calibration(app="early", scorer=RAGAS)
+    # With its own batch, and for a judged signal that is not the incident's own.
+    grave = alarm("s4", SignalName.ESCALATION, severity=Severity.P1)
+    await notify.handle([record(calibrations(3, 30)), record(grave)])
+    (mixed,) = [one for one in stored(outbox) if one.app == "support-bot"]
+    assert (mixed.signal, (mixed.calibration or HARDLY).reviewed) == (SignalName.ESCALATION, 30)
+    assert notify.counts["undecodable"] == 0
+    assert "30 lows confirmed" in words.footer(mixed)
+
+
+async def test_what_was_called_no_problem_is_remembered_in_the_file(
+    made: tuple[role.Notify, Outbox, Told],
+) -> None:
+    """A board is read from the file for every batch: so is how many like it were no problem."""
+    notify, outbox, _ = made
+    await notify.handle([record(alarm("s1"))])
+    (first,) = stored(outbox)
+    no = Command(id="c", incident_id=first.id, verb=Verb.NOT_A_PROBLEM, actor="dana", time=T0)
+    await notify.handle([record(no)])
+    later = T0 + 72 * HOUR
+    await notify.handle([record(alarm("s2", onset=later, detected_at=later))])
+    (_, second) = sorted(stored(outbox), key=lambda one: one.detected_at)
+    assert (second.recurs, second.recurs_false) == (1, 1)
 
 
 def test_slack_shows_charts_unless_told_otherwise(made: tuple[role.Notify, Outbox, Told]) -> None:

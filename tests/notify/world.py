@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 from pydantic import BaseModel
 
 from benchmarks.alerts.crashes import CrashingOutbox, CrashingSink, Points
+from schemas.calibration import Calibrations
 from schemas.codec import encode
 from schemas.incident import CasePreview, Incident
 from schemas.signal import Signal
@@ -24,6 +25,8 @@ from streams.settings import Settings
 
 def record(value: BaseModel, offset: int = 0) -> ConsumerRecord:
     """``value`` as Kafka would hand it over."""
+    if isinstance(value, Calibrations):
+        return ConsumerRecord("calibrations", 0, offset, 0, 0, b"all", encode(value), None, 1, 1, ())
     topic = "case-previews" if isinstance(value, CasePreview) else "signals"
     topic = (
         topic if isinstance(value, Signal | CasePreview) or "type" in type(value).model_fields else "commands"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.calibration import LEAST, Calibration
 from schemas.effect import EffectKind, NotifyReason
 from schemas.incident import IncidentState
 from schemas.signal import Cause
@@ -138,6 +139,28 @@ def test_cases_link_to_the_readers_own_viewer() -> None:
     links = re.findall(r'"url": "([^"]*)"', json.dumps(payload))
     assert links == ["https://traces.example/t/a%2F..%2Fb%20c%7C%3C%21here%3E%26x%3D1?full"]
     assert problems(payload, OURS) == []
+
+
+def test_the_footer_says_how_far_the_scorer_can_be_trusted() -> None:
+    base = SAMPLES["faithfulness"]
+
+    def foot(reviewed: int, confirmed: int, scorer: str = "judge") -> str:
+        one = Calibration(
+            app="a", scorer=scorer, reviewed=reviewed, confirmed=confirmed, share_from=0.0, share_to=0.3
+        )
+        return words.footer(base.model_copy(update={"calibration": one})).rpartition(" · ")[2]
+
+    assert foot(12, 0) == "judge: 0 of 12 lows confirmed by reviewers (0%, 95%: 0% to 30%)"
+    assert foot(LEAST, LEAST).startswith(f"judge: {LEAST} of {LEAST} lows confirmed by reviewers (100%")
+    assert foot(LEAST - 1, 9) == "judge not calibrated yet: 9 of its lows reviewed"
+    assert foot(0, 0) == "judge not calibrated yet: 0 of its lows reviewed"
+    assert "lows" not in words.footer(base.model_copy(update={"calibration": None}))
+    hostile = base.calibration and base.calibration.model_copy(update={"scorer": "<!channel> *x* " * 50})
+    grave = base.model_copy(update={"calibration": hostile, "rule": "<@U1> " * 90, "budget": "<!here>" * 90})
+    payload = render(Message("o", EffectKind.POST, NotifyReason.FIRST, grave), OFFER)
+    assert problems(payload, OURS) == []
+    assert PING.findall(str(payload)) == []
+    assert "41 of 48 lows confirmed" in str(payload["blocks"][-1]), "nothing before it cuts it off"
 
 
 def test_what_finds_no_room_is_counted() -> None:

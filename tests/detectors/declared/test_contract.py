@@ -24,7 +24,7 @@ from detectors.declared.watch import READS, DeclaredWatch
 from detectors.readings import AMOUNTS
 from detectors.rules import Rule
 from detectors.segment import SegmentMonitors
-from schemas.catalog import ABOVE, RATES
+from schemas.catalog import ABOVE, RATES, SCORED
 from schemas.observation import Outcome, Profile
 from schemas.signal import Recovery, Severity, Signal, SignalName
 from tests.detectors.declared.rows import HOUR, MINUTE, trace
@@ -225,6 +225,8 @@ def test_how_it_is_fed_and_when_it_is_asked_changes_nothing(seed: int) -> None:
     alarms = at_once[0]
     assert {signal.rule for signal in alarms} == {rule.name for rule in RULES} - {"default"}
     assert len({signal.id for signal in alarms}) == len(alarms)
+    fired = [signal for signal in alarms if isinstance(signal, Signal)]
+    assert {one.signal for one in fired if one.scorer} == SCORED & {one.signal for one in fired}
     assert run(sorted({random.randrange(1, end) for _ in range(25)})) == at_once
 
 
