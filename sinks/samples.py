@@ -136,9 +136,21 @@ CASES = tuple(
         excerpt=excerpt,
     )
     for trace, minute, score, excerpt in (
-        ("tr-71f3", 3, 0.10, "Q: Can I get last month's invoice refunded? A: Yes, refunds take 90 days."),
-        ("tr-7204", 7, 0.17, "Q: What does the Team plan cost? A: The Team plan is free for up to 50 seats."),
-        ("tr-7219", 12, 0.25, "Q: Who is my account manager? A: Write to [email] and ask for Dana."),
+        (
+            "tr-71f3", 3, 0.10,
+            "asked: Can I get last month's invoice refunded? · unsupported: Refunds take 90 days. ·"
+            " answered: Yes, of course. Refunds take 90 days.",
+        ),
+        (
+            "tr-7204", 7, 0.17,
+            "asked: What does the Team plan cost? · unsupported: The Team plan is free for up to 50 seats. ·"
+            " answered: … You can start at once.",
+        ),
+        (
+            "tr-7219", 12, 0.25,
+            "asked: Who is my account manager? · unsupported: Ask for Dana. ·"
+            " answered: Write to [EMAIL_1] and ask for Dana.",
+        ),
     )
 )  # fmt: skip
 

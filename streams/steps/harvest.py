@@ -157,16 +157,8 @@ def _preview(
     redactor: Redactor,
     withheld: bool,
 ) -> CasePreview:
-    parts = []
-    if trace is not None:
-        question, answer = trace.get("question"), trace.get("answer")
-        parts += [f"asked: {_cut(question, 110)}"] if question else []
-        parts += [f"answered: {_cut(answer, 150)}"] if answer else []
-    said = (event or {}).get("comment") or (event or {}).get("reason")
-    who = "scorer" if request.event_at is not None and request.event_at.topic == SCORES.name else "said"
-    parts += [f"{who}: {_cut(said, 80)}"] if isinstance(said, str) and said else []
     nothing = "the app's privacy policy keeps ids only" if withheld else "the trace is gone from Kafka"
-    excerpt = redactor.text(" · ".join(parts)) or nothing
+    excerpt = redactor.text(" · ".join(_parts(request, trace or {}, event or {}))) or nothing
     return CasePreview(
         case_id=request.case_id,
         app=request.app,
@@ -179,6 +171,45 @@ def _preview(
         cost=request.cost,
         excerpt=_cut(excerpt, EXCERPT),
     )
+
+
+def _parts(request: CaseRequest, trace: dict[str, Any], event: dict[str, Any]) -> list[str]:
+    """What somebody reads first of a case: the question, what is wrong with the answer, the answer.
+
+    The answer gives way: what a judge holds against it is why the case is on a page.
+    """
+    scored = request.event_at is not None and request.event_at.topic == SCORES.name
+    unsupported = _unsupported(event) if scored else ""
+    said = event.get("comment") or event.get("reason")
+    wrong = f"unsupported: {_cut(unsupported, 120)}" if unsupported else ""
+    if not unsupported and isinstance(said, str) and said:
+        wrong = f"{'scorer' if scored else 'said'}: {_cut(said, 80)}"
+    question, answer = trace.get("question"), _after(unsupported, trace.get("answer"))
+    asked = f"asked: {_cut(question, 90)}" if question else ""
+    room = EXCERPT - sum(len(part) + 3 for part in (asked, wrong) if part) - len("answered: ")
+    answered = f"answered: {_cut(answer, min(room, 150))}" if answer else ""
+    order = (asked, wrong, answered) if unsupported else (asked, answered, wrong)
+    return [part for part in order if part]
+
+
+def _after(claim: str, answer: object) -> object:
+    """An answer that begins with a claim, from there on: nobody reads it twice."""
+    begins, flat = " ".join(claim.split()), " ".join(str(answer).split())
+    if not begins or not flat.startswith(begins):
+        return answer
+    rest = flat[len(begins) :].strip()
+    return f"… {rest}" if rest else ""
+
+
+def _unsupported(event: dict[str, Any]) -> str:
+    """The first claim of an answer that its scorer found no support for; empty where it names none."""
+    claims = event.get("claims")
+    for claim in claims if isinstance(claims, list) else ():
+        if isinstance(claim, dict) and claim.get("supported") is False:
+            statement = claim.get("statement")
+            if isinstance(statement, str) and statement.strip():
+                return statement
+    return ""
 
 
 def _cut(text: object, limit: int) -> str:

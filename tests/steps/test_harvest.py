@@ -12,6 +12,7 @@ from schemas.codec import encode
 from schemas.identity import Coordinates, case_id
 from schemas.topics import MAX_EVENT_BYTES, OWN_MESSAGE_BYTES
 from streams.steps.harvest import EXCERPT, element_at, harvest
+from streams.steps.privacy import Privacy
 
 AT = Coordinates("s", "traces", 0, 5)
 SAID_AT = Coordinates("s", "feedback", 0, 7)
@@ -120,6 +121,55 @@ def test_a_preview_is_short_redacted_as_a_whole_and_holds_no_passage() -> None:
     assert "Orders" not in preview.excerpt
     assert "\n" not in preview.excerpt
     assert harvest(request(), None, None).preview.excerpt
+
+
+JUDGED_AT = Coordinates("s", "scores", 0, 9)
+
+
+def judged(*claims: tuple[str, bool], reason: str = "1 of 3 statements are supported") -> dict[str, Any]:
+    told = [{"statement": statement, "supported": supported} for statement, supported in claims]
+    return {"kind": "score", "trace_id": "t", "value": 0.3, "reason": reason, "claims": told}
+
+
+def test_a_preview_names_the_first_claim_that_nothing_supports() -> None:
+    trace = TRACE | {"question": "How long?", "answer": "A week, says bob@example.org. It is free."}
+    event = judged(("It takes a week.", True), ("Bob is bob@example.org.", False), ("It is free.", False))
+    preview = harvest(request(JUDGED_AT, score=0.3, scorer="judge"), trace, event).preview
+    assert preview.excerpt == (
+        "asked: How long? · unsupported: Bob is [EMAIL_1]. · answered: A week, says [EMAIL_1]. It is free."
+    )
+    fine = harvest(request(JUDGED_AT), trace, judged(("It is free.", True))).preview
+    assert fine.excerpt.endswith("It is free. · scorer: 1 of 3 statements are supported")
+    # Feedback has no claims, whatever somebody put there; and a policy of ids only keeps no statement.
+    assert "unsupported" not in harvest(request(SAID_AT), trace, event).preview.excerpt
+    bare = harvest(request(JUDGED_AT), trace, event, Privacy.IDS_ONLY).preview
+    assert bare.excerpt == "the app's privacy policy keeps ids only"
+
+
+def test_an_answer_that_begins_with_the_claim_goes_on_from_there() -> None:
+    trace = TRACE | {"question": "How long?", "answer": "It  takes a week. It is free."}
+    excerpt = harvest(request(JUDGED_AT), trace, judged(("It takes a\nweek.", False))).preview.excerpt
+    assert excerpt == "asked: How long? · unsupported: It takes a week. · answered: … It is free."
+    whole = trace | {"answer": "It takes a week."}
+    excerpt = harvest(request(JUDGED_AT), whole, judged(("It takes a week.", False))).preview.excerpt
+    assert excerpt == "asked: How long? · unsupported: It takes a week."
+
+
+@pytest.mark.parametrize("claims", [None, "x", [None, "x", {"supported": False}, {"statement": 3}]])
+def test_claims_that_are_none_are_none(claims: object) -> None:
+    event = judged() | {"claims": claims}
+    excerpt = harvest(request(JUDGED_AT), TRACE, event).preview.excerpt
+    assert excerpt.endswith("scorer: 1 of 3 statements are supported")
+
+
+def test_the_claim_stays_whole_where_question_and_answer_are_long() -> None:
+    claim = "Refunds take ninety days and are paid in vouchers of the shop that took the money."
+    long = TRACE | {"question": "why " * 300, "answer": "because " * 300}
+    excerpt = harvest(request(JUDGED_AT), long, judged((claim, False))).preview.excerpt
+    assert f"unsupported: {claim} · answered: because because" in excerpt
+    assert EXCERPT - 12 < len(excerpt) <= EXCERPT
+    said = harvest(request(SAID_AT), long, {"comment": "it was wrong"}).preview.excerpt
+    assert said.endswith(" · said: it was wrong"), "what a user said is not cut off by a long answer"
 
 
 @pytest.mark.parametrize(
