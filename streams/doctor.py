@@ -70,6 +70,7 @@ def diagnose(facts: Facts) -> list[Finding]:
         *_traffic(facts),
         *_slack(facts.settings),
         *_fallback(facts.settings),
+        *_heartbeat(facts.settings),
         *_api(facts.settings),
     ]
 
@@ -188,6 +189,13 @@ def _fallback(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "fallback", ", ".join(there))
     else:
         yield Finding("gap", "fallback", "none: while Slack is down a page is told in the log alone")
+
+
+def _heartbeat(settings: Settings) -> Iterator[Finding]:
+    if settings.alive_url:
+        yield Finding("ok", "heartbeat", "every minute, while an alert would arrive")
+    else:
+        yield Finding("gap", "heartbeat", "no GLEANER_ALIVE_URL: nobody notices that alerting has died")
 
 
 def _api(settings: Settings) -> Iterator[Finding]:

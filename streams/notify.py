@@ -39,6 +39,7 @@ from sinks.storm import StormPolicy
 from streams.batches import BatchLoop, consumer, producer
 from streams.digests import DigestRun, poster_of
 from streams.event_clock import EventClock
+from streams.notify_alive import beating
 from streams.notify_boards import batch_of, board_of, units
 from streams.notify_clicks import desk_of, listening
 from streams.notify_events import Undecodable, decode, order
@@ -294,6 +295,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         digesting = asyncio.create_task(
             DigestRun(settings, outbox, poster_of(settings, sink), now_ms).run(stop)
         )
+        living = asyncio.create_task(beating(settings, delivery, sink, stop))
         stopping = asyncio.create_task(_stop(stop, loop))
         try:
             async with listening(settings, desk):
@@ -302,8 +304,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
             stop.set()
             await stopping
             # A call that is cut short here leaves its row "sending": the next start looks for it first.
-            await asyncio.wait([delivering, drawing, digesting], timeout=STOP_SECONDS)
-            for task in (delivering, drawing, digesting):
+            await asyncio.wait([delivering, drawing, digesting, living], timeout=STOP_SECONDS)
+            for task in (delivering, drawing, digesting, living):
                 task.cancel()
         notify.release()
         await notify.publish_owed()

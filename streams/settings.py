@@ -220,6 +220,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="Fallback: routing key of a PagerDuty service (Events API v2)"
     )
     fallback_pagerduty_url: str = Field(PAGERDUTY_URL, description="Where PagerDuty takes events")
+    alive_url: str = Field(
+        "", description="Called once a minute while an alert would arrive: a dead man's switch (https)"
+    )
     incident_window_minutes: Finite = Field(
         30, gt=0, description="Alarms whose onsets are this near are one incident"
     )
@@ -261,7 +264,7 @@ class Settings(BaseSettings):
             raise ValueError("would not be sent: set GLEANER_BROKER_PROTOCOL to SASL_SSL or SASL_PLAINTEXT")
         return value
 
-    @field_validator("fallback_webhook_url", "fallback_pagerduty_url")
+    @field_validator("fallback_webhook_url", "fallback_pagerduty_url", "alive_url")
     @classmethod
     def _receiver(cls, value: str) -> str:
         return value and checked_url(value)

@@ -155,6 +155,14 @@ class SlackSink:
             lambda: self.client.chat_postEphemeral(channel=channel, user=user, text=text), "message_ts"
         )
 
+    async def alive(self) -> str:
+        """Why Slack would take nothing from this token (``auth.test``, which needs no scope), or nothing."""
+        try:
+            await self.client.auth_test()
+        except Exception as error:
+            return f"Slack: {outcome(error)}"
+        return ""
+
     async def group(self, group: str) -> frozenset[str] | None:
         """User ids of a user group's members (scope ``usergroups:read``); None where Slack doesn't say."""
         try:

@@ -30,6 +30,7 @@ CHANNEL = "C0GLEANER"
 APP_TOKEN = "xapp-sandbox"  # noqa: S105
 WRITES = ("chat.postMessage", "chat.update", "chat.postEphemeral", "files.completeUploadExternal")
 NO_CHANNEL = (
+    "auth.test",
     "apps.connections.open",
     "usergroups.users.list",
     "files.getUploadURLExternal",
@@ -246,6 +247,8 @@ class Sandbox:
             return self.files.info(body.get("file"), self.clock())
         if method == "apps.connections.open":
             return {"url": f"ws://127.0.0.1:{self.port}/socket?ticket={self.clicks.ticket()}"}
+        if method == "auth.test":
+            return {"user_id": "U0GLEANER", "team_id": "T0GLEANER"}
         group = str(body.get("usergroup"))
         if group not in self.groups:
             raise Refusal("no_such_subteam")

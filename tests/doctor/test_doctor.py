@@ -46,7 +46,7 @@ def test_a_bare_deployment_has_gaps_and_no_fault() -> None:
     found = diagnose(facts())
     assert not [finding for finding in found if finding.level == "fault"]
     gaps = {finding.part for finding in found if finding.level == "gap"}
-    assert gaps == {"rules", "judge", "store", "slack", "fallback", "api"}
+    assert gaps == {"rules", "judge", "store", "slack", "fallback", "heartbeat", "api"}
 
 
 def test_a_full_one_has_neither(tmp_path: Path) -> None:
@@ -60,6 +60,7 @@ def test_a_full_one_has_neither(tmp_path: Path) -> None:
         slack_app_token=SecretStr("xapp-1"),
         slack_oncall="S1",
         fallback_channel="C2",
+        alive_url="https://switch.example/1",
         api="127.0.0.1:8780",
     )
     measured = dict.fromkeys((name.value for name in SignalName), 5)
