@@ -23,7 +23,7 @@ from schemas.codec import encode
 from schemas.command import Command
 from schemas.incident import CasePreview, Incident
 from schemas.signal import RollingReport, Signal, Standing, WindowStat
-from schemas.topics import CALIBRATIONS, CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS
+from schemas.topics import INCIDENTS
 from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
@@ -39,6 +39,7 @@ from sinks.storm import StormPolicy
 from streams.batches import BatchLoop, consumer, producer
 from streams.digests import DigestRun, poster_of
 from streams.event_clock import EventClock
+from streams.lag import READS
 from streams.notify_alive import beating
 from streams.notify_boards import batch_of, board_of, units
 from streams.notify_clicks import desk_of, listening
@@ -46,6 +47,7 @@ from streams.notify_events import Undecodable, decode, order
 from streams.notify_hops import hops_of
 from streams.rules_file import load_rules
 from streams.settings import Settings
+from streams.topics import try_topics
 
 log = logging.getLogger(__name__)
 
@@ -281,13 +283,14 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
     charts = charts_of(settings, outbox, sink, delivery.paces)
     try:
         await sender.start()
+        await try_topics(settings, (*READS["notify"], INCIDENTS))
         notify = Notify(settings, outbox, _publisher(settings, sender))
         desk = None
         if settings.slack_clicks and isinstance(sink, SlackSink):
             desk = desk_of(settings, outbox, sender, sink)
         outbox.forget(now_ms())
         await notify.publish_owed()
-        reader = consumer(settings, "notify", SIGNALS, CASE_PREVIEWS, COMMANDS, CHANGES, CALIBRATIONS)
+        reader = consumer(settings, "notify", *READS["notify"])
         loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
         delivery.recover(now_ms())
         delivering = asyncio.create_task(_deliver(delivery, stop, desk))

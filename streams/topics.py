@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
@@ -60,6 +60,20 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
         return created
     finally:
         await admin.close()
+
+
+async def try_topics(settings: Settings, topics: Iterable[Topic]) -> None:
+    """Create the topics that are missing, for a reader that does not start without one of its own.
+
+    Whoever may not create topics may still find them there: that is a warning.
+    """
+    try:
+        made = await ensure_topics(settings, topics)
+    except KafkaError as error:
+        log.warning("no topic was made: %s", error)
+    else:
+        if made:
+            log.info("made the topics %s", ", ".join(made))
 
 
 class TopicLife(NamedTuple):

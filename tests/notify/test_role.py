@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import TopicAuthorizationFailedError
 from pydantic import SecretStr
 
 from detectors.incident import Policy
@@ -32,8 +33,9 @@ from sinks.slack.limits import OURS, problems
 from sinks.slack.render import render
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from streams import notify as role
+from streams.lag import READS
 from streams.settings import Settings
-from streams.topics import ensure_topics
+from streams.topics import ensure_topics, topic_lives, try_topics
 from tests.incident.signals import HOUR, MODEL, T0, alarm, note, preview, window
 from tests.notify.world import record
 
@@ -394,6 +396,39 @@ async def test_a_stop_sends_what_only_waits_for_cases(kafka: str, tmp_path: Path
     stop.set()
     await asyncio.wait_for(task, 15)
     assert len(sink.posts) == 1
+
+
+@pytest.mark.kafka
+async def test_it_makes_the_topics_that_it_reads(kafka: str, tmp_path: Path) -> None:
+    """A broker that makes none by itself would let it start only after a worker of the same version."""
+    settings = Settings(
+        brokers=kafka,
+        topic_prefix=f"notify-{uuid.uuid4().hex[:8]}-",
+        partitions=3,
+        state_dir=tmp_path,
+        group_wait_seconds=0,
+    )
+    sink, stop = MemorySink(), asyncio.Event()
+    task = asyncio.create_task(role.run(settings, stop, sink))
+    await until(lambda: (tmp_path / "health").exists())  # it has made a round
+    await produce(kafka, settings, (SIGNALS, "support-bot", alarm("s1")))
+    await until(lambda: sink.posts)
+    stop.set()
+    await asyncio.wait_for(task, 15)
+    assert await ensure_topics(settings, (*READS["notify"], INCIDENTS)) == []
+    lives = await topic_lives(settings, READS["notify"])
+    assert (lives["signals"].partitions, lives["calibrations"].partitions) == (3, 1)
+
+
+async def test_who_may_not_make_topics_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refused(*_: object) -> list[str]:
+        raise TopicAuthorizationFailedError("topic signals")
+
+    monkeypatch.setattr("streams.topics.ensure_topics", refused)
+    await try_topics(Settings(), (SIGNALS,))
+    assert "no topic was made: [Error 29] TopicAuthorizationFailedError: topic signals" in caplog.text
 
 
 async def consumed(brokers: str, topic: str, incident_id: str | None) -> list[Incident]:
