@@ -12,7 +12,7 @@ from detectors.recovery import Return
 from detectors.rules import Rule
 from detectors.unit import Unit
 from detectors.words import reason, returned, served_model, success
-from schemas.catalog import SCORED
+from schemas.catalog import SCORED, Measure
 from schemas.identity import derive
 from schemas.signal import Cause, Recovery, Signal
 
@@ -56,6 +56,7 @@ def alarm_signal(where: Where, rule: Rule, unit: Unit, alarm: Alarm, scorer: str
 def success_signal(where: Where, rule: Rule, told: Told, alarm: Alarm, dollars: Dollars) -> Signal:
     """An alarm of what a successful task costs."""
     time, _, trace_id, _, _ = told.unit
+    low, high = _between(told, alarm, dollars) or (None, None)
     side = (OF_FAILURES,) if told.side == FAILURES else ()
     return Signal(
         **_of(where, rule, alarm),
@@ -63,8 +64,27 @@ def success_signal(where: Where, rule: Rule, told: Told, alarm: Alarm, dollars: 
         detected_at=time,
         baseline=dollars.normal,
         value=dollars.now,
+        value_from=low,
+        value_to=high,
         reason=success(told.side == FAILURES, alarm, dollars),
     )
+
+
+def _between(told: Told, alarm: Alarm, dollars: Dollars) -> tuple[float, float] | None:
+    """The interval of what a success costs: that of the side that moved, the other being as it normally is.
+
+    See :func:`~detectors.interval.interval`, and for the two sides
+    :class:`~detectors.cost_per_success.CostPerSuccess`.
+    """
+    failures = told.side == FAILURES
+    measure = Measure.RATE if failures else Measure.DOLLARS
+    known = interval(measure, alarm.value, alarm.n, [unit[1] for unit in alarm.after])
+    if known is None or alarm.value <= 0.0:
+        return None
+    if failures:
+        succeeds = [1.0 - min(share, 0.999) for share in (alarm.value, *known)]
+        return dollars.now * succeeds[0] / succeeds[1], dollars.now * succeeds[0] / succeeds[2]
+    return dollars.now * known[0] / alarm.value, dollars.now * known[1] / alarm.value
 
 
 def _of(where: Where, rule: Rule, alarm: Alarm) -> dict[str, Any]:

@@ -54,6 +54,24 @@ def test_tasks_that_fail() -> None:
     assert len({one.id for one in said}) == len(said)
 
 
+@pytest.mark.parametrize(("factor", "escalated"), [(2.5, 0.05), (1.0, 0.4)])
+def test_what_it_costs_now_has_the_interval_of_the_side_that_moved(factor: float, escalated: float) -> None:
+    """Over ten shops the interval holds what a success costs now in eight at least, and is of use."""
+    held, truth = 0, 0.0051 * factor / (1.0 - escalated)
+    for seed in range(10):
+        segment, random = SegmentMonitors("shop", "prod", "chat"), Random(seed)
+        feed_all(segment, random, 3_000, escalated=0.05)
+        said = feed_all(segment, random, 300, 3_000 * SPACING, factor=factor, escalated=escalated, name="now")
+        first = next(one for one in ours(said) if isinstance(one, Signal))
+        low, value, high = first.value_from, first.value, first.value_to
+        assert low is not None
+        assert value is not None
+        assert high is not None
+        assert 0.0 < low < value < high < 4.0 * low
+        held += low <= truth <= high
+    assert held >= 8
+
+
 def test_it_is_over_when_neither_side_is_open() -> None:
     segment, random = shop()
     start = 6_000 * SPACING
