@@ -11,7 +11,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from streams.steps.redact_rules import RULES, Rule
+from streams.steps.redact_keys import KEYS
+from streams.steps.redact_persons import PERSONS
+from streams.steps.redact_phones import PHONES
+from streams.steps.redact_rule import Rule
+
+RULES: Final = KEYS + PERSONS + PHONES
 
 PASSES = 4
 """A text is gone through until nothing more is found, and this often at most: what is replaced may have
