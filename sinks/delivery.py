@@ -23,6 +23,7 @@ from sinks.hops import Hop, SinkHop
 from sinks.numbers import clock
 from sinks.outbox import Outbox
 from sinks.outbox_rows import Posted
+from sinks.outbox_settle import settle
 from sinks.pace import Paces
 from sinks.storm import Storm
 
@@ -175,7 +176,7 @@ class Delivery:
     ) -> None:
         """``channel``: where it was called, if it was."""
         revision = subject[0].revision if shown is None else shown
-        self.outbox.rows.settle(row, then, now, self.sink.name, revision)
+        settle(self.outbox.rows, row, then, now, self.sink.name, revision)
         self.counts[f"{row.kind.value}_{then.state.value}"] += 1
         if then.pause_until:
             self.paces.pause(channel, then.pause_until)

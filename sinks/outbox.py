@@ -8,22 +8,21 @@ its ids and owes nothing new. Rows have derived ids, so that owing a thing twice
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from schemas.base import Record
 from schemas.calibration import Calibrations
 from schemas.codec import encode
-from schemas.command import Command
 from schemas.effect import Effect, EffectKind
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Note
-from schemas.lifecycle import LabelRecord
-from schemas.signal import SignalName, Standing, WindowStat
+from schemas.signal import SignalName
 from sinks import series, stood
+from sinks.batch import Batch
 from sinks.fate import NO_CALL, RowState
 from sinks.outbox_rows import Rows
 from sinks.outbox_schema import connect
@@ -39,42 +38,6 @@ class Timing:
     """In milliseconds: the pause between refreshing edits."""
 
     refresh_ms: int = 60_000
-
-
-Units = tuple[str, str, str, SignalName]
-"""App, environment, route and signal."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A command and what became of it."""
-
-    command: Command
-    verdict: str
-    done: bool
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What a batch of events changed: incidents in their last revision, ids of the absorbed events.
-
-    ``due`` has the next timers (by the clock of people, by event time; epoch ms) of every incident that was
-    looked at, changed or not; ``data`` up to when units are known; ``clocks`` the watermark of apps.
-    """
-
-    incidents: Sequence[Incident] = ()
-    effects: Sequence[Effect] = ()
-    notes: Sequence[Note] = ()
-    previews: Sequence[CasePreview] = ()
-    absorbed: Sequence[str] = ()
-    due: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
-    data: Mapping[Units, int] = field(default_factory=dict)
-    clocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    commands: Sequence[Asked] = ()
-    labels: Sequence[LabelRecord] = ()
-    windows: Sequence[WindowStat] = ()
-    standings: Sequence[Standing] = ()
-    calibrations: Calibrations | None = None
 
 
 class Outbox:

@@ -1,4 +1,4 @@
-"""The rows of the outbox: inserting, coalescing, claiming, settling. Each method is one short step."""
+"""The rows of the outbox: owed, coalesced, due, claimed. What becomes of them is in ``outbox_settle``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.effect import Effect, EffectKind, NotifyReason
-from schemas.identity import derive
 from schemas.signal import Severity
 from sinks.base import Degrade, Ref
-from sinks.fate import NO_CALL, Next, Row, RowState
+from sinks.fate import NO_CALL, Row, RowState
 
 if TYPE_CHECKING:
     from sinks.outbox import Outbox
@@ -237,97 +236,6 @@ class Rows:
             self.db.execute("update outbox set fell_back = 1 where id = ?", (row.id,))
             # What was told elsewhere is a storm as it is now.
             self.db.execute("update storms set unsaid_since = null where id = ?", (row.incident_id,))
-
-    def settle(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
-        """Writes what became of ``row``, which showed ``revision``; with it, the notification log."""
-        with self.outbox.transaction():
-            self.db.execute(
-                "update outbox set state = ?, not_before = ?, attempts = attempts + ?, looks = ?,"
-                " degrade = ?, error = ?, unsure = max(unsure, ?) where id = ?",
-                (
-                    then.state.value,
-                    then.not_before,
-                    then.attempted,
-                    then.looks,
-                    then.degrade.value,
-                    "" if then.state is RowState.SENT else then.why,
-                    then.state is RowState.SENDING,
-                    row.id,
-                ),
-            )
-            if then.state is RowState.SENT:
-                self.db.execute(
-                    "update storms set unsaid_since = null where id = ? and revision <= ?",
-                    (row.incident_id, revision),
-                )
-                self._log(row, then, now, receiver, revision)
-                self._say_fell_back(row, now, revision)
-            if then.lost_root and self._post_again(row, now, revision) and row.kind is EffectKind.REPLY:
-                # What it says, and whom it calls, the new first message does not: it goes behind that.
-                self.db.execute("update outbox set state = 'pending' where id = ?", (row.id,))
-
-    def _log(self, row: Row, then: Next, now: int, receiver: str, revision: int) -> None:
-        if row.kind is EffectKind.POST and then.ref is not None:
-            if row.fell_back:
-                # News that went elsewhere while it waited are in it.
-                self.db.execute(
-                    "update outbox set state = 'sent', error = 'in the first message' where incident_id = ?"
-                    " and kind = 'reply' and state = 'pending' and fell_back = 1",
-                    (row.incident_id,),
-                )
-            self.db.execute(
-                "insert or replace into messages (incident_id, receiver, root_id, channel, ts, revision,"
-                " sent_at, edited_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (row.incident_id, receiver, row.id, then.ref.channel, then.ref.ts, revision, now, now),
-            )
-        elif row.kind is EffectKind.REPLY and row.reason is NotifyReason.GREW and row.fell_back:
-            # It says how things are now; what was told elsewhere before it is not said again.
-            self.db.execute(
-                "update outbox set state = 'sent', error = 'in a later message' where incident_id = ?"
-                " and kind = 'reply' and reason = ? and state = 'pending' and fell_back = 1 and id != ?"
-                " and member is null",
-                (row.incident_id, NotifyReason.GREW.value, row.id),
-            )
-        elif row.kind is EffectKind.EDIT:
-            self.db.execute(
-                "update messages set revision = max(revision, ?), edited_at = ? where incident_id = ?",
-                (revision, now, row.incident_id),
-            )
-
-    def _say_fell_back(self, row: Row, now: int, revision: int) -> None:
-        """Whoever reads the thread learns that others were told of it elsewhere."""
-        fell_back = self.db.execute("select fell_back from outbox where id = ?", (row.id,)).fetchone()
-        if row.kind is EffectKind.EDIT or not fell_back["fell_back"]:
-            return
-        effect = Effect(
-            kind=EffectKind.REPLY,
-            incident_id=row.incident_id,
-            revision=revision,
-            reason=NotifyReason.FELL_BACK,
-        )
-        self.insert(derive("outbox", row.incident_id, "fell-back", row.id), effect, now, now)
-
-    def _post_again(self, row: Row, now: int, revision: int) -> bool:
-        """A first message that is gone is posted once more, and only once; whether it is.
-
-        Where messages can't be edited at all (a workspace may forbid it after some minutes), every edit
-        would otherwise post anew.
-        """
-        posts = self.db.execute(
-            "select count(*) from outbox where incident_id = ? and kind = 'post' and state != ?",
-            (row.incident_id, RowState.GATHERED.value),
-        ).fetchone()[0]
-        if posts > 1:
-            return False
-        self.db.execute("delete from messages where incident_id = ?", (row.incident_id,))
-        again = Effect(
-            kind=EffectKind.POST,
-            incident_id=row.incident_id,
-            revision=revision,
-            reason=NotifyReason.ROOT_LOST,
-        )
-        self.insert(derive("outbox", row.incident_id, "post-again", revision), again, now, now)
-        return True
 
 
 def _row(found: sqlite3.Row) -> Row:

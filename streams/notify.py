@@ -25,9 +25,10 @@ from schemas.incident import CasePreview, Incident
 from schemas.signal import RollingReport, Signal, Standing, WindowStat
 from schemas.topics import INCIDENTS
 from sinks.base import Sink
+from sinks.batch import Asked, Batch
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
-from sinks.outbox import Asked, Batch, Outbox
+from sinks.outbox import Outbox
 from sinks.pace import Paces
 from sinks.slack.buttons import Offer
 from sinks.slack.charts import Charts

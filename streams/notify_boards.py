@@ -11,7 +11,8 @@ from schemas.command import Command
 from schemas.effect import Effect
 from schemas.incident import CasePreview, Incident
 from schemas.signal import WindowStat
-from sinks.outbox import Batch, Outbox, Units
+from sinks.batch import Batch, Units
+from sinks.outbox import Outbox
 
 
 def board_of(

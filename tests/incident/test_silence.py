@@ -19,7 +19,8 @@ from schemas.codec import encode
 from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Entry, Happening, Inhibition
 from schemas.signal import SIGNAL_RECORD, Severity, SignalName, Standing, Watched, WindowStat
-from sinks.outbox import Batch, Outbox
+from sinks.batch import Batch
+from sinks.outbox import Outbox
 from sinks.samples import SAMPLES
 from sinks.stood import HOUR_MS, KEEP_MS, WHOLE_MS, keep
 from streams.cli import app

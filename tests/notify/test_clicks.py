@@ -11,7 +11,8 @@ from pydantic import SecretStr, ValidationError
 
 from schemas.command import Verb
 from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS
-from sinks.outbox import Asked, Batch, Outbox
+from sinks.batch import Asked, Batch
+from sinks.outbox import Outbox
 from sinks.slack.buttons import Press
 from sinks.slack.http import PATH
 from sinks.slack.sandbox import APP_TOKEN, CHANNEL, TOKEN, Sandbox

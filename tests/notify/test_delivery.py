@@ -13,9 +13,10 @@ from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import CasePreview
 from schemas.signal import Recovery, Severity, Signal, SignalName
 from sinks.base import Degradable, Degrade, Delivered, LostRoot, Message, Outcome, Ref, Rejected, Unknown
+from sinks.batch import Batch
 from sinks.delivery import Delivery
 from sinks.memory import MemorySink
-from sinks.outbox import Batch, Outbox
+from sinks.outbox import Outbox
 from sinks.outbox_schema import InUse
 from sinks.samples import SAMPLES
 from sinks.slack.sandbox import TOKEN, Sandbox

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from schemas.base import parse_time
 from schemas.digest import Digest, Period
 from schemas.signal import SignalName
+from sinks.batch import Batch
 from sinks.console_digest import ConsoleDigests
-from sinks.outbox import Batch, Outbox
+from sinks.outbox import Outbox
 from sinks.samples import SAMPLES
 from sinks.series import KEEP_MS, daily_spend
 from sinks.slack.client import SlackSink

@@ -15,10 +15,11 @@ from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import Incident
 from schemas.signal import SignalName, WindowStat
 from sinks.base import Message
+from sinks.batch import Batch
 from sinks.charts.data import Point
 from sinks.delivery import Delivery
 from sinks.memory import MemorySink
-from sinks.outbox import Batch, Outbox
+from sinks.outbox import Outbox
 from sinks.samples import SAMPLES, series
 from sinks.series import KEEP_MS, keep, points, reach, recent
 from sinks.slack.charts import REFUSALS, Charts
