@@ -14,6 +14,7 @@ from schemas.observation import ChangeRow
 from schemas.signal import Signal, WindowStat
 from streams.file_rows import Seen
 from streams.memory import collecting_rarely
+from streams.owner_policy import owner_policy
 from streams.replay import Watch, replay
 from streams.settings import Settings
 from streams.steps.ingest import IngestPolicy
@@ -145,6 +146,4 @@ def _end(incident: Incident) -> int:
 
 def policy_with(settings: Settings, rules: tuple[Rule, ...]) -> OwnerPolicy:
     """Production's event-time settings under other rules."""
-    from streams.rolling import owner_policy
-
     return owner_policy(settings)._replace(rules=rules)

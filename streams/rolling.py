@@ -22,14 +22,14 @@ from schemas.signal import Recovery, Signal
 from schemas.topics import CASE_REQUESTS, DEAD_LETTERS, OBSERVATIONS, SIGNALS
 from streams.batches import consumer, give_up, producer
 from streams.health import Heartbeat
-from streams.rules_file import load_rules
+from streams.owner_policy import owner_policy
 from streams.settings import Settings
 from streams.state.base import Fenced, Output, StateStore
 from streams.state.kafka import KafkaState
 from streams.state.rocks import RocksLedger
 from streams.state.sqlite import SqliteState
 from streams.steps.ledger import Ledger
-from streams.steps.owner import Owner, OwnerPolicy
+from streams.steps.owner import Owner
 from streams.steps.pack import decode
 from streams.steps.refuse import dead_letter
 from streams.topics import topic_lives
@@ -45,18 +45,6 @@ ROWS_A_COMMIT = 20_000
 """Observations after which a commit is due before its time: what waits for one is kept in memory."""
 MAX_RECORDS = 100
 """Observation messages between two looks at the clock: each holds up to a flush of events."""
-
-
-def owner_policy(settings: Settings) -> OwnerPolicy:
-    return OwnerPolicy(
-        lateness_ms=settings.lateness_ms,
-        conversation_ms=settings.conversation_ms,
-        score_wait_ms=settings.score_wait_ms,
-        join_horizon_ms=int(settings.join_horizon_days * 86_400_000),
-        window_ms=settings.window_ms,
-        segments=settings.segments,
-        rules=load_rules(settings.rules),
-    )
 
 
 class Partition:

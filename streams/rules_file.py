@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from detectors.rulebook import parse
 from detectors.rules import DEFAULT_RULES, Rule
 
@@ -18,6 +16,8 @@ def load_rules(path: Path | None) -> tuple[Rule, ...]:
     """The rules of a file; without one, the default rules."""
     if path is None:
         return DEFAULT_RULES
+    import yaml  # the default rules need none, and it takes its time
+
     try:
         return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
-
-from faust import SASLCredentials, SSLCredentials
-from faust.types.auth import CredentialsT
+from typing import TYPE_CHECKING, Any
 
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from faust.types.auth import CredentialsT
 
 
 def client_security(settings: Settings) -> dict[str, Any]:
@@ -27,6 +27,8 @@ def client_security(settings: Settings) -> dict[str, Any]:
 
 def faust_credentials(settings: Settings) -> CredentialsT | None:
     """The same for Faust's ``broker_credentials``."""
+    from faust import SASLCredentials, SSLCredentials  # a quarter of a second, for the worker alone
+
     protocol = settings.broker_protocol
     context = _context(settings) if protocol.endswith("SSL") else None
     if protocol.startswith("SASL"):

@@ -14,7 +14,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from schemas.base import LATEST_MS, parse_time, rfc3339
@@ -24,7 +23,6 @@ from schemas.identity import derive
 from schemas.topics import COMMANDS
 from sinks.asked import SAYS
 from sinks.clean import clean
-from streams.batches import producer
 from streams.commands.fail import Failed
 from streams.commands.incident_file import State, file_of, named, rows
 from streams.settings import Settings
@@ -163,6 +161,8 @@ def _ask(
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise Failed(f"{first['loc'][0]}: {first['msg']}") from None
+    from aiokafka.errors import KafkaError
+
     try:
         asyncio.run(_publish(settings, commands))
     except (KafkaError, OSError) as error:
@@ -181,6 +181,8 @@ def _ask(
 
 
 async def _publish(settings: Settings, commands: Sequence[Command]) -> None:
+    from streams.batches import producer
+
     # What it would log of a missing broker is said in one line by the caller.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     out = producer(settings, request_timeout_ms=10_000)

@@ -71,14 +71,13 @@ def replay(
     """
     from sinks.evalstore.errors import StoreError
     from streams.memory import collecting_rarely
+    from streams.owner_policy import owner_policy
     from streams.replay import replay as run
     from streams.replay_store import write_store
 
     _readable(files)
     settings = Settings(rules=rules) if rules else Settings()
     begun = time.monotonic()
-    from streams.rolling import owner_policy
-
     with progress("replaying") as bar, collecting_rarely():
         done = run(files, policy=owner_policy(settings), seen=bar)
     try:

@@ -8,7 +8,6 @@ import time
 from typing import Annotated
 
 import typer
-from aiokafka.errors import KafkaError
 
 from streams.commands.fail import Failed
 from streams.settings import Settings
@@ -22,6 +21,8 @@ def status(
 
     Example: gleaner status --wait 60
     """
+    from aiokafka.errors import KafkaError
+
     from streams.lag import READS, lag
 
     settings = Settings()

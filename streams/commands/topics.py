@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import typer
-from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS
 from streams.commands.fail import Failed
@@ -20,6 +19,8 @@ def create() -> None:
 
     Example: GLEANER_BROKERS=kafka:9092 gleaner topics create
     """
+    from aiokafka.errors import KafkaError
+
     from streams.topics import ensure_topics
 
     settings = Settings()
