@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from schemas.topics import OWN_MESSAGE_BYTES, Topic
+from streams.closing import correct_closing
 from streams.health import Heartbeat
 from streams.security import client_security
 from streams.settings import EXIT_RESTART, Settings
@@ -43,6 +44,7 @@ def producer(settings: Settings, **options: object) -> AIOKafkaProducer:
 
 def consumer(settings: Settings, role: str, *topics: Topic, **options: object) -> AIOKafkaConsumer:
     """A consumer of the role's group that commits only when told to."""
+    correct_closing()
     config: dict[str, object] = {
         "bootstrap_servers": settings.brokers,
         **client_security(settings),

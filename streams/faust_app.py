@@ -8,12 +8,14 @@ from typing import Any
 import faust
 
 from schemas.topics import APP_MESSAGE_BYTES
+from streams.closing import correct_closing
 from streams.security import faust_credentials
 from streams.settings import Settings
 
 
 def faust_app(settings: Settings) -> faust.App:
     """An app without tables, web server or topic declarations: topics are made from our own table."""
+    correct_closing()
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)
     state = settings.state_dir / "faust"

@@ -11,6 +11,7 @@ from typing import Any
 import uvloop
 
 from streams.batches import give_up
+from streams.ending import end_within
 from streams.logs import configure
 from streams.memory import collect_rarely
 from streams.settings import Settings
@@ -28,8 +29,13 @@ def run_role(role: Role, settings: Settings) -> None:
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def told_to_stop() -> None:
+            stop.set()
+            end_within(settings.stop_seconds, name)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, told_to_stop)
         collect_rarely()
         log.info("%s: started on %s", name, settings.brokers)
         await role(settings, stop)

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
         10_000, ge=6_000, description="A dead worker's partitions move after this"
     )
     heartbeat_ms: int = Field(1_000, ge=100, description="Heartbeat of the consumer groups")
+    stop_seconds: float = Field(
+        25, gt=0, description="A role that is told to stop has ended after this, whatever Kafka does"
+    )
     flush_size: int = Field(500, ge=1, description="Messages that ingest and harvest flush together")
     flush_seconds: Finite = Field(0.2, gt=0, description="… or after this time, whichever comes first")
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, description="A larger event is dead-lettered")

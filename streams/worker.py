@@ -12,6 +12,7 @@ import uvloop
 
 from streams import rolling
 from streams.batches import give_up
+from streams.ending import end_within
 from streams.faust_app import faust_app
 from streams.harvest import add_harvest
 from streams.ingest import add_ingest
@@ -50,6 +51,20 @@ class RollingService(mode.Service):
             await self._running
 
 
+class Worker(faust.Worker):
+    """Faust's, whose stop has an end."""
+
+    stop_seconds: float
+
+    def _on_sigterm(self) -> None:
+        end_within(self.stop_seconds, "worker")
+        super()._on_sigterm()
+
+    def _on_sigint(self) -> None:
+        end_within(self.stop_seconds, "worker")
+        super()._on_sigint()
+
+
 def run_worker(settings: Settings, only: Only = None) -> None:
     """Run until SIGTERM or SIGINT. ``only`` "ingest" runs ingest and harvest, "rolling" rolling alone."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -65,7 +80,7 @@ def run_worker(settings: Settings, only: Only = None) -> None:
     add_ingest(app, settings)
     add_harvest(app, settings)
     services = [] if only == "ingest" else [RollingService(settings)]
-    worker = faust.Worker(
+    worker = Worker(
         app,
         *services,
         loop=loop,
@@ -74,6 +89,7 @@ def run_worker(settings: Settings, only: Only = None) -> None:
         redirect_stdouts=False,
         quiet=True,
     )
+    worker.stop_seconds = settings.stop_seconds
     worker.spinner = None  # it would write terminal codes into the log
     configure(settings)
     collect_rarely()
