@@ -30,6 +30,9 @@ from tests.steps.logs import WindowKey, WindowSums, added_up
 
 PROGRAM = Path(__file__).with_name("program.py")
 SESSION_MS = 2_000
+"""Session timeout of who is to die: its successor waits for it."""
+LASTING_MS = 6_000
+"""Session timeout of who is to live, as an operator may set it: a pause on a busy machine is not its end."""
 PATIENCE = 90.0
 """Seconds that anything may take on two busy cores before a test says that it does not happen."""
 
@@ -102,10 +105,11 @@ class Deployment:
             "flush_seconds": 0.1,
             "commit_ms": 100,
             "log_level": "INFO",
+            "stop_seconds": PATIENCE - 5,
         }
         self.values = values | settings
         self.settings = Settings(**self.values)  # type: ignore[arg-type]
-        self.session_ms = 6_000 if embedded else max(SESSION_MS, least_session_ms(brokers))
+        self.least_session_ms = LASTING_MS if embedded else least_session_ms(brokers)
         self.workers: list[Worker] = []
         self._released = directory / "released"
 
@@ -115,13 +119,17 @@ class Deployment:
 
     # -- workers -----------------------------------------------------------------------------------
 
-    def start(self, *, only: str | None = None, fault: str | None = None, **settings: object) -> Worker:
+    def start(
+        self, *, only: str | None = None, fault: str | None = None, dies: bool = False, **settings: object
+    ) -> Worker:
         """Start a worker; ``fault`` as ``program.py`` has it, ``settings`` for this worker alone.
 
-        Its ingest is slow until ``release`` is called.
+        Kafka notices the death of one that ``dies``, or has a fault, soon. Ingest is slow until ``release``
+        is called.
         """
         values = {f"GLEANER_{name.upper()}": str(value) for name, value in (self.values | settings).items()}
-        command = [sys.executable, "-P", str(PROGRAM), "--session", str(self.session_ms)]
+        session = max(SESSION_MS if dies or fault else LASTING_MS, self.least_session_ms)
+        command = [sys.executable, "-P", str(PROGRAM), "--session", str(session)]
         command += ["--slow-until", str(self._released)]
         command += ["--only", only] if only else []
         command += ["--fault", fault] if fault else []

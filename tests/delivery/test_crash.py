@@ -29,7 +29,7 @@ async def test_a_worker_is_killed_in_mid_stream(
     deployment: Deployment, events: list[Event], replayed: Outcome
 ) -> None:
     deployment.publish(events)
-    first = deployment.start(flush_size=8)
+    first = deployment.start(flush_size=5, dies=True)
     await deployment.until(lambda: bool(deployment.counters()), "any trace counted")
     first.signal(signal.SIGKILL)
     assert first.wait() == KILLED
@@ -45,7 +45,7 @@ async def test_a_worker_is_killed_between_any_two_effects(
     """One deployment after the other dies at every place in turn; what each leaves the next takes up."""
     deployment.publish(events)
     for place in ORDER_OF_EFFECTS:
-        worker = deployment.start(fault=f"{place}:kill", flush_size=10)
+        worker = deployment.start(fault=f"{place}:kill", flush_size=5)
         assert worker.wait() == KILLED, f"{place}: {worker.tail()}"
     assert deployment.counters() != replayed.counters, "all was done before the last one died"
     deployment.release()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -78,14 +79,14 @@ async def test_a_worker_over_tls_and_scram_concludes_what_a_replay_does(
     secured: tuple[str, dict[str, str]], tmp_path: Path, events: list[Event], replayed: Outcome
 ) -> None:
     open_brokers, settings = secured
+    given: dict[str, Any] = {**settings}
     deployment = Deployment(open_brokers, tmp_path)
-    deployment.session_ms = 10_000  # nobody dies here: no partition need move
     created = await ensure_topics(Settings(**(deployment.values | settings)))  # type: ignore[arg-type]
     assert created
     try:
         deployment.publish(events)
         deployment.release()
-        deployment.start(**settings)
+        deployment.start(**given)
         await deployment.finish(replayed)
     finally:
         deployment.end()

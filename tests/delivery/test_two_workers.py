@@ -27,13 +27,13 @@ async def test_join_leave_and_kill(deployment: Deployment, events: list[Event], 
         before = counted()
         await deployment.until(lambda: counted() > before, "the stream flowing")
 
-    def machine(name: str) -> Worker:
+    def machine(name: str, dies: bool = False) -> Worker:
         """A worker that finds nothing on its disk: state and ledger come from Kafka."""
-        return deployment.start(flush_size=8, state_dir=deployment.directory / name)
+        return deployment.start(flush_size=4, state_dir=deployment.directory / name, dies=dies)
 
     first = machine("first")
     await goes_on(first)
-    second = machine("second")
+    second = machine("second", dies=True)
     await goes_on(second)
     first.signal(signal.SIGTERM)
     assert first.wait() == 0, first.tail()
