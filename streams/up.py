@@ -25,6 +25,8 @@ RESTARTS = 5
 """Restarts of a role within ``RESTART_SECONDS`` before the whole group gives up."""
 RESTART_SECONDS = 120.0
 STOP_SECONDS = 30.0
+BROKER_SECONDS = 60.0
+"""Until the embedded broker must have started; on an idle machine it takes half a second."""
 
 
 class Exit(NamedTuple):
@@ -95,7 +97,7 @@ def embedded_broker(state_dir: Path) -> Iterator[dict[str, str]]:
     address_file.unlink(missing_ok=True)
     child = subprocess.Popen([sys.executable, "-P", "-m", "streams.embedded", str(address_file)])
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + BROKER_SECONDS
         while not address_file.exists():
             if child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the embedded broker did not start: see the lines above")
@@ -108,7 +110,9 @@ def embedded_broker(state_dir: Path) -> Iterator[dict[str, str]]:
             "GLEANER_SESSION_TIMEOUT_MS": "6000",
         }
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
-        (state_dir / "env").write_text(exports)
+        # By rename: whoever waits for the file finds all of it.
+        (state_dir / "env.new").write_text(exports)
+        (state_dir / "env.new").replace(state_dir / "env")
         yield environment
     finally:
         child.terminate()
