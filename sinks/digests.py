@@ -68,7 +68,7 @@ class Digests:
         """Sends, or looks for, the oldest digest that is due at ``now`` (epoch ms); whether there was one."""
         found = self.outbox.db.execute(
             "select * from digests where state in ('pending', 'sending') and not_before <= ?"
-            " order by due limit 1",
+            " order by due, period limit 1",
             (now,),
         ).fetchone()
         if found is None:
