@@ -93,25 +93,31 @@ def test_the_same_folder_again_is_refused(run: Run) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_no_process_and_no_folder(tmp_path: Path, number: int) -> None:
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    """Its own folder stays, in the current one; the temporary one is as it was."""
+    here, temporary = tmp_path / "here", tmp_path / "tmp"
+    here.mkdir()
+    temporary.mkdir()
+    log = here / "gleaner-data" / "demo" / "logs" / "worker.log"
     process = subprocess.Popen(
         COMMAND,
-        env=environment,
+        cwd=here,
+        env=os.environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         # As from a terminal: a shell that puts a test run into the background has SIGINT ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 60
-    while len(children := _children(process.pid)) < 5 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 90
+    # The broker and the four roles; the worker is the last of them to be started.
+    while not (log.exists() and "worker: started" in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(3)
+    children = _children(process.pid)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=90)
+    output, _ = process.communicate(timeout=240)
     assert len(children) == 5, output.decode()
     assert process.returncode == 130, output.decode()
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def _children(pid: int) -> list[int]:

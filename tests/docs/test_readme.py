@@ -100,7 +100,7 @@ def up(folder: Path) -> Iterator[dict[str, str]]:
     env_file = folder / "gleaner-data" / "env"
     child = subprocess.Popen([*GLEANER, "up", "--embedded"], cwd=folder, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not env_file.exists():
             assert child.poll() is None, "gleaner up ended"
             assert time.monotonic() < deadline, "gleaner up did not write its env file"
@@ -109,7 +109,7 @@ def up(folder: Path) -> Iterator[dict[str, str]]:
         yield {name: shlex.split(value)[0] for name, value in pairs}
     finally:
         child.send_signal(signal.SIGTERM)
-        assert child.wait(60) == 0
+        assert child.wait(90) == 0
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_up_publish_and_look(folder: Path, up: dict[str, str]) -> None:
     assert "2 events" in run(publish, folder, up).stdout
     assert run(status, folder, up).returncode == 0
     assert run(incidents, folder, up).returncode == 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while "support-bot" not in (found := run(cases, folder, up)).stdout:
         assert time.monotonic() < deadline, found.stdout + found.stderr
         time.sleep(1)

@@ -4,6 +4,9 @@ before      the rows are inserted, COMMIT has not been called
 during      so many seconds after COMMIT was called
 after       COMMIT has returned, Kafka's offsets are not committed
 checkpoint  so many seconds after CHECKPOINT was called, with cases committed before it
+
+Without it the role ends when it is told to. ``GLEANER_LEAST_SESSION_MS`` is its session timeout, below what
+an operator may set: whoever starts after a kill waits for it.
 """
 
 from __future__ import annotations
@@ -63,10 +66,12 @@ class Dying:
 class DyingWork(store.StoreWork):
     async def open(self) -> None:
         await super().open()
-        point, _, seconds = os.environ["GLEANER_DIE"].partition(":")
+        point, _, seconds = os.environ.get("GLEANER_DIE", "never:0").partition(":")
         self.owner._con = cast(DuckDBPyConnection, Dying(self.owner._con, point, float(seconds)))
 
 
 if __name__ == "__main__":
     store.StoreWork = DyingWork  # type: ignore[misc]
-    run_role(store.run, Settings())
+    session = int(os.environ["GLEANER_LEAST_SESSION_MS"])
+    timing = {"session_timeout_ms": session, "heartbeat_ms": session // 6}
+    run_role(store.run, Settings().model_copy(update=timing))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -23,25 +21,12 @@ from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.evalstore.dying_store import POINTS
 from tests.evalstore.samples import make_case
-from tests.evalstore.test_store_role import ROOT, produce, role, until
+from tests.evalstore.test_store_role import PATIENCE, produce, role, short_lived, until
 
 KILLS = int(os.environ.get("GLEANER_KILLS", "3"))
 CHUNK, AGAIN = 60, 15
 LATEST = {"before": 0.0, "during": 0.008, "after": 0.0, "checkpoint": 0.04}
 """Seconds within which the end comes: about twice what the step takes."""
-
-
-def dying(settings: Settings, point: str, seconds: float) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
-        "GLEANER_BROKERS": settings.brokers,
-        "GLEANER_TOPIC_PREFIX": settings.topic_prefix,
-        "GLEANER_STORE_PATH": str(settings.store_path),
-        "GLEANER_STATE_DIR": str(settings.state_dir),
-        "GLEANER_SNAPSHOT_SECONDS": "0.2",
-        "GLEANER_SESSION_TIMEOUT_MS": "6000",
-        "GLEANER_DIE": f"{point}:{seconds}",
-    }
-    return subprocess.Popen([sys.executable, "-m", "tests.evalstore.dying_store"], cwd=ROOT, env=environment)
 
 
 async def acknowledged(settings: Settings) -> set[str]:
@@ -89,9 +74,9 @@ async def test_killed_in_mid_commit_no_case_is_lost_and_none_is_there_twice(
         cases = [make_case(n) for n in range(max(0, sent - AGAIN), sent + CHUNK)]
         sent += CHUNK
         await produce(settings, [(CASES, encode(case)) for case in cases])
-        process = dying(settings, point, rng.uniform(0, LATEST[point]))
+        process = short_lived(settings, f"{point}:{rng.uniform(0, LATEST[point])}")
         try:
-            status = process.wait(60)
+            status = process.wait(PATIENCE)
         finally:
             process.kill()
             process.wait()
@@ -110,7 +95,7 @@ async def test_killed_in_mid_commit_no_case_is_lost_and_none_is_there_twice(
     try:
         await until(settings, lambda found: found.cases >= sent)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()

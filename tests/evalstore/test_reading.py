@@ -94,7 +94,7 @@ while seen < 8:
         for number in range(8):
             owner.write([make_case(number)], now=MARCH)
             owner.publish(MARCH)
-        assert reader.wait(20) == 0
+        assert reader.wait(90) == 0
 
 
 def test_a_reader_follows_the_manifest_where_its_file_vanished(

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from sinks.evalstore.requests import answer_to, ask, pending
 from streams.settings import Settings
 from streams.store import StoreWork, decode, due
 from streams.topics import ensure_topics
+from tests.delivery.harness import SESSION_MS, least_session_ms
 from tests.evalstore.samples import (
     MARCH,
     make_case,
@@ -39,6 +41,8 @@ from tests.evalstore.samples import (
 )
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 90.0
+"""Seconds that anything may take on two busy cores before a test says that it does not happen."""
 
 
 def record(topic: str, value: bytes | None, offset: int = 0) -> ConsumerRecord[bytes, bytes]:
@@ -167,20 +171,33 @@ async def produce(settings: Settings, records: Sent) -> None:
 
 
 def role(settings: Settings) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
+    return _started(settings, ["streams.cli", "store"], GLEANER_SESSION_TIMEOUT_MS="6000")
+
+
+def short_lived(settings: Settings, die: str = "never:0") -> subprocess.Popen[bytes]:
+    """The role again, to be killed: Kafka notices it soon. ``die`` as ``dying_store`` has it."""
+    session = str(max(SESSION_MS, least_session_ms(settings.brokers)))
+    return _started(
+        settings, ["tests.evalstore.dying_store"], GLEANER_DIE=die, GLEANER_LEAST_SESSION_MS=session
+    )
+
+
+def _started(settings: Settings, module: list[str], **environment: str) -> subprocess.Popen[bytes]:
+    given = {
         "GLEANER_BROKERS": settings.brokers,
         "GLEANER_TOPIC_PREFIX": settings.topic_prefix,
         "GLEANER_STORE_PATH": str(settings.store_path),
-        "GLEANER_SNAPSHOT_SECONDS": "0.5",
-        "GLEANER_SESSION_TIMEOUT_MS": "6000",
+        "GLEANER_STATE_DIR": str(settings.state_dir),
+        "GLEANER_SNAPSHOT_SECONDS": "0.3",
     }
-    return subprocess.Popen([sys.executable, "-m", "streams.cli", "store"], cwd=ROOT, env=environment)
+    return subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, env=os.environ | given | environment)
 
 
 async def until(settings: Settings, done: Callable[[Totals], bool]) -> Totals:
     """The totals of the newest snapshot, once they are as expected."""
     found: Totals | None = None
-    for _ in range(300):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         await asyncio.sleep(0.1)
         try:
             with open_for_reading(settings.store_file(), MARCH) as con:
@@ -192,14 +209,17 @@ async def until(settings: Settings, done: Callable[[Totals], bool]) -> Totals:
             continue
         if done(found):
             return found
-    raise AssertionError(f"after 30 s: {found}")
+    raise AssertionError(f"after {PATIENCE} s: {found}")
 
 
 @pytest.mark.kafka
 @pytest.mark.slow
 async def test_killed_and_restarted_the_store_holds_everything_once(kafka: str, tmp_path: Path) -> None:
     settings = Settings(
-        brokers=kafka, topic_prefix=f"store-{uuid.uuid4().hex[:8]}-", store_path=tmp_path / "store.duckdb"
+        brokers=kafka,
+        topic_prefix=f"store-{uuid.uuid4().hex[:8]}-",
+        store_path=tmp_path / "store.duckdb",
+        state_dir=tmp_path / "state",
     )
     await ensure_topics(settings, [CASES, SIGNALS, INCIDENTS, DEAD_LETTERS])
     cases = [make_case(n) for n in range(400)]
@@ -214,7 +234,7 @@ async def test_killed_and_restarted_the_store_holds_everything_once(kafka: str, 
     second += [(SIGNALS, encode(make_window(1, 2.0))), (SIGNALS, None), (INCIDENTS, encode(make_incident(2)))]
     second += [(DEAD_LETTERS, encode(make_letter(1)))]
 
-    process = role(settings)
+    process = short_lived(settings)
     try:
         await produce(settings, first)
         await until(settings, lambda found: found.cases > 0)
@@ -225,7 +245,7 @@ async def test_killed_and_restarted_the_store_holds_everything_once(kafka: str, 
         await produce(settings, second)
         await until(settings, lambda found: found.case_events >= 500 and found.own_faults >= 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()

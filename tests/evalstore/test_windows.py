@@ -143,9 +143,9 @@ def test_one_window_and_its_quantiles(owner: StoreOwner) -> None:
 def test_a_signal_without_histogram_has_no_quantiles(owner: StoreOwner) -> None:
     owner.write(windows=[make_window(0, 3.5, signal=SignalName.FAITHFULNESS, low=1, histogram=())], now=END)
     for view in ("windows", "signals_rolling"):
-        (row, *_) = ask(owner, f"SELECT * FROM {view}")
-        assert (row["n"], row["mean"], row["low_share"]) == (4, 0.875, 0.25)
-        assert [row[name] for name in ("min", "p50", "p95", "p99", "max")] == [None] * 5
+        rows = ask(owner, f"SELECT * FROM {view}")
+        assert {(row["n"], row["mean"], row["low_share"]) for row in rows} == {(4, 0.875, 0.25)}
+        assert {row[name] for row in rows for name in ("min", "p50", "p95", "p99", "max")} == {None}
 
 
 def test_a_rate_that_nobody_watches_is_of_all_conversations(owner: StoreOwner) -> None:

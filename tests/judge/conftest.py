@@ -17,8 +17,8 @@ Judged = Callable[..., Scorer]
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[FakeJudge]:
-    """A fake judge on loopback, for all tests of a file; its late answers take three seconds."""
-    with FakeJudge(sleep=3.0) as judge:
+    """A fake judge on loopback, for all tests of a file; its late answers take a minute."""
+    with FakeJudge(sleep=60.0) as judge:
         yield judge
 
 

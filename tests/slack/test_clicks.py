@@ -79,7 +79,7 @@ async def by_socket(slack: Sandbox, office: Office, token: str = APP_TOKEN) -> A
 
 
 async def connected(slack: Sandbox, socket: SocketClicks, opened: int = 1) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while slack.clicks.opened < opened:  # noqa: ASYNC110 - the fake counts, it doesn't tell
             await asyncio.sleep(0.01)
         await socket.connected.wait()
@@ -223,7 +223,7 @@ async def test_a_refused_app_token_is_said_without_it(
 ) -> None:
     office = Office(slack)
     with caplog.at_level(logging.DEBUG):
-        async with by_socket(slack, office, "xapp-1-wrong-secret"), asyncio.timeout(20):
+        async with by_socket(slack, office, "xapp-1-wrong-secret"), asyncio.timeout(90):
             while "trying again" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert "no clicks from Slack (invalid_auth)" in caplog.text
