@@ -9,6 +9,7 @@ DEV := $(VENV)/.installed-dev
 CHECKED = $(wildcard schemas detectors sinks streams tests examples benchmarks)
 DEMO_ARGS ?=
 TEST_ARGS ?=
+TEST_PROCESSES ?= 2
 BENCH_ARGS ?=
 export PYTHON
 
@@ -25,8 +26,8 @@ setup: $(DEV) ## .venv with everything: runtime, judge, tests, linters
 	@:
 
 .PHONY: test
-test: setup ## all tests; the delivery tests start a real Kafka where Java and Maven are there
-	$(BIN)/python -m pytest $(TEST_ARGS)
+test: setup ## all tests, in two processes; the delivery tests start a real Kafka where Java and Maven are there
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
 .PHONY: lint
 lint: setup ## ruff, mypy strict, import contracts
