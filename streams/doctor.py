@@ -201,6 +201,9 @@ def _heartbeat(settings: Settings) -> Iterator[Finding]:
 def _api(settings: Settings) -> Iterator[Finding]:
     if not settings.api:
         yield Finding("gap", "api", "no GLEANER_API: no HTTP API; the command line reads snapshots")
+    elif not settings.api_keys().named:
+        why = f"{settings.api}, but no GLEANER_API_TOKENS: nobody can review by it, only read"
+        yield Finding("gap", "api", why)
     else:
         yield Finding("ok", "api", settings.api)
 

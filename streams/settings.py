@@ -26,7 +26,8 @@ from schemas.topics import MAX_EVENT_BYTES, Topic
 from sinks.hops import PAGERDUTY_URL, checked_url
 from sinks.slack.allowed import Allowed
 from sinks.slack.routes import Route
-from streams.steps.privacy import Privacy
+from streams.api.keys import Keys, named_tokens
+from streams.steps.privacy import Privacy, said
 from streams.wrong_setting import WrongSetting
 
 DAILY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -172,7 +173,11 @@ class Settings(BaseSettings):
         400, gt=8, description="Windows that end so long before their app's newest one are deleted"
     )
 
-    api_token: SecretStr = Field(SecretStr(""), description="Bearer token of the HTTP API")
+    api_token: SecretStr = Field(SecretStr(""), description="Bearer token of the HTTP API, for reading")
+    api_tokens: SecretStr = Field(
+        SecretStr(""),
+        description="Who may write by the HTTP API: `NAME:TOKEN,…`, a bearer token for each reviewer",
+    )
     api: str = Field(
         "", description="host:port of the store's HTTP API, such as 127.0.0.1:8780; empty: none is served"
     )
@@ -296,6 +301,12 @@ class Settings(BaseSettings):
             raise ValueError("is no time zone such as Europe/Berlin") from None
         return value
 
+    @field_validator("api_tokens")
+    @classmethod
+    def _named(cls, value: SecretStr) -> SecretStr:
+        named_tokens(value.get_secret_value())
+        return value
+
     @field_validator("api")
     @classmethod
     def _served(cls, value: str, info: ValidationInfo) -> str:
@@ -303,9 +314,10 @@ class Settings(BaseSettings):
             host, port = host_and_port(value)
             if port is None:
                 raise ValueError("is host:port, such as 127.0.0.1:8780")
-            token = info.data.get("api_token")
-            if host not in LOOPBACK and not (token and token.get_secret_value().strip()):
-                raise ValueError("is open to others, which needs GLEANER_API_TOKEN")
+            tokens = (info.data.get(name) for name in ("api_token", "api_tokens"))
+            given = any(token and token.get_secret_value().strip() for token in tokens)
+            if host not in LOOPBACK and not given:
+                raise ValueError("is open to others, which needs GLEANER_API_TOKENS or GLEANER_API_TOKEN")
         return value
 
     @field_validator("slack_http")
@@ -362,6 +374,15 @@ class Settings(BaseSettings):
 
     def partitions_of(self, topic: Topic) -> int:
         return topic.partitions or self.partitions
+
+    def api_keys(self) -> Keys:
+        return Keys(
+            self.api_token.get_secret_value().strip(), named_tokens(self.api_tokens.get_secret_value())
+        )
+
+    def said_of(self, app: str, text: str) -> str | None:
+        """What the app's policy lets in of a reviewer's text."""
+        return said(text, self.privacy_of(app))
 
     def privacy_of(self, app: str) -> Privacy:
         """How much text of an app's cases may be stored."""

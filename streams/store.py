@@ -28,6 +28,7 @@ from schemas.incident import Incident
 from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
 from schemas.topics import CALIBRATIONS, CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
 from sinks.evalstore import Connection, StoreBusy, StoreOwner, Written
+from sinks.evalstore.annotations import Private
 from sinks.evalstore.asked import perform
 from sinks.evalstore.backup import backups_of, make_backup
 from sinks.evalstore.calibration import calibrations
@@ -155,8 +156,8 @@ def _why(error: ValueError) -> str:
 class Served:
     """What the HTTP API has of the store's owner: reads in its own threads, all else in the owner's."""
 
-    def __init__(self, owner: StoreOwner, thread: ThreadPoolExecutor) -> None:
-        self._owner, self._thread = owner, thread
+    def __init__(self, owner: StoreOwner, thread: ThreadPoolExecutor, private: Private) -> None:
+        self._owner, self._thread, self._private = owner, thread, private
 
     def reading(self) -> AbstractContextManager[Connection]:
         return self._owner.readers.reading()
@@ -172,7 +173,8 @@ class Served:
     def act(self, request: dict[str, Any]) -> dict[str, Any]:
         """Readers of snapshots see it with the next one, readers of the API once this returns."""
         now = time.time_ns() // 1_000_000
-        what, done = self._thread.submit(perform, self._owner, request, now, publish=False).result()
+        asked = self._thread.submit(perform, self._owner, request, self._private, now, publish=False)
+        what, done = asked.result()
         log.info("store: %s on request", what)
         return done
 
@@ -211,8 +213,8 @@ class StoreWork:
         await self._publish()
         await self._in_thread(self.owner.prepare)
         if self.settings.api:
-            token = self.settings.api_token.get_secret_value().strip()
-            self.api = ApiServer(Served(self.owner, self.thread), self.settings.api, token).start()
+            served = Served(self.owner, self.thread, self.settings.said_of)
+            self.api = ApiServer(served, self.settings.api, self.settings.api_keys()).start()
             log.info("store: HTTP API on %s", self.settings.api)
         found = await self._in_thread(self.owner.counts)
         log.info(
@@ -263,7 +265,8 @@ class StoreWork:
     def _answer(self, request: Path) -> dict[str, Any]:
         """In the DuckDB thread. What is wrong is the asker's answer; whom it names stays out of the log."""
         try:
-            what, done = perform(self.owner, read(request), time.time_ns() // 1_000_000)
+            now = time.time_ns() // 1_000_000
+            what, done = perform(self.owner, read(request), self.settings.said_of, now)
         except BadRequest as error:
             return {"error": str(error), "refused": True}
         except ValueError as error:

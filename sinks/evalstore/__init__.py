@@ -16,6 +16,8 @@ module           idea
 ``lock``         one owner per store, held beside the file and never on it
 ``owner``        :class:`~sinks.evalstore.owner.StoreOwner`: the one writer
 ``regroup``      what people say of clusters: split, merged, and taken back
+``annotations``  what they write of cases: labels, criteria, the expected answer, whose turn it is
+``review_state`` what they have said of a failure by now
 ``forget``       a person's or a trace's rows go, and do not come back
 ``erase``        the file written anew, without what was deleted from it
 ``backup``       the store as Parquet files, and back

@@ -6,28 +6,36 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from sinks.evalstore.annotations import Private, read_annotate
+from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.forget import read_forget
 from sinks.evalstore.owner import StoreOwner
 from sinks.evalstore.regroup import read_merge, read_split, read_undo
 from sinks.evalstore.releases.freezing import read_freeze
 from sinks.evalstore.releases.kept import read_run
 from sinks.evalstore.releases.reviews import read_review
+from sinks.evalstore.requests import STATE
 
 log = logging.getLogger(__name__)
 
+Done = tuple[str, dict[str, Any]]
 
-def perform(owner: StoreOwner, request: Any, now: int, publish: bool = True) -> tuple[str, dict[str, Any]]:
+
+def perform(owner: StoreOwner, request: Any, private: Private, now: int, publish: bool = True) -> Done:
     """What was done, in a word, and the answer; ``now`` in epoch ms.
 
-    Readers of snapshots see it once this returns, unless ``publish`` leaves it to the next one, or the
-    snapshot fails (a full disk): what is done is done, and asked for again it would be done twice. Raises
-    ``ValueError`` where the request cannot be read, ``BadRequest`` where it is refused.
+    ``private`` is what the apps' privacy policies let in of what people write. Readers of snapshots see it
+    once this returns, unless ``publish`` leaves it to the next one, or the snapshot fails (a full disk): what
+    is done is done, and asked for again it would be done twice. With ``"state": true`` in it a request is one
+    of many, whose asker looks at the answer and at no snapshot: none is published, and the answer has the
+    case's ``state``. Raises ``ValueError`` where the request cannot be read, ``BadRequest`` where it is
+    refused.
     """
     kind = next(iter(request), None) if isinstance(request, dict) and len(request) == 1 else None
     if kind not in DONE:
         return "forgot", owner.forget(read_forget(request), now)._asdict()
-    done = DONE[kind](owner, request, now)
-    if publish:
+    done = DONE[kind](owner, request, private, now)
+    if publish and not _wants_state(request[kind]):
         try:
             owner.publish(now)
         except Exception:
@@ -35,34 +43,70 @@ def perform(owner: StoreOwner, request: Any, now: int, publish: bool = True) -> 
     return done
 
 
-def _freeze(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+def _freeze(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
     return "froze a release", owner.freeze(read_freeze(request), now)._asdict()
 
 
-def _review(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
-    return "kept a verdict", owner.review(read_review(request), now)._asdict()
+def _review(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+    said = read_review(request)
+    done = owner.review(said._replace(note=_note(owner, said.note, said.case_id, private)), now)
+    return "kept a verdict", done._asdict() | _state(owner, request["review"], said.case_id)
 
 
-def _keep(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
+def _annotate(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+    wanted = read_annotate(request)
+    done = owner.annotate(wanted, private, now)
+    return "kept what a reviewer wrote", done._asdict() | _state(owner, request["annotate"], wanted.case_id)
+
+
+def _keep(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
     run = read_run(request)
     return "kept a gate's run", {"run_id": owner.keep(run, now), "results": len(run.results)}
 
 
-def _split(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
-    return "split a cluster", owner.split(read_split(request), now)._asdict()
+def _split(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+    wanted = read_split(request)
+    note = _note(owner, wanted.note, wanted.case_ids[0], private)
+    return "split a cluster", owner.split(wanted._replace(note=note), now)._asdict()
 
 
-def _merge(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
-    return "merged two clusters", owner.merge(read_merge(request), now)._asdict()
+def _merge(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+    wanted = read_merge(request)
+    note = _note(owner, wanted.note, wanted.cluster_id, private)
+    return "merged two clusters", owner.merge(wanted._replace(note=note), now)._asdict()
 
 
-def _undo(owner: StoreOwner, request: Any, now: int) -> tuple[str, dict[str, Any]]:
-    return "took something back", owner.undo(read_undo(request), now)._asdict()
+def _undo(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+    done = owner.undo(read_undo(request), now)
+    return "took something back", done._asdict() | _state(owner, request["undo"], done.case_id)
 
 
-DONE: dict[str | None, Callable[[StoreOwner, Any, int], tuple[str, dict[str, Any]]]] = {
+def _state(owner: StoreOwner, request: Any, case_id: str | None) -> dict[str, Any]:
+    """What stands now, if that was asked for: who goes on reviewing need not wait for a snapshot."""
+    if not _wants_state(request):
+        return {}
+    return {STATE: None if case_id is None else owner.review_state(case_id)._asdict()}
+
+
+def _wants_state(request: Any) -> bool:
+    return isinstance(request, dict) and request.get(STATE) is True
+
+
+def _note(owner: StoreOwner, note: str | None, about: str, private: Private) -> str | None:
+    """A note as the policy of the app that it is about lets it be stored."""
+    app = owner.app_of(about) if note else None
+    if note is None or app is None:  # of no such case: the owner refuses what the note is on
+        return note
+    kept = private(app, note)
+    if kept is None:
+        raise BadRequest(f"the privacy policy of {app} keeps ids only: say it without a note")
+    return kept
+
+
+DONE: dict[str | None, Callable[[StoreOwner, Any, Private, int], Done]] = {
     "freeze": _freeze,
     "review": _review,
+    "annotate": _annotate,
     "keep": _keep,
     "split": _split,
     "merge": _merge,

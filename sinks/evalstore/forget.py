@@ -18,6 +18,7 @@ from duckdb import DuckDBPyConnection
 
 from schemas.case import EvalCase
 from schemas.dead_letter import DeadLetter
+from sinks.evalstore.annotations import forget_annotations
 from sinks.evalstore.build import Storable
 from sinks.evalstore.fields import moment, time_of
 from sinks.evalstore.regroup import unsplit_forgotten
@@ -141,7 +142,7 @@ def forget(con: DuckDBPyConnection, what: Forget, now: int) -> Forgotten:
         events += _count(con.execute(_USER_EVENTS, values))
         con.execute("INSERT INTO doomed SELECT case_id FROM cases ANTI JOIN case_events USING (case_id)")
     events += _count(con.execute("DELETE FROM case_events WHERE case_id IN (FROM doomed)"))
-    unfreeze_forgotten(con)
+    unfreeze_forgotten(con, forget_annotations(con))
     unsplit_forgotten(con)
     con.execute("DELETE FROM case_clusters WHERE case_id IN (FROM doomed)")
     cases = _count(con.execute("DELETE FROM cases WHERE case_id IN (FROM doomed)"))

@@ -16,6 +16,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
 from schemas.signal import Recovery, RollingReport, Signal, WindowStat
 from sinks.evalstore import clustering
+from sinks.evalstore.annotations import Annotate, Annotated, Private, annotate
 from sinks.evalstore.backup import renew_backups
 from sinks.evalstore.build import Storable, rows_of
 from sinks.evalstore.clusters import Clusters
@@ -35,6 +36,8 @@ from sinks.evalstore.releases.bundle import settle
 from sinks.evalstore.releases.freezing import Freeze, Frozen, freeze
 from sinks.evalstore.releases.kept import Run, keep
 from sinks.evalstore.releases.reviews import Review, Reviewed, review
+from sinks.evalstore.requests import forget_texts
+from sinks.evalstore.review_state import ReviewState, review_state
 from sinks.evalstore.rows import Row
 from sinks.evalstore.snapshots import MANIFEST, STORAGE_VERSION, no_progress_bar, publish, snapshots_of
 from sinks.evalstore.staging import insert
@@ -204,6 +207,23 @@ class StoreOwner:
         """Keep somebody's verdict on a case. Raises ``BadRequest``."""
         return self._said(lambda con: review(con, said, now))
 
+    def annotate(self, wanted: Annotate, private: Private, now: int) -> Annotated:
+        """Keep labels, criteria, an expected answer or an assignment. Raises ``BadRequest``."""
+        return self._said(lambda con: annotate(con, wanted, private, now))
+
+    def review_state(self, case_id: str) -> ReviewState:
+        """What reviewers have said of a case's cluster by now. Raises ``BadRequest``."""
+        return review_state(self._con, case_id)
+
+    def app_of(self, id: str) -> str | None:
+        """The application of a case or a cluster; None where there is none of this id."""
+        row = self._con.execute(
+            """SELECT any_value(app) FROM cases JOIN cluster_of USING (case_id)
+            WHERE $id IN (case_id, cluster_id)""",
+            {"id": id},
+        ).fetchone()
+        return None if row is None or row[0] is None else str(row[0])
+
     def keep(self, run: Run, now: int) -> str:
         """Keep a run of the gate; its id. Raises ``BadRequest`` where there is no such release."""
         return self._said(lambda con: keep(con, run, now))
@@ -217,7 +237,7 @@ class StoreOwner:
         return self._said(lambda con: merge(con, wanted, now))
 
     def undo(self, wanted: Undo, now: int) -> TakenBack:
-        """A verdict, a split or a merge counts no more. Raises ``BadRequest``."""
+        """A verdict, an annotation, a split or a merge counts no more. Raises ``BadRequest``."""
         return self._said(lambda con: undo(con, wanted, now))
 
     def _said(self, what: Callable[[DuckDBPyConnection], Result]) -> Result:
@@ -252,6 +272,7 @@ class StoreOwner:
         if not self._unerased:
             return
         settle(self._con, self.path)
+        forget_texts(self.path)
         with self.readers.alone():
             rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))
         self.checkpoint()

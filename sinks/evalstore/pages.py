@@ -83,7 +83,8 @@ CASES = Listing(
             "cluster_size",
         ),
         *("verdict", "replayable", "missing", "score", "scorer", "cost_usd", "question", "answer"),
-        *("expected_answer", "model", "served_model", "prompt_version", "index_version", "release"),
+        *("expected_answer", "expected_from", "labels", "must", "must_not", "assigned"),
+        *("model", "served_model", "prompt_version", "index_version", "release"),
     ),
     (Key("epoch_ms(ts)", "ts", int, True), Key("case_id", "case_id", str)),
     _same("app", "environment", "route", "release", "replayable", "prompt_version")
@@ -93,9 +94,16 @@ CASES = Listing(
         "reason": "case_id IN (SELECT case_id FROM case_events WHERE list_contains(reasons, $reason))",
         "verdict": """case_id IN (SELECT case_id FROM cluster_of LEFT JOIN cluster_reviews USING (cluster_id)
             WHERE coalesce(verdict, 'none') = $verdict)""",
-        "q": """case_id IN (SELECT case_id FROM cases LEFT JOIN case_events USING (case_id)
+        "label": """case_id IN (SELECT case_id FROM cluster_of WHERE cluster_of.cluster_id IN (
+            SELECT cluster_id FROM cluster_annotations WHERE kind = 'label' AND "text" = $label))""",
+        "assigned": """case_id IN (SELECT case_id FROM cluster_of LEFT JOIN (
+                SELECT cluster_id, "text" AS reviewer FROM cluster_annotations WHERE kind = 'assigned'
+            ) USING (cluster_id) WHERE coalesce(reviewer, 'none') = $assigned)""",
+        "q": """(case_id IN (SELECT case_id FROM cases LEFT JOIN case_events USING (case_id)
             WHERE contains(lower(concat_ws(chr(10), case_id, trace_id, question, answer, expected_answer,
-                array_to_string(list_transform(contexts, lambda c: c.text), chr(10)))), lower($q)))""",
+                array_to_string(list_transform(contexts, lambda c: c.text), chr(10)))), lower($q)))
+            OR case_id IN (SELECT case_id FROM expected_answers
+                WHERE contains(lower(expected_answer), lower($q))))""",
     },
     ("ts",),
     rest="""case_list_of($ids)
@@ -107,12 +115,16 @@ CLUSTERS = Listing(
     (
         *("cluster_id", "app", "cases", "first_seen", "last_seen", "representative", "reasons", "verdict"),
         *("severity", "frequency", "novelty", "rank", "question"),
+        *("labels", "must", "must_not", "assigned"),
     ),
     (Key("rank", "rank", float, True), Key("cluster_id", "cluster_id", str)),
     _same("app")
     | {
         "reason": "list_contains(reasons, $reason)",
         "verdict": "coalesce(verdict, 'none') = $verdict",
+        "not_by": "cluster_id NOT IN (SELECT cluster_id FROM cluster_verdicts WHERE actor = $not_by)",
+        "label": "list_contains(labels, $label)",
+        "assigned": "coalesce(assigned, 'none') = $assigned",
     },
     ("first_seen", "last_seen"),
 )

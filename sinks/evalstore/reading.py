@@ -15,12 +15,15 @@ from sinks.evalstore.migrations import applied
 CHUNK = 500
 SOME_CASES = 11
 """The migration that made ``case_list_of``."""
+ANNOTATED = 12
+"""The migration that gave ``case_list`` what reviewers write."""
 
 
 class CaseFilter(NamedTuple):
     """What to list; None does not narrow. ``since`` in epoch ms is compared with the trace's time.
 
-    ``ranked``: the cases of the cluster with the highest rank first, instead of the newest.
+    ``ranked``: the cases of the cluster with the highest rank first, instead of the newest. ``assigned``: to
+    this reviewer, or to nobody where it is ``none``.
     """
 
     app: str | None = None
@@ -29,6 +32,8 @@ class CaseFilter(NamedTuple):
     text: str | None = None
     limit: int | None = None
     ranked: bool = False
+    label: str | None = None
+    assigned: str | None = None
 
 
 class CaseSummary(NamedTuple):
@@ -48,6 +53,8 @@ class CaseSummary(NamedTuple):
     scorer: str | None
     cost_usd: float | None
     question: str | None
+    labels: list[str]
+    assigned: str | None
 
 
 class ClusterSummary(NamedTuple):
@@ -70,6 +77,8 @@ class ClusterSummary(NamedTuple):
     novelty: float
     rank: float
     question: str | None
+    labels: list[str]
+    assigned: str | None
 
 
 class Totals(NamedTuple):
@@ -96,9 +105,10 @@ def list_cases(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> Ite
         order = "rank DESC, cluster_id, case_id <> representative, ts DESC, case_id"
     else:
         source, order = "case_list", "ts DESC, case_id"
+    told = {"ts": "epoch_ms(ts)"} | _untold(con)
     query = f"""
-        SELECT {", ".join("epoch_ms(ts)" if name == "ts" else name for name in CaseSummary._fields)}
-        FROM {source} WHERE {_WANTED} ORDER BY {order} LIMIT $limit"""  # noqa: S608
+        SELECT {", ".join(told.get(name, name) for name in CaseSummary._fields)}
+        FROM {source} WHERE {_wanted(con)} ORDER BY {order} LIMIT $limit"""  # noqa: S608
     cursor = con.execute(query, _values(wanted))
     while rows := cursor.fetchmany(CHUNK):
         for row in rows:
@@ -109,8 +119,8 @@ def list_cases(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> Ite
 def list_clusters(con: DuckDBPyConnection, wanted: CaseFilter | None = None) -> list[ClusterSummary]:
     """The clusters with a case that fits, the highest rank first; their figures are of all their cases."""
     wanted = wanted or CaseFilter()
-    query = f"""SELECT {_CLUSTER} FROM cluster_list
-        WHERE cluster_id IN (SELECT cluster_id FROM case_list WHERE {_WANTED})
+    query = f"""SELECT {_columns(con)} FROM cluster_list
+        WHERE cluster_id IN (SELECT cluster_id FROM case_list WHERE {_wanted(con)})
         ORDER BY rank DESC, cluster_id LIMIT $limit"""  # noqa: S608
     return [_cluster(row) for row in con.execute(query, _values(wanted)).fetchall()]
 
@@ -120,16 +130,17 @@ def new_clusters(
 ) -> tuple[list[ClusterSummary], int]:
     """The clusters whose first trace is of ``[start, end)`` (epoch ms), the highest rank first, ``limit`` of
     them at most; and how many there are."""
-    query = f"""SELECT {_CLUSTER}, count(*) OVER () FROM cluster_list
+    query = f"""SELECT {_columns(con)}, count(*) OVER () FROM cluster_list
         WHERE epoch_ms(first_seen) >= $start AND epoch_ms(first_seen) < $end
         ORDER BY rank DESC, cluster_id LIMIT $limit"""  # noqa: S608
     rows = con.execute(query, {"start": start, "end": end, "limit": limit}).fetchall()
     return [_cluster(row[:-1]) for row in rows], int(rows[0][-1]) if rows else 0
 
 
-_CLUSTER = ", ".join(
-    f"epoch_ms({name})" if name in ("first_seen", "last_seen") else name for name in ClusterSummary._fields
-)
+def _columns(con: DuckDBPyConnection) -> str:
+    """Those of ``cluster_list`` that make a ``ClusterSummary``."""
+    told = {name: f"epoch_ms({name})" for name in ("first_seen", "last_seen")} | _untold(con)
+    return ", ".join(told.get(name, name) for name in ClusterSummary._fields)
 
 
 def _cluster(row: tuple[Any, ...]) -> ClusterSummary:
@@ -153,7 +164,19 @@ _FOUND = """
 _WANTED = f"""($app IS NULL OR app = $app)
     AND ($reason IS NULL OR list_contains(reasons, $reason))
     AND ($since IS NULL OR epoch_ms(ts) >= $since)
-    AND ($text IS NULL OR case_id IN ({_FOUND}))"""
+    AND ($text IS NULL OR case_id IN ({_FOUND}))
+    AND ($label IS NULL OR list_contains({{labels}}, $label))
+    AND ($assigned IS NULL OR coalesce({{assigned}}, 'none') = $assigned)"""
+_BEFORE_ANNOTATIONS = {"labels": "[]::VARCHAR[]", "assigned": "NULL::VARCHAR"}
+
+
+def _untold(con: DuckDBPyConnection) -> dict[str, str]:
+    """Columns that a snapshot of an earlier Gleaner lacks, and what stands for them: nobody wrote any."""
+    return {} if ANNOTATED in applied(con) else _BEFORE_ANNOTATIONS
+
+
+def _wanted(con: DuckDBPyConnection) -> str:
+    return _WANTED.format(**({"labels": "labels", "assigned": "assigned"} | _untold(con)))
 
 
 def find_case(con: DuckDBPyConnection, wanted: str) -> dict[str, Any]:
@@ -174,6 +197,7 @@ def find_case(con: DuckDBPyConnection, wanted: str) -> dict[str, Any]:
         {"case_id": case_id},
     )
     (found,) = _dicts(cursor)
+    found = _UNWRITTEN | found
     coordinates = {name: found.pop(f"log_{name}") for name in _COORDINATES}
     found["ts"], found["first_seen"] = rfc3339(found["ts"]), rfc3339(found["first_seen"])
     found["trace"] = _parsed(found["trace"])
@@ -182,6 +206,14 @@ def find_case(con: DuckDBPyConnection, wanted: str) -> dict[str, Any]:
     return found
 
 
+_UNWRITTEN: dict[str, Any] = {
+    "expected_from": None,
+    "labels": [],
+    "must": [],
+    "must_not": [],
+    "assigned": None,
+}
+"""What reviewers write, of a snapshot of an earlier Gleaner."""
 _COORDINATES = ("stream", "topic", "partition", "offset", "index")
 
 

@@ -37,7 +37,7 @@ class Merge(NamedTuple):
 
 
 class Undo(NamedTuple):
-    """Take back an edit or a verdict by its id; None: the actor's latest that still counts."""
+    """Take back an edit, a verdict or an annotation by its id; None: the actor's latest that still counts."""
 
     actor: str
     id: str | None = None
@@ -52,10 +52,14 @@ class Regrouped(NamedTuple):
 
 
 class TakenBack(NamedTuple):
-    """``kind`` is split, merge, or the verdict that was."""
+    """``kind`` is split, merge, the verdict that was, or the kind of the annotation.
+
+    ``case_id``: of which case it was said; None of a split or a merge.
+    """
 
     id: str
     kind: str
+    case_id: str | None
 
 
 def read_split(request: Any) -> Split:
@@ -149,12 +153,15 @@ def undo(con: DuckDBPyConnection, wanted: Undo, now: int) -> TakenBack:
 
 
 _UNDOABLE = """
-    SELECT id, kind FROM (
-        SELECT edit_id AS id, kind, edited_at AS done_at, actor FROM cluster_edits
-        UNION ALL SELECT review_id, verdict, reviewed_at, actor FROM case_reviews
+    SELECT id, kind, case_id FROM (
+        SELECT edit_id AS id, kind, NULL AS case_id, edited_at AS done_at, NULL AS seq, actor
+        FROM cluster_edits
+        UNION ALL SELECT review_id, verdict, case_id, reviewed_at, NULL, actor FROM case_reviews
+        UNION ALL SELECT annotation_id, arg_min(kind, place), any_value(case_id), max(annotated_at), max(seq),
+            any_value(actor) FROM case_annotations GROUP BY annotation_id
     ) WHERE id NOT IN (SELECT id FROM undone)
         AND CASE WHEN $id::VARCHAR IS NULL THEN actor = $actor ELSE id = $id END
-    ORDER BY done_at DESC, id LIMIT 1"""
+    ORDER BY done_at DESC, seq DESC NULLS LAST, id LIMIT 1"""
 
 
 def unsplit_forgotten(con: DuckDBPyConnection) -> None:

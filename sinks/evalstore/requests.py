@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 SUFFIX = ".requests"
+STATE = "state"
+"""What of an answer holds texts of a case: see ``forget_texts``."""
 
 
 def ask(store: Path, request: dict[str, Any]) -> Path:
@@ -49,6 +51,17 @@ def answer(request: Path, reply: dict[str, Any]) -> None:
     """Answer a request, which then goes: in that order, so that a crash repeats it and never drops it."""
     _write(request.with_name(request.name.replace(".ask.", ".answer.")), reply)
     request.unlink()
+
+
+def forget_texts(store: Path) -> None:
+    """Take the texts out of answers that nobody has fetched: their asker may have gone."""
+    for path in store.with_name(store.name + SUFFIX).glob("*.answer.json"):
+        try:
+            found = json.loads(path.read_text())
+        except FileNotFoundError:  # fetched just now
+            continue
+        if STATE in found:
+            _write(path, {name: value for name, value in found.items() if name != STATE})
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Annotated, Any, Literal, Protocol
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from schemas.base import parse_time, rfc3339
-from sinks.evalstore import Connection, find_case, run_query, totals
+from schemas.base import parse_time
+from sinks.evalstore import find_case, run_query, totals
 from sinks.evalstore.bounded import MOST_TEXT
 from sinks.evalstore.errors import (
     BadCursor,
@@ -37,7 +37,10 @@ from sinks.evalstore.pages import (
     page,
 )
 from sinks.evalstore.releases.agreement import agreements
+from sinks.evalstore.review_state import annotations_on, verdicts_on
 from streams.api import models
+from streams.api.actions import CaseId, add_actions
+from streams.api.store import Store
 from streams.commands.sql import plain
 
 QUERIES_AT_ONCE = 2
@@ -61,20 +64,8 @@ Until = Annotated[str | None, Parameter(description="Before: RFC 3339")]
 Verdict = Annotated[
     Literal["accepted", "dismissed", "none"] | None, Parameter(description="The latest on its cluster")
 ]
-CaseId = Annotated[str, Path(description="case_id, the beginning of one, or a trace_id")]
-
-
-class Store(Protocol):
-    """What the API needs of the process that owns the store."""
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """A connection that sees what is committed."""
-
-    def snapshot(self) -> AbstractContextManager[Connection]:
-        """A hardened connection to the newest snapshot."""
-
-    def act(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Have the owner do something (see ``sinks.evalstore.asked``)."""
+Label = Annotated[str | None, Parameter(description="Only with this label")]
+Assigned = Annotated[str | None, Parameter(description="Only assigned to this reviewer; `none`: to nobody")]
 
 
 def make_app(store: Store) -> FastAPI:
@@ -86,12 +77,15 @@ def make_app(store: Store) -> FastAPI:
         docs_url=None,  # these pages would load scripts from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json",
-        responses={401: {"model": models.Fault, "description": "No token, or a wrong one"}},
+        responses={
+            401: {"model": models.Fault, "description": "No token, or a wrong one"},
+            422: {"model": models.Fault, "description": "A value of the wrong kind, and which"},
+        },
     )
     _faults(app)
     _lists(app, store)
     _details(app, store)
-    _actions(app, store)
+    add_actions(app, store)
     _sql(app, store)
     return app
 
@@ -137,6 +131,8 @@ def _lists(app: FastAPI, store: Store) -> None:
         cluster_id: Annotated[str | None, Parameter()] = None,
         replayable: Annotated[bool | None, Parameter()] = None,
         verdict: Verdict = None,
+        label: Label = None,
+        assigned: Assigned = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> models.PageOf[models.CaseItem]:
@@ -158,6 +154,8 @@ def _lists(app: FastAPI, store: Store) -> None:
                 cluster_id=cluster_id,
                 replayable=replayable,
                 verdict=verdict,
+                label=label,
+                assigned=assigned,
             )
         )
 
@@ -166,11 +164,15 @@ def _lists(app: FastAPI, store: Store) -> None:
         app: App = None,
         reason: Reason = None,
         verdict: Verdict = None,
+        not_by: Annotated[str | None, Parameter(description="Without a verdict by this reviewer")] = None,
+        label: Label = None,
+        assigned: Assigned = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> models.PageOf[models.ClusterItem]:
         """Failures, the highest rank first: the review queue is `verdict=none`."""
-        found = some(CLUSTERS, limit, cursor, app=app, reason=reason, verdict=verdict)
+        about = {"app": app, "reason": reason, "label": label, "assigned": assigned}
+        found = some(CLUSTERS, limit, cursor, **about, verdict=verdict, not_by=not_by)
         return models.PageOf[models.ClusterItem].model_validate(found)
 
     @app.get("/v1/signals", tags=["signals"])
@@ -241,22 +243,16 @@ def _details(app: FastAPI, store: Store) -> None:
 
     @app.get("/v1/clusters/{cluster_id}", tags=["review"], responses={404: {"model": models.Fault}})
     def get_cluster(cluster_id: str) -> models.ClusterWhole:
-        """One cluster, with what each reviewer said of it. Its cases: `/v1/cases?cluster_id=`."""
+        """One cluster, with what reviewers said of it. Its cases: `/v1/cases?cluster_id=`."""
         whole = CLUSTERS._replace(filters={"cluster_id": "cluster_id = $cluster_id"})
         with store.reading() as con:
             found = page(con, whole, {"cluster_id": cluster_id}, 1).items
-            rows = con.execute(
-                """SELECT actor, verdict, note, epoch_ms(reviewed_at), review_id FROM cluster_verdicts
-                WHERE cluster_id = ? ORDER BY actor""",
-                [cluster_id],
-            ).fetchall()
+            verdicts = verdicts_on(con, cluster_id)
+            annotations = annotations_on(con, cluster_id)
         if not found:
             raise HTTPException(404, f"no such cluster: {cluster_id}")
-        names = tuple(models.ClusterVerdict.model_fields)
-        verdicts = [dict(zip(names, row, strict=True)) for row in rows]
-        for each in verdicts:
-            each["reviewed_at"] = rfc3339(each["reviewed_at"])
-        return models.ClusterWhole.model_validate(found[0] | {"verdicts": verdicts})
+        said = {"verdicts": verdicts, "annotations": annotations}
+        return models.ClusterWhole.model_validate(found[0] | said)
 
     @app.get("/v1/agreement", tags=["review"])
     def get_agreement() -> list[models.AgreementItem]:
@@ -269,33 +265,6 @@ def _details(app: FastAPI, store: Store) -> None:
         """How much there is."""
         with store.reading() as con:
             return models.TotalsOut.model_validate(totals(con)._asdict())
-
-
-def _actions(app: FastAPI, store: Store) -> None:
-    no: dict[int | str, dict[str, Any]] = {409: {"model": models.Fault, "description": "Refused, and why"}}
-
-    @app.post("/v1/cases/{case_id}/review", tags=["review"], responses=no)
-    def review(case_id: CaseId, said: models.ReviewIn) -> models.ReviewedOut:
-        """A verdict on a case; it counts for its cluster."""
-        with store.reading() as con:
-            found = str(find_case(con, case_id)["case_id"])
-        done = store.act({"review": said.model_dump() | {"case_id": found}})
-        return models.ReviewedOut.model_validate(done)
-
-    @app.post("/v1/clusters/split", tags=["review"], responses=no)
-    def split(said: models.SplitIn) -> models.RegroupedOut:
-        """Some cases of a cluster are a failure of their own."""
-        return models.RegroupedOut.model_validate(store.act({"split": said.model_dump()}))
-
-    @app.post("/v1/clusters/merge", tags=["review"], responses=no)
-    def merge(said: models.MergeIn) -> models.RegroupedOut:
-        """Two clusters are one failure; the older one's id stands."""
-        return models.RegroupedOut.model_validate(store.act({"merge": said.model_dump()}))
-
-    @app.post("/v1/undo", tags=["review"], responses=no)
-    def undo(said: models.UndoIn) -> models.UndoneOut:
-        """Take back a verdict, a split or a merge."""
-        return models.UndoneOut.model_validate(store.act({"undo": said.model_dump()}))
 
 
 def _sql(app: FastAPI, store: Store) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.api.keys import Caller, Keys
+
 MOST_BYTES = 1 << 20
 """Of a request's body."""
+CALLER = "gleaner.caller"
 HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -19,14 +21,14 @@ HEADERS = [
 
 
 class Guard:
-    """Before the application: host, token, size.
+    """Before the application: host, token, size. The application finds who asks in its scope, as ``CALLER``.
 
-    Without a token only requests to ``hosts`` are answered: a web page whose name was made to point at this
+    Without any token only requests to ``hosts`` are answered: a web page whose name was made to point at this
     machine (DNS rebinding) is refused by the name that it asks for.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: Collection[str]) -> None:
-        self.app, self.token, self.hosts = app, token, frozenset(hosts)
+    def __init__(self, app: ASGIApp, keys: Keys, hosts: Collection[str]) -> None:
+        self.app, self.keys, self.hosts = app, keys, frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,17 +39,19 @@ class Guard:
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
-        refused = self._refuse(Headers(scope=scope), scope["method"])
+        headers = Headers(scope=scope)
+        caller = Caller(None) if self.keys.open else self.keys.caller(headers.get("authorization", ""))
+        refused = self._refuse(caller, headers, scope["method"])
         answer = self.app if refused is None else refused
-        await answer(scope, receive, send_with_headers)
+        await answer({**scope, CALLER: caller}, receive, send_with_headers)
 
-    def _refuse(self, headers: Headers, method: str) -> JSONResponse | None:
-        if self.token:
-            kind, _, given = headers.get("authorization", "").partition(" ")
-            right = hmac.compare_digest(given.strip().encode(), self.token.encode())
-            if kind.lower() != "bearer" or not right:
-                return _fault(401, "this needs the header Authorization: Bearer TOKEN (GLEANER_API_TOKEN)")
-        elif _name(headers.get("host", "")) not in self.hosts:
+    def _refuse(self, caller: Caller | None, headers: Headers, method: str) -> JSONResponse | None:
+        if caller is None:
+            return _fault(
+                401,
+                "this needs the header Authorization: Bearer TOKEN (GLEANER_API_TOKENS, GLEANER_API_TOKEN)",
+            )
+        if self.keys.open and _name(headers.get("host", "")) not in self.hosts:
             return _fault(403, "asked for under a name that is not this machine's: set GLEANER_API_TOKEN")
         if "transfer-encoding" in headers:  # it would count, and not the length beside it
             return _fault(411, "a body needs its Content-Length, and no Transfer-Encoding")

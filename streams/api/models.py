@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from sinks.evalstore.annotations import MOST, answer, label, reviewer, sentence
 
 Item = TypeVar("Item", bound=BaseModel)
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2026-03-06T09:12:44Z"])]
-Actor = Annotated[str, Field(min_length=1, max_length=200, description="Who says so")]
+Label = Annotated[
+    str,
+    AfterValidator(label),
+    Field(description="One word: letters, digits and . _ / : -", examples=["needs-docs"]),
+]
+Sentence = Annotated[str, AfterValidator(sentence), Field(examples=["names the 30 days"])]
+Answer = Annotated[str, AfterValidator(answer)]
+Reviewer = Annotated[str, AfterValidator(reviewer)]
+Labels = Annotated[list[Label], Field(max_length=MOST)]
+Sentences = Annotated[list[Sentence], Field(max_length=MOST)]
 Note = Annotated[str | None, Field(max_length=2_000, description="Why")]
 
 
@@ -47,7 +58,12 @@ class CaseItem(Out):
     cost_usd: float | None
     question: str | None
     answer: str | None
-    expected_answer: str | None = Field(description="A person's correction")
+    expected_answer: str | None = Field(description="A reviewer's, else a user's correction")
+    expected_from: str | None = Field(description="reviewer, correction, or null where there is none")
+    labels: list[str] = Field(description="Of its cluster")
+    must: list[str] = Field(description="What a right answer does; of its cluster")
+    must_not: list[str] = Field(description="What a right answer does not; of its cluster")
+    assigned: str | None = Field(description="The reviewer whose turn it is; of its cluster")
     model: str | None
     served_model: str | None
     prompt_version: str | None
@@ -106,6 +122,10 @@ class ClusterItem(Out):
     novelty: float
     rank: float = Field(description="severity × frequency × novelty")
     question: str | None
+    labels: list[str]
+    must: list[str] = Field(description="What a right answer does")
+    must_not: list[str] = Field(description="What a right answer does not")
+    assigned: str | None = Field(description="The reviewer whose turn it is")
 
 
 class ClusterVerdict(Out):
@@ -116,8 +136,20 @@ class ClusterVerdict(Out):
     review_id: str
 
 
+class ClusterAnnotation(Out):
+    """A label, a criterion, or an assignment that stands."""
+
+    kind: Literal["label", "must", "must_not", "assigned"]
+    text: str
+    case_id: str = Field(description="The case that it was said of")
+    actor: str
+    annotated_at: Time
+    annotation_id: str = Field(description="What undoes it, with all that was said at once")
+
+
 class ClusterWhole(ClusterItem):
     verdicts: list[ClusterVerdict] = Field(description="The latest of each reviewer")
+    annotations: list[ClusterAnnotation] = Field(description="In the order in which they were said")
 
 
 class SignalItem(Out):
@@ -224,25 +256,75 @@ class Rows(Out):
 
 class ReviewIn(In):
     verdict: Literal["accepted", "dismissed"]
-    actor: Actor
     note: Note = None
+
+
+class ReviewStateOut(Out):
+    """What reviewers have said of a case's cluster by now."""
+
+    cluster_id: str
+    cases: int = Field(description="Of the cluster")
+    labels: list[str]
+    must: list[str]
+    must_not: list[str]
+    assigned: str | None
+    expected_answer: str | None = Field(description="Of the case: a reviewer's, else a user's correction")
+    expected_from: str | None
+    verdicts: list[ClusterVerdict] = Field(description="The latest of each reviewer, the latest last")
 
 
 class ReviewedOut(Out):
     id: str = Field(description="What undoes it")
     cases: int = Field(description="Cases of the cluster, for which it counts")
+    state: ReviewStateOut
+
+
+class LabelsIn(In):
+    add: Labels = []
+    remove: Labels = []
+
+
+class CriteriaIn(In):
+    """Short sentences, each on one line. Those to be removed are given as they stand."""
+
+    must: Sentences = []
+    must_not: Sentences = []
+    remove_must: Sentences = []
+    remove_must_not: Sentences = []
+
+
+class ExpectedAnswerIn(In):
+    text: Answer | None = Field(
+        description="null withdraws the reviewers' answer; a user's correction stands then"
+    )
+
+
+class AssignmentIn(In):
+    reviewer: Reviewer | None = Field(description="null: nobody")
+
+
+class AnnotatedOut(Out):
+    id: str | None = Field(description="What undoes it; null where everything stood already")
+    changed: int = Field(description="How much of it was new")
+    cases: int = Field(description="Cases of the cluster")
+    redacted: int = Field(description="Texts from which the app's privacy policy took something out")
+    state: ReviewStateOut
+
+
+class MeOut(Out):
+    """Who asks."""
+
+    name: str | None = Field(description="The reviewer whom the token names; null: one who may read")
 
 
 class SplitIn(In):
     case_ids: list[str] = Field(min_length=1, max_length=10_000)
-    actor: Actor
     note: Note = None
 
 
 class MergeIn(In):
     cluster_id: str
     target: str
-    actor: Actor
     note: Note = None
 
 
@@ -253,13 +335,14 @@ class RegroupedOut(Out):
 
 
 class UndoIn(In):
-    actor: Actor
-    id: str | None = Field(None, description="An edit or a verdict; null: the actor's latest")
+    id: str | None = Field(None, description="An edit, a verdict or an annotation; null: the caller's latest")
 
 
 class UndoneOut(Out):
     id: str
-    kind: str
+    kind: str = Field(description="split, merge, accepted, dismissed, or the kind of the annotation")
+    case_id: str | None = Field(description="Of which case it was said; null of a split or a merge")
+    state: ReviewStateOut | None
 
 
 class Fault(Out):

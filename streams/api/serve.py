@@ -9,8 +9,10 @@ from typing import Self
 
 import uvicorn
 
-from streams.api.app import Store, make_app
+from streams.api.app import make_app
 from streams.api.guard import Guard
+from streams.api.keys import Keys
+from streams.api.store import Store
 from streams.settings import LOOPBACK, host_and_port
 
 STARTING = 10.0
@@ -19,13 +21,13 @@ STARTING = 10.0
 class ApiServer:
     """Serves from ``start`` to ``stop``. Raises ``OSError`` where the address cannot be had."""
 
-    def __init__(self, store: Store, address: str, token: str) -> None:
+    def __init__(self, store: Store, address: str, keys: Keys) -> None:
         host, port = host_and_port(address)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port or 0), family=family, backlog=128)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
-            Guard(make_app(store), token, LOOPBACK),
+            Guard(make_app(store), keys, LOOPBACK),
             loop="asyncio",
             http="h11",
             ws="none",

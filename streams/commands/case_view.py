@@ -125,7 +125,12 @@ def case_view(case: dict[str, Any]) -> RenderableType:
         parts.append(_panel(f"contexts ({len(contexts)})", passages))
         parts.append(_panel("answer", _text(case["answer"])))
     if case["expected_answer"] is not None:
-        parts.append(_panel("expected answer", _text(case["expected_answer"])))
+        of = "by a reviewer" if case["expected_from"] == "reviewer" else "by a user's correction"
+        parts.append(_panel(f"expected answer, {of}", _text(case["expected_answer"])))
+    for name in ("must", "must_not"):
+        if case[name]:
+            criteria = Group(*(Text(f"- {one_line(each)}") for each in case[name]))
+            parts.append(_panel(f"a right answer {name.replace('_', ' ')}", criteria))
     events = case["events"]
     parts.append(_panel(f"why it is a case ({len(events)})", Group(*(_event(event) for event in events))))
     return Group(*parts)
@@ -163,6 +168,10 @@ def _facts(case: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "cost", f"{cost} ({status})" if status else cost
     same = case["cluster_size"] - 1
     yield "cluster", case["cluster_id"] + (f", {same} more like it" if same else "")
+    if case["labels"]:
+        yield "labels", ", ".join(one_line(label) for label in case["labels"])
+    if case["assigned"] is not None:
+        yield "assigned", one_line(case["assigned"])
     yield "replayable", "yes" if case["replayable"] else "no, it lacks " + "; ".join(case["missing"])
     if case["redactions"]:
         yield "redacted", f"{case['redactions']} pieces of text"

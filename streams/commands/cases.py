@@ -12,6 +12,7 @@ import typer
 
 from schemas.base import EARLIEST_MS, parse_time
 from schemas.case import CaseReason
+from streams.commands.annotate import assign, expect, label, must, must_not
 from streams.commands.fail import Failed
 from streams.commands.forget import forget
 from streams.commands.printable import json_line, printable
@@ -28,7 +29,7 @@ ROWS = 50
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 app = typer.Typer(
-    no_args_is_help=True, help="Harvested failures: list, show, search, review, forget, regroup."
+    no_args_is_help=True, help="Harvested failures: list, show, search, review, annotate, regroup, forget."
 )
 
 App = Annotated[str | None, typer.Option("--app", help="only this application")]
@@ -36,6 +37,8 @@ Reason = Annotated[str | None, typer.Option(help="only cases with this reason, s
 Since = Annotated[str | None, typer.Option(help="not before: 90m, 24h, 7d, 2026-03-01 or RFC 3339")]
 Limit = Annotated[int | None, typer.Option(min=1, help=f"at most so many; default {ROWS}, with --json all")]
 Ranked = Annotated[bool, typer.Option("--by-rank", help="the gravest, most frequent, newest failures first")]
+Label = Annotated[str | None, typer.Option(help="only with this label")]
+Assigned = Annotated[str | None, typer.Option(help="only assigned to this reviewer; none: to nobody")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per line")]
 
 
@@ -45,6 +48,8 @@ def list_command(
     app_name: App = None,
     reason: Reason = None,
     since: Since = None,
+    label: Label = None,
+    assigned: Assigned = None,
     limit: Limit = None,
     ranked: Ranked = False,
     clusters: Annotated[
@@ -59,7 +64,8 @@ def list_command(
 
     Example: gleaner cases list --reason low_score --since 7d --clusters
     """
-    wanted = _filter(app_name, reason, since, None)._replace(ranked=ranked)
+    wanted = _filter(app_name, reason, since, None)
+    wanted = wanted._replace(ranked=ranked, label=label and label.lower(), assigned=assigned)
     if clusters:
         _list_clusters(store, wanted, limit, as_json)
     else:
@@ -193,6 +199,11 @@ def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> No
 
 
 app.command("review")(review)
+app.command("label")(label)
+app.command("expect")(expect)
+app.command("must")(must)
+app.command("must-not")(must_not)
+app.command("assign")(assign)
 app.command("split")(split)
 app.command("merge")(merge)
 app.command("undo")(undo)

@@ -36,7 +36,7 @@ def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[st
 
     try:
         with StoreOwner.open(path) as owner:
-            return perform(owner, request, time.time_ns() // 1_000_000)[1]
+            return perform(owner, request, Settings().said_of, time.time_ns() // 1_000_000)[1]
     except StoreBusy:
         return _ask(path, request, timeout)
     except StoreError as error:

@@ -68,20 +68,21 @@ def merge(
 
 def undo(
     what: Annotated[
-        str | None, typer.Argument(metavar="ID", help="an edit or a verdict; default: your latest")
+        str | None,
+        typer.Argument(metavar="ID", help="an edit, a verdict or an annotation; default: your latest"),
     ] = None,
     actor: Actor = None,
     store: StoreFile = None,
     timeout: Timeout = TIMEOUT,
     as_json: AsJson = False,
 ) -> None:
-    """Take back a verdict, a split or a merge: your latest one, or any by its id.
+    """Take back a verdict, an annotation, a split or a merge: your latest one, or any by its id.
 
     Example: gleaner cases undo
     """
     said = {"id": what, "actor": actor or getpass.getuser()}
     done = by_the_owner(store_file(store), {"undo": said}, timeout)
-    typer.echo(json_line(done) if as_json else f"undone: {done['kind']} ({done['id']})")
+    typer.echo(json_line(done) if as_json else f"undone: {done['kind'].replace('_', ' ')} ({done['id']})")
 
 
 def agreement(

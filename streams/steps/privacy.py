@@ -51,6 +51,21 @@ def kept(event: dict[str, Any], policy: Privacy, redactor: Redactor) -> dict[str
             return {name: value for name, value in found.items() if value is not None}
 
 
+def said(text: str, policy: Privacy) -> str | None:
+    """What may be stored of a text that a reviewer wrote about a case; None: nothing.
+
+    >>> said("ask a@b.co", Privacy.REDACTED), said("ask a@b.co", Privacy.IDS_ONLY)
+    ('ask [EMAIL_1]', None)
+    """
+    match policy:
+        case Privacy.FULL:
+            return text
+        case Privacy.REDACTED:
+            return Redactor().text(text)
+        case Privacy.IDS_ONLY:
+            return None
+
+
 def redacted(event: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     return {
         name: value if name in UNREDACTED or name in IDENTIFIERS else redactor.value(value)

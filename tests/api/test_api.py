@@ -6,6 +6,9 @@ import asyncio
 import base64
 import http.client
 import json
+import os
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -22,13 +25,22 @@ from schemas.case import CaseReason
 from schemas.incident import IncidentState
 from sinks.evalstore import Forget, Kind, StoreOwner, bounded, pages
 from sinks.evalstore.releases.freezing import Freeze
+from streams.api.keys import Keys, named_tokens
 from streams.api.serve import ApiServer
 from streams.settings import Settings
+from streams.steps.privacy import Privacy, said
 from streams.store import Served, StoreWork
 from tests.evalstore.releases.test_freeze import failure
 from tests.evalstore.samples import MARCH, make_incident, make_recovery, make_signal
 
 TOKEN = "a-token"
+ANN, BEN = "ann-0123456789abcdef", "ben-0123456789abcdef"
+KEYS = Keys(TOKEN, (("ann", ANN), ("ben", BEN)))
+
+
+def redacting(app: str, text: str) -> str | None:
+    """Of desk only ids, of all other apps redacted text."""
+    return said(text, Privacy.IDS_ONLY if app == "desk" else Privacy.REDACTED)
 
 
 class Answer(NamedTuple):
@@ -79,7 +91,7 @@ class Client:
 def client(tmp_path: Path) -> Iterator[Client]:
     with ThreadPoolExecutor(1) as thread:
         owner = thread.submit(StoreOwner.open, tmp_path / "store.duckdb").result()
-        server = ApiServer(Served(owner, thread), "127.0.0.1:0", TOKEN).start()
+        server = ApiServer(Served(owner, thread, redacting), "127.0.0.1:0", KEYS).start()
         made = Client(owner, thread, server)
         made.write(
             cases=[
@@ -235,42 +247,160 @@ def test_signals_incidents_and_releases(client: Client) -> None:
 
 def test_review_split_merge_undo(client: Client) -> None:
     of = {case["trace_id"]: case["cluster_id"] for case in client.all("/v1/cases")}
-    said = {"verdict": "dismissed", "actor": "ann", "note": "not ours"}
-    done = client.ask("/v1/cases/trace-1/review", said)
+    said = {"verdict": "dismissed", "note": "not ours"}
+    done = client.ask("/v1/cases/trace-1/review", said, ANN)
     assert (done.status, done.body["cases"]) == (200, 2)
-    assert client.ask(f"/v1/clusters/{of['trace-1']}").body["verdicts"] == [
-        {
-            **client.ask(f"/v1/clusters/{of['trace-1']}").body["verdicts"][0],
-            "actor": "ann",
-            "note": "not ours",
-        }
+    verdicts = client.ask(f"/v1/clusters/{of['trace-1']}").body["verdicts"]
+    assert [(each["actor"], each["note"], each["review_id"]) for each in verdicts] == [
+        ("ann", "not ours", done.body["id"])
     ]
+    assert done.body["state"]["verdicts"] == verdicts
     assert {case["trace_id"] for case in client.all("/v1/cases", verdict="dismissed")} == {
         "trace-1",
         "trace-31",
     }
     assert len(client.all("/v1/clusters", verdict="none", limit=5)) == 23
-    client.ask("/v1/cases/trace-31/review", {"verdict": "accepted", "actor": "ben"})
+    assert [len(client.all("/v1/clusters", not_by=name)) for name in ("ann", "ben")] == [23, 24]
+    client.ask("/v1/cases/trace-31/review", {"verdict": "accepted"}, BEN)
     (both,) = client.ask("/v1/agreement").body
     assert (both["one"], both["other"], both["n"], both["kappa"]) == ("ann", "ben", 1, 0.0)
-    apart = client.ask("/v1/clusters/split", {"case_ids": [failure(31).case_id], "actor": "ann"})
+    apart = client.ask("/v1/clusters/split", {"case_ids": [failure(31).case_id]}, ANN)
     assert apart.body["cases"] == 1
     assert client.ask("/v1/cases/trace-31").body["cluster_id"] == apart.body["cluster_id"]
-    merged = {"cluster_id": of["trace-2"], "target": of["trace-0"], "actor": "ann"}
-    assert client.ask("/v1/clusters/merge", merged).body["cases"] == 2
-    assert client.ask("/v1/undo", {"actor": "ann"}).body["kind"] == "merge"
-    assert client.ask("/v1/undo", {"actor": "ben", "id": apart.body["edit_id"]}).body["kind"] == "split"
+    merged = {"cluster_id": of["trace-2"], "target": of["trace-0"]}
+    assert client.ask("/v1/clusters/merge", merged, ANN).body["cases"] == 2
+    assert client.ask("/v1/undo", {}, ANN).body["kind"] == "merge"
+    assert client.ask("/v1/undo", {"id": apart.body["edit_id"]}, BEN).body["kind"] == "split"
     assert {case["trace_id"]: case["cluster_id"] for case in client.all("/v1/cases")} == of
     for path, body, status in (
-        ("/v1/cases/trace-1/review", {"verdict": "maybe", "actor": "ann"}, 422),
-        ("/v1/cases/trace-1/review", {**said, "more": 1}, 422),
+        ("/v1/cases/trace-1/review", {"verdict": "maybe"}, 422),
+        ("/v1/cases/trace-1/review", {**said, "actor": "ben"}, 422),
         ("/v1/cases/none/review", said, 404),
-        ("/v1/clusters/split", {"case_ids": ["none"], "actor": "ann"}, 409),
+        ("/v1/clusters/split", {"case_ids": ["none"]}, 409),
         ("/v1/clusters/merge", merged | {"target": "c-0"}, 409),
-        ("/v1/undo", {"actor": "nobody"}, 409),
+        ("/v1/undo", {"id": "none"}, 409),
     ):
-        answer = client.ask(path, body)
+        answer = client.ask(path, body, ANN)
         assert (answer.status, list(answer.body)) == (status, ["error"]), path
+
+
+def test_labels_criteria_answer_and_assignment(client: Client) -> None:
+    one = "/v1/cases/trace-1"
+    done = client.ask(f"{one}/labels", {"add": ["Billing", "docs"]}, ANN).body
+    assert (done["changed"], done["cases"], done["state"]["labels"]) == (2, 2, ["billing", "docs"])
+    again = client.ask(f"{one}/labels", {"add": ["docs"]}, BEN).body
+    assert (again["id"], again["changed"]) == (None, 0)
+    criteria = {"must": ["names the 30 days"], "must_not": ["promises money"]}
+    client.ask(f"{one}/criteria", criteria, ANN)
+    state = client.ask(f"{one}/assignment", {"reviewer": "ben"}, ANN).body["state"]
+    assert (state["must"], state["must_not"], state["assigned"]) == (*criteria.values(), "ben")
+    done = client.ask(f"{one}/expected-answer", {"text": "Write to ann@example.org."}, ANN).body
+    assert (done["redacted"], done["state"]["expected_answer"]) == (1, "Write to [EMAIL_1].")
+    # The near-duplicate has all of it but the answer, and is found by it.
+    twin = client.ask("/v1/cases/trace-31").body
+    assert (twin["labels"], twin["must"], twin["assigned"]) == (
+        ["billing", "docs"],
+        ["names the 30 days"],
+        "ben",
+    )
+    assert (twin["expected_answer"], twin["expected_from"]) == (None, None)
+    assert client.ask(one).body["expected_from"] == "reviewer"
+    found = client.all("/v1/cases", label="billing", assigned="ben")
+    assert {case["trace_id"] for case in found} == {"trace-1", "trace-31"}
+    assert [case["trace_id"] for case in client.all("/v1/cases", q="write to [email")] == ["trace-1"]
+    (cluster,) = client.all("/v1/clusters", label="docs")
+    assert cluster["must_not"] == ["promises money"]
+    assert len(client.all("/v1/clusters", assigned="none", limit=500)) == 23
+    annotations = client.ask(f"/v1/clusters/{cluster['cluster_id']}").body["annotations"]
+    assert [(each["kind"], each["text"], each["actor"]) for each in annotations] == [
+        *(("label", "billing", "ann"), ("label", "docs", "ann"), ("must", "names the 30 days", "ann")),
+        *(("must_not", "promises money", "ann"), ("assigned", "ben", "ann")),
+    ]
+    assert client.ask("/v1/undo", {}, ANN).body["state"]["expected_answer"] is None
+    assert client.ask("/v1/undo", {"id": annotations[0]["annotation_id"]}, BEN).body["state"]["labels"] == []
+    gone = client.ask(f"{one}/criteria", {"remove_must": ["names the 30 days"]}, BEN).body["state"]
+    assert (gone["must"], gone["must_not"]) == ([], ["promises money"])
+    assert client.ask(f"{one}/assignment", {"reviewer": None}, BEN).body["state"]["assigned"] is None
+    for path, body, status, why in (
+        (f"{one}/labels", {"add": ["two words"]}, 422, "a label is one word"),
+        (f"{one}/labels", {"add": [f"l{n}" for n in range(21)]}, 422, "at most 20"),
+        (f"{one}/labels", {}, 422, "nothing to change"),
+        (f"{one}/labels", {"add": ["10.0.0.1"]}, 409, "names no person or secret"),
+        (f"{one}/criteria", {"must": [" "]}, 422, "not empty"),
+        (f"{one}/expected-answer", {"text": "x" * 20_001}, 422, "at most 20,000"),
+        (f"{one}/expected-answer", {}, 422, "Field required"),
+        (f"{one}/assignment", {"reviewer": "none"}, 422, "nobody is called"),
+        ("/v1/cases/none/labels", {"add": ["a"]}, 404, "no such case"),
+        ("/v1/cases/trace-30/expected-answer", {"text": "30 days"}, 409, "keeps ids only"),
+        ("/v1/cases/trace-30/review", {"verdict": "accepted", "note": "why"}, 409, "without a note"),
+    ):
+        answer = client.ask(path, body, ANN)
+        assert (answer.status, list(answer.body)) == (status, ["error"]), path
+        assert why in answer.body["error"]
+
+
+WRITES: dict[str, dict[str, Any]] = {
+    "/v1/cases/trace-1/review": {"verdict": "accepted"},
+    "/v1/cases/trace-1/labels": {"add": ["a"]},
+    "/v1/cases/trace-1/criteria": {"must": ["a"]},
+    "/v1/cases/trace-1/expected-answer": {"text": "a"},
+    "/v1/cases/trace-1/assignment": {"reviewer": "ben"},
+    "/v1/clusters/split": {"case_ids": [failure(31).case_id]},
+    "/v1/clusters/merge": {"cluster_id": "c-0", "target": "c-1"},
+    "/v1/undo": {},
+}
+
+
+def test_who_may_write(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """The name is the token's, whatever the body says; a token without a name only reads."""
+    description = client.ask("/openapi.json").body
+    posts = {
+        path.replace("{case_id}", "trace-1") for path, each in description["paths"].items() if "post" in each
+    }
+    assert posts == {*WRITES, "/v1/sql"}, "every address that writes is tried below"
+    assert all(
+        ("security" in each["post"]) is (path != "/v1/sql")
+        for path, each in description["paths"].items()
+        if "post" in each
+    )
+    assert [client.ask("/v1/me", token=token).body["name"] for token in (TOKEN, ANN, BEN)] == [
+        None,
+        "ann",
+        "ben",
+    ]
+    for path, body in WRITES.items():
+        for token, status in ((None, 401), ("wrong", 401), (ANN[:-1], 401), (TOKEN, 403)):
+            answer = client.ask(path, body, token)
+            assert (answer.status, list(answer.body)) == (status, ["error"]), path
+        for forged in ({"actor": "ben"}, {"name": "ben"}, {"reviewer_name": "ben"}):
+            assert client.ask(path, body | forged, ANN).status == 422, path
+    assert client.ask("/v1/agreement").body == []
+    with caplog.at_level("DEBUG"):
+        client.ask("/v1/cases/trace-1/labels?actor=ben&token=x", {"add": ["mine"]}, ANN)
+        client.ask("/v1/cases", token=BEN + "x")
+    assert not any(secret in caplog.text for secret in (TOKEN, ANN, BEN))
+    of = client.ask("/v1/cases/trace-1").body["cluster_id"]
+    assert [each["actor"] for each in client.ask(f"/v1/clusters/{of}").body["annotations"]] == ["ann"]
+
+
+def test_tokens_are_read_strictly_and_never_shown() -> None:
+    secret = "s3cret-s3cret-s3cret"
+    assert named_tokens(f" ann:{secret} , ben:{secret}2,") == (("ann", secret), ("ben", f"{secret}2"))
+    assert named_tokens("") == ()
+    for wrong in (secret, f":{secret}", f"a b:{secret}", "ann:short", f"none:{secret}", f"ann:{secret}x y"):
+        with pytest.raises(ValueError) as caught:
+            named_tokens(wrong)
+        assert "s3cret" not in str(caught.value)
+    with pytest.raises(ValueError, match="two names"):
+        named_tokens(f"ann:{secret},ben:{secret}")
+    environment = os.environ | {"GLEANER_API_TOKENS": secret}
+    command = [sys.executable, "-m", "streams.cli", "cases", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "GLEANER_API_TOKENS" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    shown = repr(Settings.model_validate({"api_tokens": f"ann:{secret}"}))
+    assert "s3cret" not in shown
 
 
 def test_served_sql_is_hardened(client: Client, tmp_path: Path) -> None:
@@ -310,7 +440,7 @@ def test_who_may_ask(client: Client) -> None:
     for token in (None, "", "wrong", TOKEN + "x"):
         answer = client.ask("/v1/cases", token=token)
         assert (answer.status, list(answer.body)) == (401, ["error"])
-    assert client.ask("/v1/undo", {"actor": "ann"}, token=None).status == 401
+    assert client.ask("/v1/undo", {}, token=None).status == 401
     assert client.ask("/openapi.json", token=None).status == 401
     answer = client.ask("/v1/totals")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -334,9 +464,10 @@ def test_who_may_ask(client: Client) -> None:
 def test_without_a_token_only_this_machines_names(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
         owner = thread.submit(StoreOwner.open, tmp_path / "store.duckdb").result()
-        server = ApiServer(Served(owner, thread), "127.0.0.1:0", "").start()
+        server = ApiServer(Served(owner, thread, redacting), "127.0.0.1:0", Keys()).start()
         client = Client(owner, thread, server)
         assert client.ask("/v1/totals", token=None).status == 200
+        assert client.ask("/v1/undo", {}, token=None).status == 403, "nobody says so"
         assert client.ask("/v1/totals", token=None, host="localhost:99").status == 200
         assert client.ask("/v1/totals", token=None, host="evil.example").status == 403
         server.stop()
@@ -346,6 +477,7 @@ def test_without_a_token_only_this_machines_names(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="host:port"):
         Settings(api="8780")
     assert Settings.model_validate({"api": "0.0.0.0:8780", "api_token": "x"}).api
+    assert Settings.model_validate({"api": "0.0.0.0:8780", "api_tokens": f"ann:{ANN}"}).api
 
 
 def test_reads_go_on_while_a_user_is_forgotten(client: Client) -> None:
@@ -375,7 +507,12 @@ def test_reads_go_on_while_a_user_is_forgotten(client: Client) -> None:
 
 async def test_the_store_role_serves_it(tmp_path: Path) -> None:
     settings = Settings.model_validate(
-        {"store_path": tmp_path / "store.duckdb", "api": "127.0.0.1:0", "api_token": TOKEN}
+        {
+            "store_path": tmp_path / "store.duckdb",
+            "api": "127.0.0.1:0",
+            "api_token": TOKEN,
+            "api_tokens": f"ann:{ANN}",
+        }
     )
     with ThreadPoolExecutor(1) as thread:
         work = StoreWork(settings, thread, {})
@@ -383,6 +520,8 @@ async def test_the_store_role_serves_it(tmp_path: Path) -> None:
         assert work.api is not None
         client = Client(work.owner, thread, work.api)
         done = await asyncio.to_thread(client.ask, "/v1/totals")
+        me = await asyncio.to_thread(client.ask, "/v1/me", None, ANN)
+        assert me.body == {"name": "ann"}
         await work.close()
         assert done.body["cases"] == 0
         with pytest.raises(urllib.error.URLError):

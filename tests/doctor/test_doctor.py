@@ -62,10 +62,16 @@ def test_a_full_one_has_neither(tmp_path: Path) -> None:
         fallback_channel="C2",
         alive_url="https://switch.example/1",
         api="127.0.0.1:8780",
+        api_tokens=SecretStr("ann:0123456789abcdef"),
     )
     measured = dict.fromkeys((name.value for name in SignalName), 5)
     traffic = {"shop": Traffic(measured, {"traces": 1_000, "late": 10, "feedback": 3})}
     assert {finding.level for finding in diagnose(facts(settings, traffic=traffic))} == {"ok"}
+
+
+def test_an_api_by_which_nobody_can_review_is_a_gap() -> None:
+    found = of("api", "gap", diagnose(facts(Settings(api="127.0.0.1:8780"))))
+    assert found == ["127.0.0.1:8780, but no GLEANER_API_TOKENS: nobody can review by it, only read"]
 
 
 @pytest.mark.parametrize(

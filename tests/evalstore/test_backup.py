@@ -13,6 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sinks.evalstore import Connection, Forget, Kind, StoreOwner, backup, open_for_reading
+from sinks.evalstore.annotations import Annotate, Change
+from sinks.evalstore.annotations import Kind as Annotation
 from sinks.evalstore.backup import backups_of, list_backups, make_backup, restore
 from sinks.evalstore.due import DAY_MS, HOUR_MS, Chore
 from sinks.evalstore.errors import NoStore, StoreBusy, StoreError, StoreMismatch
@@ -28,6 +30,7 @@ from tests.evalstore.releases.test_freeze import failure, run
 from tests.evalstore.samples import (
     MARCH,
     WIDTH_MS,
+    as_written,
     make_case,
     make_incident,
     make_letter,
@@ -72,6 +75,15 @@ def path(tmp_path: Path) -> Path:
         )
         owner.freeze(Freeze("v1", (failure(1).case_id,), {}), MARCH)
         owner.review(Review(failure(2).case_id, Verdict.DISMISSED, "ann", "why"), MARCH)
+        owner.annotate(
+            Annotate(
+                failure(2).case_id,
+                "ann",
+                (Change(Annotation.MUST, "NUL \0"), Change(Annotation.EXPECTED, "yes")),
+            ),
+            as_written,
+            MARCH,
+        )
         owner.split(Split((failure(20).case_id,), "ann"), MARCH)
         owner.forget(Forget(Kind.TRACE, "trace-4", None), MARCH)
         owner.due(MARCH, 2)

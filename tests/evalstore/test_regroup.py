@@ -17,7 +17,7 @@ from sinks.evalstore.regroup import Merge, Split, Undo
 from sinks.evalstore.releases.agreement import agreements, cohen
 from sinks.evalstore.releases.reviews import Review, Verdict
 from tests.evalstore.releases.test_freeze import failure, run
-from tests.evalstore.samples import MARCH
+from tests.evalstore.samples import MARCH, as_written
 
 Groups = set[frozenset[int]]
 
@@ -64,7 +64,7 @@ def test_what_is_done_is_done_where_the_snapshot_fails(
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, "publish", full)
-        word, done = perform(owner, {"undo": {"actor": "ann", "id": None}}, MARCH + 3)
+        word, done = perform(owner, {"undo": {"actor": "ann", "id": None}}, as_written, MARCH + 3)
     assert (word, done["kind"]) == ("took something back", "merge")
     assert grouped(owner._con) == split
     assert owner.unpublished
@@ -231,7 +231,7 @@ def test_requests_and_commands(owner: StoreOwner, tmp_path: Path) -> None:
     wrong_ones += [{"merge": {"cluster_id": 1}}, {"undo": {}}]
     for wrong in wrong_ones:
         with pytest.raises(ValueError):
-            perform(owner, wrong, MARCH)
+            perform(owner, wrong, as_written, MARCH)
     owner.write([failure(40, CaseReason.ESCALATION)], now=MARCH)
     owner.publish(MARCH)
     owner.close()
@@ -240,7 +240,11 @@ def test_requests_and_commands(owner: StoreOwner, tmp_path: Path) -> None:
     assert apart["cases"] == 2
     joined = json.loads(run("cases", "merge", apart["cluster_id"], failure(40).case_id, *at))
     assert (joined["cluster_id"], joined["cases"]) == (apart["cluster_id"], 3)
-    assert json.loads(run("cases", "undo", *at)) == {"id": joined["edit_id"], "kind": "merge"}
+    assert json.loads(run("cases", "undo", *at)) == {
+        "id": joined["edit_id"],
+        "kind": "merge",
+        "case_id": None,
+    }
     with open_for_reading(path, MARCH) as con:
         assert clusters(con)[2] == clusters(con)[3] == apart["cluster_id"] != clusters(con)[40]
     run("cases", "review", "trace-2", "--dismiss", *at)

@@ -30,6 +30,7 @@ class Wanted(NamedTuple):
     reason: str | None = None
     since: int | None = None
     where: str | None = None
+    label: str | None = None
 
 
 class LeftOut(NamedTuple):
@@ -83,8 +84,9 @@ def read_freeze(request: Any) -> Freeze:
 
 
 def choose_from(con: DuckDBPyConnection, wanted: Wanted, kept: Collection[str] = ()) -> Choice:
-    """One case of each failure that is asked for: one with a correction before others, then the gravest
-    and oldest. Clusters in ``kept`` are asked for, whatever narrows the others.
+    """One case of each failure that is asked for: one with a reviewer's answer before others, then one with a
+    user's correction, then the gravest and oldest. Clusters in ``kept`` are asked for, whatever narrows the
+    others.
 
     Raises ``BadQuery`` where ``where`` is no condition.
     """
@@ -93,6 +95,7 @@ def choose_from(con: DuckDBPyConnection, wanted: Wanted, kept: Collection[str] =
         query = f"SELECT case_id FROM case_list WHERE (\n{wanted.where}\n)"  # noqa: S608 - a read-only snapshot
         ids = [str(row[0]) for row in run_query(con, query, seconds=WHERE_SECONDS, limit=10_000_000).rows]
     given = {"app": wanted.app, "reason": wanted.reason, "since": wanted.since, "ids": ids}
+    given["label"] = wanted.label
     rows = con.execute(_CHOICE, given | {"kept": sorted(kept)}).fetchall()
     candidates, left_out, dismissed = [], [], 0
     for case_id, cluster_id, app, reasons, rank, replayable, missing, verdict in rows:
@@ -112,9 +115,11 @@ _CHOICE = """
       OR ($app IS NULL OR l.app = $app)
       AND ($reason IS NULL OR list_contains(l.reasons, $reason))
       AND ($since IS NULL OR epoch_ms(l.ts) >= $since)
+      AND ($label IS NULL OR list_contains(l.labels, $label))
       AND ($ids IS NULL OR l.case_id IN (SELECT unnest($ids::VARCHAR[])))
     QUALIFY row_number() OVER (PARTITION BY l.cluster_id ORDER BY l.replayable DESC,
-        l.expected_answer IS NOT NULL DESC, len(l.reasons) DESC, l.ts, l.case_id) = 1
+        l.expected_from IS NOT DISTINCT FROM 'reviewer' DESC, l.expected_answer IS NOT NULL DESC,
+        len(l.reasons) DESC, l.ts, l.case_id) = 1
     ORDER BY k.rank DESC, l.case_id"""
 
 
@@ -186,16 +191,44 @@ def release_lines(con: DuckDBPyConnection, release: str) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def unfreeze_forgotten(con: DuckDBPyConnection) -> None:
-    """Take the cases of the temporary table ``doomed`` out of every release, and say so there."""
+def unfreeze_forgotten(con: DuckDBPyConnection, written: Sequence[str] = ()) -> None:
+    """Take the cases of the temporary table ``doomed`` out of every release, and say so there.
+
+    ``written``: labels and criteria that reviewers wrote of these cases alone. Frozen with other cases of the
+    same cluster, they go, too.
+    """
     gone = con.execute(
         """DELETE FROM release_cases WHERE case_id IN (SELECT case_id FROM doomed) RETURNING release"""
     ).fetchall()
     con.execute("DELETE FROM gate_results WHERE case_id IN (SELECT case_id FROM doomed)")
     con.execute("DELETE FROM case_reviews WHERE case_id IN (SELECT case_id FROM doomed)")
-    for release in sorted({str(row[0]) for row in gone}):
+    touched = {str(row[0]) for row in gone} | _unwrite(con, frozenset(written))
+    for release in sorted(touched):
         lines = release_lines(con, release)
         con.execute(
             "UPDATE releases SET cases = ?, sha256 = ?, forgotten = forgotten + ? WHERE release = ?",
             [len(lines), content_hash(lines), gone.count((release,)), release],
         )
+
+
+def _unwrite(con: DuckDBPyConnection, written: frozenset[str]) -> set[str]:
+    """Take these labels and criteria out of every frozen case; the releases that had any."""
+    if not written:
+        return set()
+    touched = set()
+    for release, case_id, text in con.execute(
+        "SELECT release, case_id, record FROM release_cases"
+    ).fetchall():
+        case = json.loads(text)
+        left = {
+            name: [each for each in case[name] if each not in written]
+            for name in ("labels", "must", "must_not")
+            if case.get(name)
+        }
+        if any(len(kept) < len(case[name]) for name, kept in left.items()):
+            con.execute(
+                "UPDATE release_cases SET record = ? WHERE release = ? AND case_id = ?",
+                [line(case | left), release, case_id],
+            )
+            touched.add(str(release))
+    return touched

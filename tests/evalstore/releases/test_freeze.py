@@ -19,7 +19,7 @@ from sinks.evalstore.releases.bundle import read_bundle, releases_of
 from sinks.evalstore.releases.selection import SEVERITY, Candidate, select
 from streams.cli import app
 from streams.commands.fail import Failed
-from tests.evalstore.samples import MARCH, make_case
+from tests.evalstore.samples import MARCH, as_written, make_case
 
 WORDS = [
     "refund",
@@ -252,7 +252,9 @@ def test_an_owner_that_runs_freezes_for_the_command(store: Path) -> None:
         from sinks.evalstore.requests import pending, read
 
         (waiting,) = pending(store)
-        word, done = perform(owner, read(waiting), MARCH)
+        word, done = perform(owner, read(waiting), as_written, MARCH)
         assert (word, done["cases"]) == ("froze a release", 47)
         with pytest.raises(ValueError, match="no name"):
-            perform(owner, {"freeze": {"release": "../x", "case_ids": ["a"], "options": {}}}, MARCH)
+            perform(
+                owner, {"freeze": {"release": "../x", "case_ids": ["a"], "options": {}}}, as_written, MARCH
+            )
