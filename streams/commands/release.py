@@ -10,7 +10,7 @@ import typer
 
 from schemas.base import rfc3339
 from schemas.case import CaseReason
-from streams.commands.cases import App, Reason, Since, parse_since
+from streams.commands.cases import App, Label, Reason, Since, parse_since
 from streams.commands.fail import Failed
 from streams.commands.owner import TIMEOUT, StoreFile, Timeout, by_the_owner, store_file
 from streams.commands.printable import json_line, one_line, printable
@@ -36,6 +36,7 @@ def freeze(
     app_name: App = None,
     reason: Reason = None,
     since: Since = None,
+    label: Label = None,
     where: Annotated[
         str | None,
         typer.Option(help="SQL condition over case_list: \"'unsafe' IN reasons AND route = 'chat'\""),
@@ -71,11 +72,12 @@ def freeze(
     begin = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
     with reader(path) as con:
         kept = _clusters_of(con, keep) if keep is not None else set()
-        choice = choose_from(con, Wanted(app_name, reason, begin, where), kept)
+        choice = choose_from(con, Wanted(app_name, reason, begin, where, label and label.lower()), kept)
     chosen = select(choice.candidates, most, kept)
     if not chosen:
         raise Failed(f"no failure to freeze: {_why_none(choice)}", status=1)
     given = {"app": app_name, "reason": reason, "since": since, "where": where, "keep": keep}
+    given["label"] = label
     options = {"tier": tier, "size": size} | {
         name: value for name, value in given.items() if value is not None
     }

@@ -15,8 +15,18 @@ import pytest
 from schemas.case import CaseReason, EvalCase
 from schemas.dead_letter import DeadLetter
 from sinks.evalstore import Forget, Forgotten, Kind, StoreOwner, list_cases, open_for_reading
-from sinks.evalstore.errors import StoreBusy
-from tests.evalstore.samples import MARCH, make_case, make_incident, make_letter, make_signal
+from sinks.evalstore.annotations import Annotate, Change
+from sinks.evalstore.annotations import Kind as Annotation
+from sinks.evalstore.asked import perform
+from sinks.evalstore.backup import backups_of, make_backup
+from sinks.evalstore.errors import BadRequest, StoreBusy
+from sinks.evalstore.regroup import Undo
+from sinks.evalstore.releases.bundle import read_bundle, releases_of
+from sinks.evalstore.releases.freezing import Freeze
+from sinks.evalstore.requests import SUFFIX, answer, answer_to, ask, pending, read
+from sinks.evalstore.review_state import review_state
+from tests.evalstore.releases.test_freeze import failure
+from tests.evalstore.samples import MARCH, as_written, make_case, make_incident, make_letter, make_signal
 
 ROOT = Path(__file__).parents[2]
 HOUR = 3_600_000
@@ -204,3 +214,60 @@ def test_the_lock_outlives_the_file(tmp_path: Path) -> None:
         assert "Could not set lock on file" in done.stderr
         owner.write([make_case(3, CaseReason.ERROR)], now=MARCH)
         assert owner.counts().cases == 2
+
+
+def test_what_reviewers_wrote_of_her_cases_goes_too(tmp_path: Path) -> None:
+    """Out of the store, of releases that froze it with another case of the cluster, of backups, and of
+    answers.
+    """
+    path = tmp_path / "store.duckdb"
+    hers = failure(0, trace=failure(0).trace | {"user_id": "anna-4711"})  # type: ignore[operator]
+    case_id, other = hers.case_id, failure(1).case_id
+    texts = (
+        Change(Annotation.EXPECTED, "the xylophonist is owed quetzalcoatl " + "abcdefghij" * 30),
+        Change(Annotation.MUST, "names the xylophonist"),
+        Change(Annotation.MUST_NOT, "mentions quetzalcoatl"),
+        Change(Annotation.LABEL, "zugzwang"),
+        Change(Annotation.MUST, "cites the policy"),
+    )
+    with StoreOwner.open(path) as owner:
+        owner.write([hers, failure(1, like=0), failure(9)], now=MARCH)
+        owner.annotate(Annotate(case_id, "ann", texts), as_written, MARCH)
+        owner.annotate(Annotate(failure(9).case_id, "ann", texts[-1:]), as_written, MARCH)
+        owner.freeze(Freeze("v1", (other, case_id, failure(9).case_id), {}), MARCH)
+        owner.freeze(Freeze("v2", (failure(9).case_id,), {}), MARCH)
+        untouched = (releases_of(path) / "v2" / "cases.jsonl").stat().st_mtime_ns
+        frozen = read_bundle(releases_of(path) / "v1").cases[0]
+        assert (frozen["case_id"], frozen["labels"]) == (other, ["zugzwang"])
+        assert frozen["must"] == ["names the xylophonist", "cites the policy"]
+        owner.undo(Undo("ann", owner._con.execute(LATEST).fetchone()[0]), MARCH)  # type: ignore[index]
+        # An asker who went before its answer came, and one whose request came too late.
+        said = {"case_id": case_id, "actor": "ann", "changes": [list(texts[0])], "state": True}
+        gone = ask(path, {"annotate": said})
+        (request,) = pending(path)
+        answer(request, perform(owner, read(request), as_written, MARCH)[1])
+        owner.publish(MARCH)
+        make_backup(path, backups_of(path), MARCH)
+        before = found_in(tmp_path)
+        assert {"store.duckdb", "cases.jsonl", gone.name} <= before.keys()
+        assert owner.forget(USER, MARCH + 24 * HOUR).cases == 1
+        assert found_in(tmp_path) == {}, "while the owner runs"
+        assert (answer_to(gone) or {}).keys() == {"id", "changed", "cases", "redacted"}
+        release = read_bundle(releases_of(path) / "v1")
+        assert (release.intact, release.frozen.cases, release.frozen.forgotten) == (True, 2, 1)
+        left = release.cases[0]
+        assert (left["labels"], left["must"], left["must_not"]) == ([], ["cites the policy"], [])
+        assert (releases_of(path) / "v2" / "cases.jsonl").stat().st_mtime_ns == untouched
+        assert review_state(owner._con, other).labels == []
+        assert review_state(owner._con, failure(9).case_id).must == ["cites the policy"]
+        late = ask(path, {"annotate": said})
+        (request,) = pending(path)
+        with pytest.raises(BadRequest, match="no such case"):
+            perform(owner, read(request), as_written, MARCH)
+        answer(request, {"error": "no such case", "refused": True})
+        assert answer_to(late) is not None
+    assert found_in(tmp_path) == {}, "and after it has ended"
+    assert list((tmp_path / ("store.duckdb" + SUFFIX)).iterdir()) == []
+
+
+LATEST = "SELECT annotation_id FROM case_annotations WHERE kind = 'label'"

@@ -143,18 +143,27 @@ def _promptfoo(tool: Tool, file: Path) -> Rows:
 RUBRIC = '{"pass": true, "score": 1, "reason": "{{rubric | urlencode}}"}'
 """Quoted: promptfoo looks for the grader's answer between braces, and the rubric may hold any."""
 SAYS = "The answer says the same as: "
+MEETS = "The answer meets this criterion: "
+AVOIDS = "The answer does not do this: "
 
 
 def _result(result: dict[str, Any]) -> dict[str, Any]:
     question, _, context = result["response"]["output"].removeprefix("⟦").removesuffix("⟧").partition("⟧⟦")
     graded = (result.get("gradingResult") or {}).get("componentResults") or []
-    rubric = unquote(graded[0]["reason"]).removeprefix(SAYS) if graded else None
+    rubrics = [unquote(each["reason"]) for each in graded]
+    said, must, must_not = (
+        [each.removeprefix(words) for each in rubrics if each.startswith(words)]
+        for words in (SAYS, MEETS, AVOIDS)
+    )
     first, _, second = context.partition("\n\n")
     return {
         "case_id": result["testCase"]["metadata"]["case_id"],
         "question": question,
         "contexts": [first, second],
-        "expected": rubric,
+        "expected": said[0] if said else None,
+        "labels": result["testCase"]["metadata"]["labels"],
+        "must": must,
+        "must_not": must_not,
     }
 
 

@@ -26,7 +26,9 @@ def cases() -> list[dict[str, Any]]:
         passages = [f"In short: {text}", text]
         contexts = [{"id": "p", "text": passage, "score": 0.5} for passage in passages]
         right = None if number == 6 else text
-        made.append(frozen(number, question=text, contexts=contexts, answer=text, expected_answer=right))
+        written = {"labels": [f"label-{number}"], "must": [text, "is brief"], "must_not": [text]}
+        said = {"expected_answer": right, "expected_from": right and "reviewer"} | written
+        made.append(frozen(number, question=text, contexts=contexts, answer=text, **said))
     return made
 
 
@@ -38,6 +40,9 @@ def expected() -> list[dict[str, Any]]:
             "question": case["question"],
             "contexts": [passage["text"] for passage in case["contexts"]],
             "expected": case["expected_answer"],
+            "labels": case["labels"],
+            "must": case["must"],
+            "must_not": case["must_not"],
         }
         for case in cases()
     ]

@@ -58,6 +58,10 @@ PARQUET = {
     "cost_usd": "DOUBLE",
     "content_hash": "VARCHAR",
     "trace": "VARCHAR",
+    "expected_from": "VARCHAR",
+    "labels": "VARCHAR[]",
+    "must": "VARCHAR[]",
+    "must_not": "VARCHAR[]",
 }
 """The columns of a Parquet file of cases; ``messages`` and ``trace`` are JSON text."""
 AS_JSON = ("messages", "trace")
@@ -151,11 +155,11 @@ def write_parquet(cases: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def _values(case: dict[str, Any]) -> list[Any]:
+    # A case that an earlier Gleaner froze lacks what reviewers write.
+    found = {name: case.get(name) for name in PARQUET}
     return [
-        json.dumps(case[name], ensure_ascii=False)
-        if name in AS_JSON and case[name] is not None
-        else case[name]
-        for name in PARQUET
+        json.dumps(value, ensure_ascii=False) if name in AS_JSON and value is not None else value
+        for name, value in found.items()
     ]
 
 

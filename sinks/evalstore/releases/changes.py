@@ -43,5 +43,9 @@ def changes(earlier: Sequence[dict[str, Any]], later: Sequence[dict[str, Any]]) 
 
 
 def _lasting(case: dict[str, Any]) -> dict[str, Any]:
-    """Without what grows while nothing about the case changes."""
-    return {name: value for name, value in case.items() if name != "cluster_size"}
+    """Without what grows while nothing about the case changes, and without what is empty.
+
+    Earlier records had fewer fields, and did not say where an expected answer is from.
+    """
+    apart = ("cluster_size", "expected_from")
+    return {name: value for name, value in case.items() if name not in apart and value not in (None, [])}

@@ -16,6 +16,7 @@ COLUMNS = (
     *("case_id", "cluster_id", "cluster_size", "app", "environment", "route", "trace_id", "ts", "reasons"),
     *("question", "contexts", "answer", "expected_answer", "provider", "model", "served_model"),
     *("prompt_version", "index_version", "release", "score", "scorer", "cost_usd", "content_hash", "trace"),
+    *("expected_from", "labels", "must", "must_not"),
 )
 """What is read of a case, in this order; ``ts`` in epoch ms."""
 
@@ -24,7 +25,8 @@ def record(row: tuple[Any, ...]) -> dict[str, Any]:
     """The frozen case from the values of ``COLUMNS``.
 
     ``trace`` is the application's event without ``user_id``; ``messages`` are its. ``critical``: it must
-    pass, whatever the pass rate.
+    pass, whatever the pass rate. ``expected_from``: a reviewer wrote the expected answer, or it is a user's
+    correction; who did is not in it.
     """
     case = dict(zip(COLUMNS, row, strict=True))
     trace = json.loads(case["trace"]) if case["trace"] is not None else {}

@@ -1,7 +1,9 @@
 """A frozen case in the words of other tools. Every function is pure: a case and its release's name in.
 
-The expected answer is a person's correction; where nobody gave one, there is none, and the tool's field is
-empty or left out: the answer in production was a failure, and is never passed off as the expected one.
+The expected answer is a reviewer's, else a user's correction; where nobody gave one, there is none, and the
+tool's field is empty or left out: the answer in production was a failure, and is never passed off as the
+expected one. What an answer must and must not do is in the metadata, unless the tool has a place of its own
+for it.
 """
 
 from __future__ import annotations
@@ -39,8 +41,13 @@ FLAT = (
         "scorer",
         "cost_usd",
         "content_hash",
+        "expected_from",
+        "labels",
+        "must",
+        "must_not",
     ),
 )
+CRITERIA = ("must", "must_not")
 ABOUT = (
     "case_id",
     "cluster_id",
@@ -52,13 +59,16 @@ ABOUT = (
     "critical",
     "model",
     "prompt_version",
+    "expected_from",
+    "labels",
+    *CRITERIA,
 )
-"""What travels with a case as metadata: enough to slice results by."""
+"""What travels with a case as metadata: enough to slice results by, and to grade by."""
 
 
 def flat(case: Case) -> dict[str, Any]:
     """One row of CSV; nested values as JSON text."""
-    return {name: _cell(case[name]) for name in FLAT}
+    return {name: _cell(case.get(name)) for name in FLAT}
 
 
 def _cell(value: Any) -> Any:
@@ -67,8 +77,10 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def about(case: Case, release: str) -> dict[str, Any]:
-    return {name: case[name] for name in ABOUT if case[name] is not None} | {"release": release}
+def about(case: Case, release: str, *apart: str) -> dict[str, Any]:
+    """The metadata, without ``apart`` and what nobody said. An earlier Gleaner froze fewer fields."""
+    found = {name: case.get(name) for name in ABOUT if name not in apart}
+    return {name: value for name, value in found.items() if value not in (None, [])} | {"release": release}
 
 
 def texts(case: Case) -> list[str]:
@@ -91,7 +103,8 @@ def messages(case: Case) -> list[dict[str, Any]]:
 
 
 def ragas(case: Case, release: str) -> dict[str, Any]:
-    """A single-turn sample of ``EvaluationDataset.from_jsonl`` (ragas 0.4.3).
+    """A single-turn sample of ``EvaluationDataset.from_jsonl`` (ragas 0.4.3). It has no metadata, and so no
+    criteria.
 
     All samples of a file must have the same fields for ragas to print them as a table: a reference that
     nobody gave is null.
@@ -129,20 +142,25 @@ def literal(text: str) -> str:
 
 
 def promptfoo(case: Case, release: str) -> dict[str, Any]:
-    """A test case; a correction becomes a rubric, without one the test has no assertion of its own.
+    """A test case. The expected answer becomes a rubric, and each criterion one of its own; where nobody gave
+    any, the test has no assertion of its own. What an answer must not do is said in words, not by
+    ``not-llm-rubric``: promptfoo turns a score around there, so that a grader who is in doubt passes the
+    answer.
 
     Every text is guarded: see ``literal``.
     """
-    rubric = literal(f"The answer says the same as: {case['expected_answer']}")
-    expected = [] if case["expected_answer"] is None else [{"type": "llm-rubric", "value": rubric}]
+    expected = case["expected_answer"]
+    rubrics = [] if expected is None else [f"The answer says the same as: {expected}"]
+    rubrics += [f"The answer meets this criterion: {each}" for each in case.get("must") or ()]
+    rubrics += [f"The answer does not do this: {each}" for each in case.get("must_not") or ()]
     return {
         "description": f"{case['app']}: {', '.join(case['reasons'])} ({case['case_id'][:8]})",
         "vars": {
             "question": literal(case["question"] or ""),
             "context": literal("\n\n".join(texts(case))),
         },
-        "assert": expected,
-        "metadata": about(case, release),
+        "assert": [{"type": "llm-rubric", "value": literal(rubric)} for rubric in rubrics],
+        "metadata": about(case, release, *CRITERIA),
     }
 
 
@@ -163,13 +181,18 @@ def deepeval(case: Case, release: str) -> dict[str, Any]:
 
 
 def langsmith(case: Case, release: str) -> dict[str, Any]:
-    """An example; the case's id is a UUID already. Without a correction there are no outputs."""
-    expected = case["expected_answer"]
+    """An example; the case's id is a UUID already.
+
+    The outputs are what evaluators get as reference outputs: the expected answer and the criteria; null where
+    nobody gave any.
+    """
+    outputs = {"answer": case["expected_answer"], **{name: case.get(name) for name in CRITERIA}}
+    outputs = {name: value for name, value in outputs.items() if value}
     return {
         "id": case["case_id"],
         "inputs": {"question": case["question"] or "", "contexts": texts(case), "messages": messages(case)},
-        "outputs": None if expected is None else {"answer": expected},
-        "metadata": about(case, release),
+        "outputs": outputs or None,
+        "metadata": about(case, release, *CRITERIA),
         "split": "test",
         "source_run_id": None,
     }
@@ -194,7 +217,7 @@ def braintrust(case: Case, release: str) -> dict[str, Any]:
         "input": {"question": case["question"] or "", "contexts": texts(case)},
         "expected": case["expected_answer"],
         "metadata": about(case, release),
-        "tags": [case["app"], *case["reasons"]],
+        "tags": [case["app"], *case["reasons"], *(case.get("labels") or ())],
     }
     return {name: value for name, value in record.items() if value is not None}
 
@@ -216,7 +239,10 @@ def inspect(case: Case, release: str) -> dict[str, Any]:
 
 
 def argilla(case: Case, release: str) -> dict[str, Any]:
-    """A record for ``dataset.records.log``: fields are text, metadata are terms and numbers."""
+    """A record for ``dataset.records.log``: fields are text, metadata are terms and numbers.
+
+    Criteria are metadata, too: the fields and the question are those that the dataset's settings name.
+    """
     suggested = case["expected_answer"]
     return {
         "id": case["case_id"],

@@ -41,6 +41,10 @@ def frozen(number: int, **changes: Any) -> dict[str, Any]:
         ],
         "answer": "For ever.",
         "expected_answer": "30 days.",
+        "expected_from": "reviewer",
+        "labels": ["billing", "needs-docs"],
+        "must": ["names the 30 days", "is brief"],
+        "must_not": ["promises a {{refund}}"],
         "model": "m-1",
         "served_model": "m-1-0301",
         "prompt_version": "p7",
@@ -53,6 +57,8 @@ def frozen(number: int, **changes: Any) -> dict[str, Any]:
     return record(tuple((values | changes)[name] for name in COLUMNS))
 
 
+UNWRITTEN: dict[str, Any] = {"expected_from": None, "labels": [], "must": [], "must_not": []}
+
 CASES = [
     frozen(1),
     frozen(
@@ -60,9 +66,19 @@ CASES = [
         trace=json.dumps({"question": "Is it safe?"}),
         question="Is it safe?",
         expected_answer=None,
+        **UNWRITTEN,
         reasons=["unsafe"],
     ),
-    frozen(3, contexts=None, answer=None, cost_usd=None, trace="{}", question="=1+1", expected_answer=None),
+    frozen(
+        3,
+        contexts=None,
+        answer=None,
+        cost_usd=None,
+        trace="{}",
+        question="=1+1",
+        expected_answer=None,
+        **UNWRITTEN,
+    ),
 ]
 
 
@@ -81,8 +97,16 @@ def test_every_case_is_there_and_no_failing_answer_is_expected(target: str, tmp_
     path = export(CASES, "r1", target, tmp_path)
     if path.suffix == ".parquet":
         con = duckdb.connect()
-        rows = con.execute(f"SELECT case_id, expected_answer, contexts, messages FROM '{path}'").fetchall()
+        columns = "case_id, expected_answer, contexts, messages, expected_from, labels, must, must_not"
+        rows = con.execute(f"SELECT {columns} FROM '{path}'").fetchall()
         assert [row[1] for row in rows] == ["30 days.", None, None]
+        assert rows[0][4:] == (
+            "reviewer",
+            ["billing", "needs-docs"],
+            ["names the 30 days", "is brief"],
+            ["promises a {{refund}}"],
+        )
+        assert rows[1][4:] == (None, [], [], [])
         assert rows[0][2][1] == {"id": "gone", "text": None, "score": None}
         assert json.loads(rows[0][3])[1]["content"] == "And if it is late?"
         return
@@ -101,6 +125,20 @@ def test_every_case_is_there_and_no_failing_answer_is_expected(target: str, tmp_
             "target",
         ):
             assert not item.get(name)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_an_earlier_gleaner_froze_is_exported_without_what_it_did_not_know(
+    target: str, tmp_path: Path
+) -> None:
+    earlier = [{name: value for name, value in case.items() if name not in UNWRITTEN} for case in CASES[1:]]
+    path = export(earlier, "r1", target, tmp_path)
+    if path.suffix == ".parquet":
+        rows = duckdb.connect().execute(f"SELECT case_id, labels, must FROM '{path}'").fetchall()
+        assert rows == [(case["case_id"], None, None) for case in earlier]
+    elif target not in ("jsonl", "csv"):
+        now = export(CASES[1:], "now", target, tmp_path)
+        assert path.read_text().replace("r1", "now") == now.read_text() or target == "langfuse"
 
 
 def read(path: Path) -> list[dict[str, Any]]:

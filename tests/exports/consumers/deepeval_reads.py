@@ -15,6 +15,7 @@ print(
                 "question": golden.input,
                 "contexts": golden.retrieval_context,
                 "expected": golden.expected_output,
+                **{name: golden.additional_metadata[name] for name in ("labels", "must", "must_not")},
             }
             for golden in dataset.goldens
         ]

@@ -13,6 +13,7 @@ print(
                 "question": sample.input,
                 "contexts": sample.metadata["contexts"],
                 "expected": sample.target or None,
+                **{name: sample.metadata[name] for name in ("labels", "must", "must_not")},
             }
             for sample in json_dataset(sys.argv[1])
         ]

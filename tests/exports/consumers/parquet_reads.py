@@ -20,6 +20,7 @@ print(
                 "question": row["question"],
                 "contexts": [passage["text"] for passage in row["contexts"]],
                 "expected": row["expected_answer"],
+                **{name: row[name] for name in ("labels", "must", "must_not")},
             }
             for row in rows
         ]
