@@ -19,6 +19,8 @@ module           idea
 ``annotations``  what they write of cases: labels, criteria, the expected answer, whose turn it is
 ``review_state`` what they have said of a failure by now
 ``forget``       a person's or a trace's rows go, and do not come back
+``named``        whom and what a refused event names
+``mentions``     where alarms and incidents name somebody, and the same without
 ``erase``        the file written anew, without what was deleted from it
 ``backup``       the store as Parquet files, and back
 ``due``          what is done every night, by rows that say when

@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from schemas.case import CaseReason, EvalCase
-from schemas.dead_letter import DeadLetter
+from schemas.codec import Refused
+from schemas.dead_letter import DeadLetter, Refusal
+from schemas.identity import Coordinates
+from schemas.incident import CasePreview, Incident, Member
+from schemas.signal import Cause, Signal
 from sinks.evalstore import Forget, Forgotten, Kind, StoreOwner, list_cases, open_for_reading
 from sinks.evalstore.annotations import Annotate, Change
 from sinks.evalstore.annotations import Kind as Annotation
@@ -25,6 +29,7 @@ from sinks.evalstore.releases.bundle import read_bundle, releases_of
 from sinks.evalstore.releases.freezing import Freeze
 from sinks.evalstore.requests import SUFFIX, answer, answer_to, ask, pending, read
 from sinks.evalstore.review_state import review_state
+from streams.steps.refuse import dead_letter
 from tests.evalstore.releases.test_freeze import failure
 from tests.evalstore.samples import MARCH, as_written, make_case, make_incident, make_letter, make_signal
 
@@ -168,14 +173,179 @@ def test_the_record_names_nobody_and_differs_between_stores(tmp_path: Path) -> N
 
 
 def test_alarms_and_incidents_no_longer_name_a_user(tmp_path: Path) -> None:
-    with StoreOwner.open(tmp_path / "store.duckdb") as owner:
-        owner.write(incidents=[make_incident(1)], now=MARCH)
-        owner._con.execute(
-            """UPDATE incident_revisions SET body = '{"cause": {"to": "anna-4711"}, "x": "anna"}'"""
+    """Nor show excerpts of her cases, or of what she said of another's."""
+    cause = Cause(dimension="user_id", current="anna-4711", share=0.9)
+    reason = "user anna-4711 has used 9 tokens since midnight UTC"
+    alarm = make_signal(1).model_copy(update={"cause": cause, "reason": reason, "examples": ("trace-1", "t")})
+    hers, other, heard = of(1, "anna-4711", "xylophonist"), of(20, "u", "piano"), of(21, "u", "piano")
+    previews = tuple(
+        CasePreview(
+            case_id=case.case_id,
+            app="shop",
+            environment="production",
+            route="chat",
+            trace_id=case.trace_id,
+            time=MARCH,
+            excerpt=excerpt,
         )
-        assert owner.forget(USER, MARCH).mentions == 1
-        bodies = owner._con.execute("SELECT body FROM incident_revisions").fetchall()
-        assert [json.loads(body) for (body,) in bodies] == [{"cause": {"to": "[forgotten]"}, "x": "anna"}]
+        for case, excerpt in (
+            (hers, "asked: xylophonist"),
+            (other, "asked: a piano"),
+            (heard, "asked: a piano · said: quetzalcoatl"),
+        )
+    )
+    incident = make_incident(1).model_copy(update={"cause": cause, "reason": reason, "cases": previews})
+    members = (Member(**(alarm_fields(alarm) | {"cause": cause, "reason": reason})),)
+    incident = incident.model_copy(update={"members": members})
+    said_of = of(21, "u", "piano", **said(21, "anna-4711", "quetzalcoatl"))
+    with StoreOwner.open(tmp_path / "store.duckdb") as owner:
+        owner.write([hers, other, heard, said_of], signals=[alarm], incidents=[incident], now=MARCH)
+        assert owner.forget(USER, MARCH + HOUR).mentions == 2
+        ((body, column),) = owner._con.execute("SELECT body, reason FROM signals").fetchall()
+        left = Signal.model_validate_json(body)
+        assert (left.cause and left.cause.current, left.examples) == ("[forgotten]", ("[forgotten]", "t"))
+        assert column == left.reason == "user [forgotten] has used 9 tokens since midnight UTC"
+        ((body,),) = owner._con.execute("SELECT body FROM incident_revisions").fetchall()
+        after = Incident.model_validate_json(body)
+        assert [one.case_id for one in after.cases] == [other.case_id]
+        assert after.members[0].reason == column
+        assert after.members[0].cause == left.cause
+        assert after.revision == incident.revision
+    assert found_in(tmp_path) == {}
+
+
+def alarm_fields(alarm: Signal) -> dict[str, Any]:
+    fields = ("signal", "rule", "severity", "onset", "detected_at")
+    return {name: getattr(alarm, name) for name in fields} | {"signal_id": alarm.id}
+
+
+@pytest.mark.parametrize("user", ["production", "signal", "shop", "P1", "faithfulness", "id", "40"])
+def test_what_only_looks_like_the_id_stays(tmp_path: Path, user: str) -> None:
+    """An environment, a name of a field, an app, a severity, a number: none of them is this user."""
+    letters = [
+        letter(1, "user-1"),
+        letter(2, "user-2").model_copy(
+            update={
+                "original": json.dumps(
+                    {
+                        "app": "shop",
+                        "environment": "production",
+                        "user_id": 2,
+                        "id": "40",
+                        "n": 40,
+                        "x": "signal",
+                    }
+                )
+            }
+        ),
+    ]
+    trace = make_signal(2).model_copy(
+        update={"cause": Cause(dimension="model", previous="shop", current="P1")}
+    )
+    with StoreOwner.open(tmp_path / "store.duckdb") as owner:
+        owner.write(
+            [of(1, "user-1", "piano")],
+            signals=[make_signal(1), trace],
+            incidents=[make_incident(n) for n in range(1, 4)],
+            dead_letters=letters,
+            now=MARCH,
+        )
+        before = whole(owner)
+        assert owner.forget(Forget(Kind.USER, user), MARCH + HOUR) == Forgotten()
+        assert whole(owner) == before
+
+
+def whole(owner: StoreOwner) -> dict[str, list[Any]]:
+    names = ("cases", "case_events", "signals", "incident_revisions", "dead_letters", "release_cases")
+    return {name: owner._con.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in names}
+
+
+def refused(offset: int, original: str, encoding: str = "utf-8") -> DeadLetter:
+    return make_letter(offset).model_copy(update={"original": original, "original_encoding": encoding})
+
+
+HERS = {
+    "a number": '{"trace_id": "t", "user_id": 4711}',
+    "a number with a fraction that is none": '{"user_id":4711 , "x": NaN}',
+    "more digits than a float": '{"user_id": 123456789012345678901234567890}',
+    "in a list": '{"user_id": ["4711"]}',
+    "in an object": '{"user_id": {"id": 4711}}',
+    "below": '{"trace_id": 1, "trace": {"user_id": 4711}}',
+    "of an array": '[{"user_id": "x"}, {"user_id": 4711}]',
+    "escaped": '{"user_id": "\\u0034711"}',
+    "half an event": '{"trace_id": "t", "user_id": 4711, "question": "wh',
+    "no JSON": "user 4711 was here",
+}
+NOT_HERS = {
+    "another's": '{"trace_id": "t", "user_id": 47110}',
+    "another field": '{"trace_id": "4711", "user_id": 5, "input_tokens": 4711, "4711": "4711"}',
+    "within a word": '{"user_id": 47110, "question": "a4711',
+}
+
+
+@pytest.mark.parametrize("app", [None, "shop"])
+def test_refused_events_go_by_what_they_name(tmp_path: Path, app: str | None) -> None:
+    """And do not come back; what only resembles them stays."""
+    who = {"more digits than a float": "123456789012345678901234567890"}
+    for number, (name, original) in enumerate(HERS.items()):
+        if app is not None:
+            original = original.replace('{"', f'{{"app": "{app}", "', 1) if original[0] == "{" else original
+            original = original.replace('{"user_id": "x"}, {', '{"user_id": "x"}, {"app": "shop", ')
+        letters = [refused(1, original), *(refused(2 + n, text) for n, text in enumerate(NOT_HERS.values()))]
+        others = [refused(90, '{"user_id": 4711, "app": "desk"}')] if app is not None else []
+        with StoreOwner.open(tmp_path / f"{number}.duckdb") as owner:
+            owner.write(dead_letters=[*letters, *others], now=MARCH)
+            wanted = Forget(Kind.USER, who.get(name, "4711"), app)
+            assert owner.forget(wanted, MARCH + HOUR).dead_letters == 1, name
+            left = [row[0] for row in owner._con.execute("SELECT id FROM dead_letters").fetchall()]
+            assert sorted(left) == sorted(one.id for one in [*letters[1:], *others]), name
+        with StoreOwner.open(tmp_path / f"{number}.duckdb") as owner:
+            again = owner.write(dead_letters=[*letters, *others], now=MARCH + HOUR)
+            assert (again.forgotten, again.dead_letters) == (1, 0), name
+
+
+def test_bytes_that_are_no_utf_8_are_read_too(tmp_path: Path) -> None:
+    """As ``dead_letter`` keeps them: backslash escapes, whatever was meant."""
+    event = '{"trace_id": "t", "user_id": "anna-müller"}'
+    letters = [
+        dead_letter(Refused(Refusal.BAD_ENCODING, "no UTF-8"), Coordinates("s", "traces", 0, n), MARCH, data)
+        for n, data in enumerate([event.encode("latin-1"), event.encode("utf-16"), event.encode() + b"\xff"])
+    ]
+    assert {one.original_encoding for one in letters} == {"ascii, backslash escapes"}
+    with StoreOwner.open(tmp_path / "store.duckdb") as owner:
+        owner.write(dead_letters=letters, now=MARCH)
+        assert owner.forget(Forget(Kind.USER, "anna-muller"), MARCH).dead_letters == 0
+        assert owner.forget(Forget(Kind.USER, "anna-müller"), MARCH).dead_letters == 3
+        assert owner.write(dead_letters=letters, now=MARCH).forgotten == 3
+
+
+def test_a_correction_goes_out_of_what_was_frozen_with_it(tmp_path: Path) -> None:
+    """The case is somebody else's, and stays frozen; the release gets the hash of what is left."""
+    path = tmp_path / "store.duckdb"
+    correction = {"kind": "correction", "user_id": "anna-4711", "timestamp": MARCH + HOUR}
+    cases = [of(n, f"user-{n}", "piano") for n in range(1, 4)]
+    cases[1:3] = [
+        of(n, f"user-{n}", "piano", expected_answer="xylophonist", event=f"c{n}", feedback=correction)
+        for n in (2, 3)
+    ]
+    same = of(3, "user-3", "piano", event="other", expected_answer="xylophonist", feedback={"user_id": "bob"})
+    with StoreOwner.open(path) as owner:
+        owner.write(
+            [cases[0], of(2, "user-2", "piano"), of(3, "user-3", "piano"), *cases[1:], same], now=MARCH
+        )
+        before = owner.freeze(Freeze("v1", tuple(case.case_id for case in cases), {}), MARCH)
+        untouched = owner.freeze(Freeze("v0", (cases[0].case_id,), {}), MARCH)
+        owner.publish(MARCH)
+        assert owner.forget(USER, MARCH + 2 * HOUR) == Forgotten(case_events=2, mentions=1)
+    bundle = read_bundle(releases_of(path) / "v1")
+    assert bundle.intact
+    assert [case["expected_answer"] for case in bundle.cases] == [None, None, "xylophonist"]
+    assert (bundle.frozen.cases, bundle.frozen.forgotten) == (3, 0)
+    assert bundle.frozen.sha256 != before.sha256
+    assert read_bundle(releases_of(path) / "v0").frozen == untouched
+    with StoreOwner.open(path) as owner:  # bob says the same: the text is his, too
+        owner.forget(Forget(Kind.USER, "bob"), MARCH + 2 * HOUR)
+    assert found_in(tmp_path) == {}
 
 
 @pytest.mark.parametrize("step", ["rewrite", "publish"])

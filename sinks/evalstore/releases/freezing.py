@@ -204,11 +204,7 @@ def unfreeze_forgotten(con: DuckDBPyConnection, written: Sequence[str] = ()) -> 
     con.execute("DELETE FROM case_reviews WHERE case_id IN (SELECT case_id FROM doomed)")
     touched = {str(row[0]) for row in gone} | _unwrite(con, frozenset(written))
     for release in sorted(touched):
-        lines = release_lines(con, release)
-        con.execute(
-            "UPDATE releases SET cases = ?, sha256 = ?, forgotten = forgotten + ? WHERE release = ?",
-            [len(lines), content_hash(lines), gone.count((release,)), release],
-        )
+        _sum_up(con, release, gone.count((release,)))
 
 
 def _unwrite(con: DuckDBPyConnection, written: frozenset[str]) -> set[str]:
@@ -232,3 +228,43 @@ def _unwrite(con: DuckDBPyConnection, written: frozenset[str]) -> set[str]:
             )
             touched.add(str(release))
     return touched
+
+
+def uncorrect(con: DuckDBPyConnection, said: Collection[tuple[str, str]]) -> int:
+    """Take corrections, each with its case_id, out of the releases that were frozen with them; from how many
+    frozen cases. What somebody else said of the case in the same words stays.
+    """
+    found = con.execute(
+        """SELECT release, case_id, record FROM release_cases WHERE case_id IN (SELECT unnest(?::VARCHAR[]))
+        ORDER BY release, case_id""",
+        [sorted({case_id for case_id, _ in said})],
+    ).fetchall()
+    kept = con.execute(
+        """SELECT case_id, expected_answer FROM case_events
+        WHERE case_id IN (SELECT unnest(?::VARCHAR[])) AND expected_answer IS NOT NULL""",
+        [sorted({case_id for case_id, _ in said})],
+    ).fetchall()
+    gone = set(said) - {(str(case_id), str(text)) for case_id, text in kept}
+    changed = []
+    for release, case_id, text in found:
+        case = json.loads(text)
+        by_a_reviewer = case.get("expected_from") == "reviewer"
+        if (case_id, case["expected_answer"]) in gone and not by_a_reviewer:
+            changed.append(str(release))
+            cleared = {name: None for name in ("expected_answer", "expected_from") if name in case}
+            con.execute(
+                "UPDATE release_cases SET record = ? WHERE release = ? AND case_id = ?",
+                [line(case | cleared), release, case_id],
+            )
+    for release in sorted(set(changed)):
+        _sum_up(con, release, 0)
+    return len(changed)
+
+
+def _sum_up(con: DuckDBPyConnection, release: str, forgotten: int) -> None:
+    """Number and hash of what is left of a release."""
+    lines = release_lines(con, release)
+    con.execute(
+        "UPDATE releases SET cases = ?, sha256 = ?, forgotten = forgotten + ? WHERE release = ?",
+        [len(lines), content_hash(lines), forgotten, release],
+    )
