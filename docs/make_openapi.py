@@ -22,10 +22,13 @@ class Nothing:
     def reading(self) -> AbstractContextManager[Connection]:
         raise NotImplementedError
 
-    def snapshot(self) -> AbstractContextManager[Connection]:
+    def query(self, sql: str, *, seconds: float, limit: int) -> bytes:
         raise NotImplementedError
 
     def act(self, request: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def close(self) -> None:
         raise NotImplementedError
 
 

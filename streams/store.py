@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -32,10 +32,11 @@ from sinks.evalstore.annotations import Private
 from sinks.evalstore.asked import perform
 from sinks.evalstore.backup import backups_of, make_backup
 from sinks.evalstore.calibration import calibrations
+from sinks.evalstore.children import Children
 from sinks.evalstore.due import Chore
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.requests import answer, pending, read
-from sinks.evalstore.snapshots import open_reader, snapshots_of
+from sinks.evalstore.snapshots import snapshots_of
 from streams.api.serve import ApiServer
 from streams.batches import BatchLoop, consumer, producer
 from streams.calibrations import CalibrationRun
@@ -60,6 +61,8 @@ OWNER_WAIT = 10.0
 """Seconds that the store waits for another owner to let go: a reader that publishes takes less."""
 DUE_SECONDS = 20.0
 """Between two looks at what is to be done at night."""
+QUERIES_AT_ONCE = 2
+"""Of the HTTP API's users: each in a process of its own."""
 PUBLISH_SHARE = 0.25
 """Publishing takes at most this share of the store's time, however large the store has become: snapshots
 of a store that takes long to copy come less often than ``snapshot_seconds``."""
@@ -154,21 +157,18 @@ def _why(error: ValueError) -> str:
 
 
 class Served:
-    """What the HTTP API has of the store's owner: reads in its own threads, all else in the owner's."""
+    """What the HTTP API has of the store's owner: reads in its own threads, foreign SQL in processes of
+    their own, all else in the owner's thread."""
 
     def __init__(self, owner: StoreOwner, thread: ThreadPoolExecutor, private: Private) -> None:
         self._owner, self._thread, self._private = owner, thread, private
+        self._children = Children(snapshots_of(owner.path), QUERIES_AT_ONCE)
 
     def reading(self) -> AbstractContextManager[Connection]:
         return self._owner.readers.reading()
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        con = open_reader(snapshots_of(self._owner.path))
-        try:
-            yield con
-        finally:
-            con.close()
+    def query(self, sql: str, *, seconds: float, limit: int) -> bytes:
+        return self._children.run(sql, seconds=seconds, limit=limit)
 
     def act(self, request: dict[str, Any]) -> dict[str, Any]:
         """Readers of snapshots see it with the next one, readers of the API once this returns."""
@@ -177,6 +177,9 @@ class Served:
         what, done = asked.result()
         log.info("store: %s on request", what)
         return done
+
+    def close(self) -> None:
+        self._children.close()
 
 
 class StoreWork:

@@ -36,6 +36,9 @@ module           idea
 ``calibration``  how far scorers can be trusted, by what reviewers said of their low scores
 ``rolling``      rolling figures of segments, as plain values
 ``query``        somebody's own SQL: one SELECT, in bounded time, a bounded number of rows
+``child``        the process that somebody else's SQL runs in, under limits
+``children``     a few of them, warm, ended where a query outlives its time
+``plain``        a database's value as JSON has it
 ``errors``       what can go wrong, and what its reader is to do
 ===============  ================================================================================
 

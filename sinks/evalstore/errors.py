@@ -12,6 +12,7 @@
     ├── BadRequest      the owner refuses what it was asked to do: ask for something else
     ├── BadCursor       a page begins nowhere: take `next` of the page before, as it is
     ├── BadResults      a file of test results that cannot be read: what is wrong, and where
+    ├── QueriesBusy     as many queries run as may: try again
     └── BadQuery        SQL that is refused, wrong, too slow or too large
 """
 
@@ -56,6 +57,10 @@ class BadCursor(StoreError):
 
 class BadResults(StoreError):
     pass
+
+
+class QueriesBusy(StoreError):
+    """Retryable: each of them ends within its time."""
 
 
 class BadQuery(StoreError):

@@ -34,10 +34,12 @@ def run_query(
     seconds: float = SECONDS,
     limit: int = ROWS,
     most: int | None = None,
+    slow: str = "narrow it, or raise --timeout",
 ) -> Answer:
     """At most ``limit`` rows of one SELECT, or ``BadQuery`` with the reason in one line.
 
     ``most``: characters of text in the answer, more of which are refused; None: as many as there are.
+    ``slow``: what to do about a query that took too long.
 
     Misleads when the rows are counted: ``more`` says that there would be others.
     """
@@ -53,7 +55,7 @@ def run_query(
             rows, full = fetch(cursor, limit + 1, most)
         columns = [column[0] for column in cursor.description or ()]
     except duckdb.InterruptException:
-        raise BadQuery(f"the query took longer than {seconds:g} s: narrow it, or raise --timeout") from None
+        raise BadQuery(f"the query took longer than {seconds:g} s: {slow}") from None
     except duckdb.OutOfMemoryException:
         raise BadQuery("the query needs more memory than a reader may take: narrow it") from None
     except duckdb.Error as error:

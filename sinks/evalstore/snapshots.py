@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -36,6 +37,10 @@ HARDENED: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
     "threads": "2",
 }
+SPILL = ".spill-"
+"""Begins the name of the directory beside the snapshots in which a reader puts what its memory does not hold;
+the reader's process id ends it."""
+MOST_SPILLED = "8GB"
 
 
 def snapshots_of(store: Path) -> Path:
@@ -74,17 +79,19 @@ def newest_snapshot(store: Path) -> Path:
     return directory / name
 
 
-def open_reader(directory: Path) -> DuckDBPyConnection:
+def open_reader(directory: Path, spill: bool = True) -> DuckDBPyConnection:
     """A read-only connection to the newest snapshot: no files, no network, no settings, UTC.
 
-    Raises ``NoStore`` where nothing was published, ``StoreMismatch`` where a newer Gleaner published it.
+    ``spill``: what a query's memory does not hold goes to disk, up to 8 GB; else such a query is refused. One
+    process takes one or the other. Raises ``NoStore`` where nothing was published, ``StoreMismatch`` where a
+    newer Gleaner published it.
     """
     for _ in range(ATTEMPTS):
         name = _manifest(directory).get("file")
         if not isinstance(name, str):
             break
         try:
-            con = _connect(directory / name)
+            con = _connect(directory / name, spill)
         except duckdb.IOException as error:
             # Pruned between the manifest and here: the manifest names a newer one by now.
             if (directory / name).exists():
@@ -99,13 +106,15 @@ def open_reader(directory: Path) -> DuckDBPyConnection:
 _OPENING = threading.Lock()
 
 
-def _connect(path: Path) -> DuckDBPyConnection:
+def _connect(path: Path, spill: bool) -> DuckDBPyConnection:
     """Hardened, in UTC, and its settings locked.
 
     Connections of one process to one file are to one database: they share its settings, and the lock on them.
     """
+    target = str(path.parent.absolute() / f"{SPILL}{os.getpid()}") if spill else ""
+    config = HARDENED | {"temp_directory": target, "max_temp_directory_size": MOST_SPILLED}
     with _OPENING:
-        con = duckdb.connect(str(path), read_only=True, config=HARDENED)
+        con = duckdb.connect(str(path), read_only=True, config=config)
         if con.execute("SELECT current_setting('lock_configuration')").fetchone() == (False,):
             no_progress_bar(con)
             con.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -157,3 +166,18 @@ def _prune(directory: Path, newest: str, keep: int) -> None:
     older = sorted(path for path in directory.glob("snap-*.duckdb") if path.name != newest)
     for path in [*older[: len(older) - keep + 1], *directory.glob(".new-*")]:
         path.unlink(missing_ok=True)
+    # Earlier versions let DuckDB choose the name.
+    for path in [*directory.glob(f"{SPILL}*"), *directory.glob("snap-*.tmp")]:
+        if not _reads(path.name.removeprefix(SPILL)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _reads(process: str) -> bool:
+    """Whether the process that a directory of spilled rows is of may be there still."""
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from schemas.base import parse_time
-from sinks.evalstore import find_case, run_query, totals
-from sinks.evalstore.bounded import MOST_TEXT
+from sinks.evalstore import find_case, totals
 from sinks.evalstore.errors import (
     BadCursor,
     BadQuery,
     BadRequest,
     NoStore,
     NoSuchCase,
+    QueriesBusy,
     StoreError,
     UnclearCase,
 )
@@ -41,14 +38,13 @@ from sinks.evalstore.review_state import annotations_on, verdicts_on
 from streams.api import models
 from streams.api.actions import CaseId, add_actions
 from streams.api.store import Store
-from streams.commands.sql import plain
 
-QUERIES_AT_ONCE = 2
 STATUS: dict[type[StoreError], int] = {
     NoSuchCase: 404,
     UnclearCase: 409,
     BadRequest: 409,
     BadQuery: 400,
+    QueriesBusy: 429,
     BadCursor: 400,
     NoStore: 503,
 }
@@ -99,6 +95,11 @@ def _faults(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     def said(request: Request, error: StarletteHTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    # The log has it: the server tells it there once this has answered.
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": f"{type(error).__name__}: see the log of `gleaner store`"}, 500)
 
     @app.exception_handler(RequestValidationError)
     def wrong(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -268,33 +269,16 @@ def _details(app: FastAPI, store: Store) -> None:
 
 
 def _sql(app: FastAPI, store: Store) -> None:
-    places = threading.BoundedSemaphore(QUERIES_AT_ONCE)
-
-    @contextmanager
-    def place() -> Iterator[None]:
-        if not places.acquire(blocking=False):
-            raise HTTPException(429, f"{QUERIES_AT_ONCE} queries are running: try again")
-        try:
-            yield
-        finally:
-            places.release()
-
     @app.post(
         "/v1/sql",
         tags=["sql"],
+        response_model=models.Rows,
         responses={400: {"model": models.Fault}, 429: {"model": models.Fault}},
     )
-    def sql(wanted: models.Query) -> models.Rows:
+    def sql(wanted: models.Query) -> Response:
         """Somebody's own SELECT, on the newest snapshot."""
-        with place(), store.snapshot() as con:
-            answer = run_query(con, wanted.query, seconds=wanted.seconds, limit=wanted.limit, most=MOST_TEXT)
-        rows = [[_json(value) for value in row] for row in answer.rows]
-        return models.Rows(columns=answer.columns, rows=rows, more=answer.more)
-
-
-def _json(value: Any) -> Any:
-    value = plain(value)
-    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
+        rows = store.query(wanted.query, seconds=wanted.seconds, limit=wanted.limit)
+        return Response(rows, media_type="application/json")
 
 
 def _time(name: str, text: str) -> int:

@@ -26,6 +26,7 @@ class ApiServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port or 0), family=family, backlog=128)
         self.port = int(self._socket.getsockname()[1])
+        self._store = store
         config = uvicorn.Config(
             Guard(make_app(store), keys, LOOPBACK),
             loop="asyncio",
@@ -59,3 +60,4 @@ class ApiServer:
         if self._thread.is_alive():
             self._thread.join()
         self._socket.close()
+        self._store.close()

@@ -12,8 +12,11 @@ class Store(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that sees what is committed."""
 
-    def snapshot(self) -> AbstractContextManager[Connection]:
-        """A hardened connection to the newest snapshot."""
+    def query(self, sql: str, *, seconds: float, limit: int) -> bytes:
+        """Somebody's own SELECT on the newest snapshot, away from the store: JSON of ``models.Rows``."""
 
     def act(self, request: dict[str, Any]) -> dict[str, Any]:
         """Have the owner do something (see ``sinks.evalstore.asked``)."""
+
+    def close(self) -> None:
+        """Nobody asks any more."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +26,7 @@ def sql(
     Example: gleaner sql "SELECT app, count(*) AS n FROM case_list GROUP BY app ORDER BY n DESC"
     """
     from sinks.evalstore import run_query
+    from sinks.evalstore.plain import plain
 
     with reader(store) as con:
         answer = run_query(con, query, seconds=timeout, limit=limit)
@@ -39,25 +37,6 @@ def sql(
         _print(answer.columns, answer.rows)
     if answer.more:
         typer.echo(f"the first {limit:,} rows; there are more: --limit N, or a narrower query", err=True)
-
-
-def plain(value: Any) -> Any:
-    """A database's value as JSON has it: times as RFC 3339; NaN, which JSON lacks, as null.
-
-    >>> plain([float("nan"), {1: 2.5}])
-    [None, {'1': 2.5}]
-    """
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value
 
 
 def _print(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
@@ -76,6 +55,8 @@ def _print(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
 
 
 def _cell(value: Any) -> str:
+    from sinks.evalstore.plain import plain
+
     return (
         ""
         if value is None

@@ -29,7 +29,7 @@ from streams.api.keys import Keys, named_tokens
 from streams.api.serve import ApiServer
 from streams.settings import Settings
 from streams.steps.privacy import Privacy, said
-from streams.store import Served, StoreWork
+from streams.store import QUERIES_AT_ONCE, Served, StoreWork
 from tests.evalstore.releases.test_freeze import failure
 from tests.evalstore.samples import MARCH, make_incident, make_recovery, make_signal
 
@@ -67,7 +67,7 @@ class Client:
         if host is not None:
             request.add_header("Host", host)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
                 return Answer(answer.status, json.load(answer), dict(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
@@ -434,6 +434,91 @@ def test_served_sql_is_hardened(client: Client, tmp_path: Path) -> None:
         assert (answer.status, list(answer.body)) == (400, ["error"]), query
     assert not (tmp_path / "out.csv").exists()
     assert client.ask("/v1/totals").body["cases"] == 25
+
+
+def children(client: Client) -> set[int]:
+    found = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for path in found for pid in path.read_text().split()}
+
+
+LONG = "SELECT levenshtein(repeat('a', 150000), repeat('b', 150000))"
+"""Minutes of work that does not look whether it is to stop."""
+
+
+def test_a_query_that_will_not_stop_is_ended_and_others_go_on(client: Client) -> None:
+    client.thread.submit(client.owner.publish, MARCH).result()
+    first = children(client)
+    assert len(first) == QUERIES_AT_ONCE
+    with ThreadPoolExecutor(QUERIES_AT_ONCE) as threads:
+        asked = [threads.submit(client.ask, "/v1/sql", {"query": LONG, "seconds": 0.5}) for _ in first]
+        answers = [each.result() for each in asked]
+    assert [(one.status, one.body) for one in answers] == [
+        (400, {"error": "the query took longer than 0.5 s: narrow it"})
+    ] * QUERIES_AT_ONCE
+    assert len(children(client) - first) == QUERIES_AT_ONCE
+    assert not any(Path(f"/proc/{pid}").exists() for pid in first)
+    assert client.ask("/v1/sql", {"query": "SELECT 1 AS one"}).body == {
+        "columns": ["one"],
+        "rows": [[1]],
+        "more": False,
+    }
+
+
+def test_more_queries_than_may_run_are_told_to_try_again(client: Client) -> None:
+    client.thread.submit(client.owner.publish, MARCH).result()
+    with ThreadPoolExecutor(6) as threads:
+        asked = [threads.submit(client.ask, "/v1/sql", {"query": LONG, "seconds": 1}) for _ in range(6)]
+        answers = [each.result() for each in asked]
+    assert sorted(one.status for one in answers) == [400, 400, 429, 429, 429, 429]
+    assert all(list(one.body) == ["error"] for one in answers)
+
+
+def test_a_query_gets_no_more_memory_and_no_disk(client: Client, tmp_path: Path) -> None:
+    """Of the first DuckDB counts nothing: a matrix of 80 GB; of the second all, and would put it on disk."""
+    client.thread.submit(client.owner.publish, MARCH).result()
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    for query in (
+        "SELECT damerau_levenshtein(repeat('a', 100000), repeat('b', 100000))",
+        "SELECT list(a) FROM range(100000000) t(a)",
+        "SELECT a FROM range(100000000) t(a) ORDER BY hash(a), a DESC OFFSET 90000000",
+    ):
+        answer = client.ask("/v1/sql", {"query": query, "seconds": 8})
+        assert (answer.status, list(answer.body)) == (400, ["error"]), query
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    assert client.ask("/v1/totals").body["cases"] == 25
+
+
+@pytest.mark.parametrize("depth", [10, 450, 2_000])
+def test_what_is_nested_deep_is_answered_or_refused(client: Client, depth: int) -> None:
+    client.thread.submit(client.owner.publish, MARCH).result()
+    for query in (f"SELECT {'[' * depth}{']' * depth}", f"SELECT {'(' * depth}1{')' * depth}"):
+        answer = client.ask("/v1/sql", {"query": query})
+        good = (200, ["columns", "rows", "more"])
+        allowed = [good] if depth == 10 else [good, (400, ["error"])]
+        assert (answer.status, list(answer.body)) in allowed, (depth, query[:8])
+
+
+def test_values_come_as_json_has_them(client: Client) -> None:
+    client.thread.submit(client.owner.publish, MARCH).result()
+    query = """SELECT 'NaN'::DOUBLE, 1.5::DECIMAL(3,1), TIMESTAMPTZ '2026-03-01 00:00:00Z', DATE '2026-03-01',
+        map {7: 'x'}, {'a': [1, NULL]}, true, 'é"', '6d0c2f0e-6f5b-5d0e-9a53-2f3d4f0f6b11'::UUID"""
+    assert client.ask("/v1/sql", {"query": query}).body["rows"] == [
+        [
+            *(None, 1.5, "2026-03-01T00:00:00Z", "2026-03-01", {"7": "x"}, {"a": [1, None]}, True, 'é"'),
+            "6d0c2f0e-6f5b-5d0e-9a53-2f3d4f0f6b11",
+        ]
+    ]
+
+
+def test_a_fault_of_gleaners_own_is_an_error_in_json_too(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RecursionError("deep")
+
+    monkeypatch.setattr(client.server._store, "reading", broken)
+    answer = client.ask("/v1/totals")
+    assert (answer.status, answer.body) == (500, {"error": "RecursionError: see the log of `gleaner store`"})
 
 
 def test_who_may_ask(client: Client) -> None:
