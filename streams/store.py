@@ -268,8 +268,9 @@ class StoreWork:
     def _answer(self, request: Path) -> dict[str, Any]:
         """In the DuckDB thread. What is wrong is the asker's answer; whom it names stays out of the log."""
         try:
+            wanted, asked = read(request)
             now = time.time_ns() // 1_000_000
-            what, done = perform(self.owner, read(request), self.settings.said_of, now)
+            what, done = perform(self.owner, wanted, self.settings.said_of, now, asked=asked)
         except BadRequest as error:
             return {"error": str(error), "refused": True}
         except ValueError as error:

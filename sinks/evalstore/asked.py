@@ -21,9 +21,17 @@ log = logging.getLogger(__name__)
 Done = tuple[str, dict[str, Any]]
 
 
-def perform(owner: StoreOwner, request: Any, private: Private, now: int, publish: bool = True) -> Done:
-    """What was done, in a word, and the answer; ``now`` in epoch ms.
+def perform(
+    owner: StoreOwner,
+    request: Any,
+    private: Private,
+    now: int,
+    publish: bool = True,
+    asked: int | None = None,
+) -> Done:
+    """What was done, in a word, and the answer; ``now``, and ``asked`` where it was asked earlier: epoch ms.
 
+    Done twice with the same ``asked``, as after a crash that left the request unanswered, it is done once.
     ``private`` is what the apps' privacy policies let in of what people write. Readers of snapshots see it
     once this returns, unless ``publish`` leaves it to the next one, or the snapshot fails (a full disk): what
     is done is done, and asked for again it would be done twice. With ``"state": true`` in it a request is one
@@ -34,7 +42,7 @@ def perform(owner: StoreOwner, request: Any, private: Private, now: int, publish
     kind = next(iter(request), None) if isinstance(request, dict) and len(request) == 1 else None
     if kind not in DONE:
         return "forgot", owner.forget(read_forget(request), now)._asdict()
-    done = DONE[kind](owner, request, private, now)
+    done = DONE[kind](owner, request, private, now if asked is None else asked)
     if publish and not _wants_state(request[kind]):
         try:
             owner.publish(now)

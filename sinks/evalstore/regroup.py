@@ -140,7 +140,13 @@ def merge(con: DuckDBPyConnection, wanted: Merge, now: int) -> Regrouped:
 
 
 def undo(con: DuckDBPyConnection, wanted: Undo, now: int) -> TakenBack:
-    """Write that something counts no more, within the caller's transaction. Raises ``BadRequest``."""
+    """Write that something counts no more, within the caller's transaction. Raises ``BadRequest``.
+
+    Asked again with the same ``now`` it says what was undone then.
+    """
+    before = con.execute(_UNDONE, {"id": wanted.id, "actor": wanted.actor, "now": moment(now)}).fetchone()
+    if before is not None:
+        return TakenBack(*before)
     found = con.execute(_UNDOABLE, {"id": wanted.id, "actor": wanted.actor}).fetchone()
     if found is None:
         raise BadRequest(
@@ -152,16 +158,20 @@ def undo(con: DuckDBPyConnection, wanted: Undo, now: int) -> TakenBack:
     return TakenBack(*found)
 
 
-_UNDOABLE = """
-    SELECT id, kind, case_id FROM (
+_ALL = """(
         SELECT edit_id AS id, kind, NULL AS case_id, edited_at AS done_at, NULL AS seq, actor
         FROM cluster_edits
         UNION ALL SELECT review_id, verdict, case_id, reviewed_at, NULL, actor FROM case_reviews
         UNION ALL SELECT annotation_id, arg_min(kind, place), any_value(case_id), max(annotated_at), max(seq),
             any_value(actor) FROM case_annotations GROUP BY annotation_id
-    ) WHERE id NOT IN (SELECT id FROM undone)
+    )"""
+_UNDONE = f"""
+    SELECT id, kind, case_id FROM {_ALL} JOIN (SELECT id, undone_at, actor AS undoer FROM undone) USING (id)
+    WHERE undone_at = $now AND undoer = $actor AND ($id::VARCHAR IS NULL OR id = $id)"""  # noqa: S608
+_UNDOABLE = f"""
+    SELECT id, kind, case_id FROM {_ALL} WHERE id NOT IN (SELECT id FROM undone)
         AND CASE WHEN $id::VARCHAR IS NULL THEN actor = $actor ELSE id = $id END
-    ORDER BY done_at DESC, seq DESC NULLS LAST, id LIMIT 1"""
+    ORDER BY done_at DESC, seq DESC NULLS LAST, id LIMIT 1"""  # noqa: S608
 
 
 def unsplit_forgotten(con: DuckDBPyConnection) -> None:

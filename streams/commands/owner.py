@@ -30,25 +30,34 @@ def store_file(store: Path | None) -> Path:
 
 
 def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """The answer to a request (see ``sinks.evalstore.asked``), when the owner has done it."""
+    """The answer to a request (see ``sinks.evalstore.asked``), when the owner has done it, once.
+
+    Its owner may be `gleaner store`, which answers, or another command, which ends: both are waited for.
+    """
     from sinks.evalstore import StoreBusy, StoreError, StoreOwner
     from sinks.evalstore.asked import perform
+    from sinks.evalstore.requests import answer_to, ask, take_back
 
-    try:
-        with StoreOwner.open(path) as owner:
-            return perform(owner, request, Settings().said_of, time.time_ns() // 1_000_000)[1]
-    except StoreBusy:
-        return _ask(path, request, timeout)
-    except StoreError as error:
-        raise Failed(printable(error)) from error
-
-
-def _ask(path: Path, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-    from sinks.evalstore.requests import answer_to, ask
-
-    where = ask(path, request)
     deadline = time.monotonic() + timeout
-    while (reply := answer_to(where)) is None:
+    asked = time.time_ns() // 1_000_000
+    where: Path | None = None
+    private = Settings().said_of
+    while True:
+        try:
+            with StoreOwner.open(path) as owner:
+                reply = take_back(where) if where is not None else None
+                if reply is None:
+                    now = time.time_ns() // 1_000_000
+                    return perform(owner, request, private, now, asked=asked)[1]
+                return _checked(reply)
+        except StoreBusy:
+            pass
+        except StoreError as error:
+            raise Failed(printable(error)) from error
+        if where is None:
+            where = ask(path, request, asked)
+        if (reply := answer_to(where)) is not None:
+            return _checked(reply)
         if time.monotonic() > deadline:
             raise Failed(
                 f"the owner of {printable(path)} did not answer within {timeout:g} s. The request waits "
@@ -56,6 +65,9 @@ def _ask(path: Path, request: dict[str, Any], timeout: float) -> dict[str, Any]:
                 status=1,
             )
         time.sleep(POLL)
+
+
+def _checked(reply: dict[str, Any]) -> dict[str, Any]:
     if reply.get("refused"):
         raise Failed(printable(reply["error"]))
     if "error" in reply:

@@ -415,7 +415,7 @@ def test_what_reviewers_wrote_of_her_cases_goes_too(tmp_path: Path) -> None:
         said = {"case_id": case_id, "actor": "ann", "changes": [list(texts[0])], "state": True}
         gone = ask(path, {"annotate": said})
         (request,) = pending(path)
-        answer(request, perform(owner, read(request), as_written, MARCH)[1])
+        answer(request, perform(owner, read(request).request, as_written, MARCH)[1])
         owner.publish(MARCH)
         make_backup(path, backups_of(path), MARCH)
         before = found_in(tmp_path)
@@ -433,7 +433,7 @@ def test_what_reviewers_wrote_of_her_cases_goes_too(tmp_path: Path) -> None:
         late = ask(path, {"annotate": said})
         (request,) = pending(path)
         with pytest.raises(BadRequest, match="no such case"):
-            perform(owner, read(request), as_written, MARCH)
+            perform(owner, read(request).request, as_written, MARCH)
         answer(request, {"error": "no such case", "refused": True})
         assert answer_to(late) is not None
     assert found_in(tmp_path) == {}, "and after it has ended"

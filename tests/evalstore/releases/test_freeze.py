@@ -252,7 +252,7 @@ def test_an_owner_that_runs_freezes_for_the_command(store: Path) -> None:
         from sinks.evalstore.requests import pending, read
 
         (waiting,) = pending(store)
-        word, done = perform(owner, read(waiting), as_written, MARCH)
+        word, done = perform(owner, read(waiting).request, as_written, MARCH)
         assert (word, done["cases"]) == ("froze a release", 47)
         with pytest.raises(ValueError, match="no name"):
             perform(
