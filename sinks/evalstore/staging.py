@@ -30,6 +30,24 @@ from sinks.evalstore.rows import (
 )
 
 
+class Fullest(NamedTuple):
+    """Where ``column`` is 0 a row that says less than the one before it, by the sum of ``units``, changes
+    nothing: a replay that begins in the middle of a window knows a part of it."""
+
+    column: str
+    units: tuple[str, ...]
+
+    def stands(self, old: Row, new: Row) -> bool:
+        """Whether the old row stands."""
+        size = attrgetter(*self.units)
+        return bool(getattr(new, self.column) == 0 and sum(size(new)) < sum(size(old)))
+
+    def condition(self, table: str) -> str:
+        """SQL that is true where the new row replaces the old one."""
+        sizes = (" + ".join(f"{side}.{unit}" for unit in self.units) for side in ("excluded", table))
+        return f"(excluded.{self.column} <> 0 OR {' >= '.join(sizes)})"
+
+
 class Table(NamedTuple):
     """``key`` and ``newest``: only a row with a higher ``newest`` replaces one of the same key. ``key``
     alone: each row replaces what was written before it."""
@@ -38,6 +56,7 @@ class Table(NamedTuple):
     row: type[Row]
     key: tuple[str, ...] = ()
     newest: str | None = None
+    first: Fullest | None = None
 
 
 WINDOW_PART = ("app", "environment", "route", "signal", "start_ms", "end_ms", "part")
@@ -48,7 +67,7 @@ TABLES: tuple[Table, ...] = (
     Table("cluster_merges", MergeRow),
     Table("signals", SignalRow),
     Table("recoveries", RecoveryRow),
-    Table("window_parts", WindowRow, WINDOW_PART),
+    Table("window_parts", WindowRow, WINDOW_PART, first=Fullest("part", ("n", "unmeasured"))),
     Table("reports", ReportRow, ("observations_partition",), "position"),
     Table("incident_revisions", IncidentRow),
     Table("dead_letters", DeadLetterRow),
@@ -93,13 +112,21 @@ def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> list[tuple[
     con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged} AS FROM {table.name} LIMIT 0")
     con.execute(f"TRUNCATE {staged}")
     if table.key and table.newest is None:
-        # The last of each key: an upsert refuses to touch a row twice.
-        key = attrgetter(*table.key)
-        rows = list({key(row): row for row in rows}.values())
+        rows = _last(table, rows)
     _stage(con, staged, table, rows)
     done = con.execute(_statement(table, staged)).fetchall()
     con.execute(f"TRUNCATE {staged}")
     return done
+
+
+def _last(table: Table, rows: list[Row]) -> list[Row]:
+    """The row of each key that stands: an upsert refuses to touch a row twice."""
+    key, found = attrgetter(*table.key), dict[Any, Row]()
+    for row in rows:
+        old = found.get(key(row))
+        if old is None or table.first is None or not table.first.stands(old, row):
+            found[key(row)] = row
+    return list(found.values())
 
 
 def _stage(con: DuckDBPyConnection, staged: str, table: Table, rows: list[Row]) -> None:
@@ -131,8 +158,9 @@ def _statement(table: Table, staged: str) -> str:
     if table.newest is None:
         others = [name for name in table.row._fields if name not in table.key]
         differs = " OR ".join(f"excluded.{name} IS DISTINCT FROM {table.name}.{name}" for name in others)
+        fuller = "true" if table.first is None else table.first.condition(table.name)
         return f"""INSERT INTO {table.name} FROM {staged}
-            ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {differs}"""
+            ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {fuller} AND ({differs})"""
     # One row per key, because an upsert refuses to touch a row twice.
     return f"""INSERT INTO {table.name} FROM {staged}
         QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {table.newest} DESC) = 1

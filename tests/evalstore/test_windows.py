@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from schemas.histogram import RELATIVE_ERROR, estimate, lower_edge
 from schemas.signal import SignalName, WindowStat
 from sinks.evalstore import StoreOwner, open_for_reading, run_query
 from sinks.evalstore.migrations import migrate, migrations
+from streams.cli import app
 from tests.evalstore.samples import MARCH, WIDTH_MS, amounts, make_window
 
 HOUR_MS = 3_600_000
@@ -202,6 +205,77 @@ def test_a_segment_in_one_row_for_each_span(owner: StoreOwner) -> None:
     inside = [unit.value for unit in latencies if unit.value and newest - HOUR_MS <= unit.time < newest]
     assert row["p95_latency_ms"] == pytest.approx(rank(inside, 0.95), rel=RELATIVE_ERROR * 1.001)
     assert (row["escalation_rate"], row["p95_time_to_first_token_ms"]) == (None, None)
+
+
+def parts(owner: StoreOwner) -> list[tuple[int, int, float, int]]:
+    rows = ask(owner, "SELECT part, n, total, unmeasured FROM window_parts ORDER BY part")
+    return [(row["part"], row["n"], row["total"], row["unmeasured"]) for row in rows]
+
+
+def test_a_part_of_a_window_does_not_replace_the_whole(owner: StoreOwner) -> None:
+    """A replay that begins within it knows fewer of its units; repeated as it was, or fuller, it stands."""
+    whole = make_window(0, 8.0, n=30, unmeasured=2)
+    for partial in (make_window(0, 9.0, n=31, unmeasured=0), make_window(0, 4.0, n=15, unmeasured=16)):
+        owner.write(windows=[whole], now=END)
+        assert owner.write(windows=[partial], now=END).windows == 0
+        assert owner.write(windows=[whole], now=END).windows == 0
+        assert parts(owner) == [(0, 30, 8.0, 2)]
+        assert ask(owner, "SELECT parts, n FROM windows") == [{"parts": 1, "n": 30}]
+    for changed in (make_window(0, 7.0, n=32, unmeasured=0), make_window(0, 9.0, n=31, unmeasured=3)):
+        assert owner.write(windows=[changed], now=END).windows == 1
+    assert parts(owner) == [(0, 31, 9.0, 3)]
+
+
+def test_a_later_part_that_was_sent_and_not_written_is_replaced_by_what_was(owner: StoreOwner) -> None:
+    """Repeated in commits of other sizes it says less, and the next part the rest: see ``Windows``."""
+    owner.write(windows=[make_window(0, 8.0, n=30), make_window(1, 3.0, n=3, unmeasured=0)], now=END)
+    again = [make_window(1, 1.0, n=1, unmeasured=0), make_window(2, 2.0, n=2, unmeasured=0)]
+    owner.write(windows=again, now=END)
+    assert [(part, n) for part, n, _, _ in parts(owner)] == [(0, 30), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_which_part_stands_does_not_depend_on_the_batches(tmp_path: Path, seed: int) -> None:
+    rng = Random(seed)
+    written = [
+        make_window(rng.randrange(2), float(number), n=rng.randrange(4), unmeasured=rng.randrange(3))
+        for number in range(30)
+    ]
+    found = []
+    for size in (1, 3, 7, 30):
+        with StoreOwner.open(tmp_path / f"{size}.duckdb") as owner:
+            for at in range(0, len(written), size):
+                owner.write(windows=written[at : at + size], now=END)
+            found.append(parts(owner))
+    assert found == found[:1] * 4
+    first = [one for one in written if one.part == 0]
+    most = max(one.n + one.unmeasured for one in first)
+    last = [one for one in first if one.n + one.unmeasured == most][-1]
+    assert found[0][0] == (0, last.n, last.total, last.unmeasured)
+
+
+def test_a_replay_from_the_middle_of_a_window_leaves_it_whole(tmp_path: Path) -> None:
+    """400 traces ten seconds apart: lines 1 to 300, then 216 to 400, from the middle of the eighth."""
+    lines = [
+        json.dumps(
+            {"trace_id": f"t-{n}", "timestamp": MARCH + n * 10_000, "app": "shop", "latency_ms": 100 + n}
+        )
+        for n in range(400)
+    ]
+    store = tmp_path / "store.duckdb"
+    query = """SELECT (start_ms - ?) // 300000 AS window, n, total FROM windows
+        WHERE signal = 'latency_ms' ORDER BY 1"""
+    found = []
+    for name, some in (("a", lines[:300]), ("b", lines[215:]), ("a", lines[:300])):
+        (tmp_path / name).write_text("\n".join(some) + "\n")
+        result = CliRunner().invoke(app, ["replay", str(tmp_path / name), "--store", str(store)])
+        assert result.exit_code == 0, result.output
+        with open_for_reading(store, END) as con:
+            found.append(con.execute(query, [MARCH]).fetchall())
+    assert [row[:2] for row in found[0]] == [(window, 30) for window in range(9)]
+    assert found[1][:9] == found[0]
+    assert [row[:2] for row in found[1]] == [(window, 30) for window in range(13)]
+    assert found[2] == found[1]
 
 
 def last_window() -> dict[str, int]:
