@@ -48,7 +48,7 @@ that process drops it silently when closed: no module here opens, copies or hash
 
 from duckdb import DuckDBPyConnection as Connection
 
-from sinks.evalstore.access import open_for_reading
+from sinks.evalstore.access import open_for_reading, waiting_since
 from sinks.evalstore.errors import (
     BadQuery,
     NoStore,
@@ -115,4 +115,5 @@ __all__ = [
     "run_query",
     "snapshots_of",
     "totals",
+    "waiting_since",
 ]

@@ -7,8 +7,9 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from sinks.evalstore.errors import NoStore, StoreBusy
+from sinks.evalstore.lock import owned
 from sinks.evalstore.owner import StoreOwner
-from sinks.evalstore.snapshots import MANIFEST, open_reader, snapshots_of
+from sinks.evalstore.snapshots import MANIFEST, open_reader, published_at, snapshots_of
 
 
 def open_for_reading(store: Path, now: int) -> DuckDBPyConnection:
@@ -33,6 +34,18 @@ def open_for_reading(store: Path, now: int) -> DuckDBPyConnection:
             if not published:
                 raise
     return open_reader(directory)
+
+
+def waiting_since(store: Path) -> int | None:
+    """When the newest snapshot was published (epoch ms; 0: none was), where its owner has stored more since.
+
+    None where a reader sees all there is: nothing newer, nobody who owns it (who reads publishes first), or
+    ``store`` is a directory of snapshots. It looks at times of files only.
+    """
+    directory = snapshots_of(store)
+    if not store.is_file() or not _behind(store, directory) or not owned(store):
+        return None
+    return published_at(directory)
 
 
 def _behind(store: Path, directory: Path) -> bool:

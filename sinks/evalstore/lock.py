@@ -15,6 +15,22 @@ from sinks.evalstore.errors import StoreBusy
 SUFFIX = ".owner"
 
 
+def owned(store: Path) -> bool:
+    """Whether a process owns the store at this moment."""
+    try:
+        descriptor = os.open(store.with_name(store.name + SUFFIX), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 class OwnerLock:
     """Held from ``acquire`` until ``release``, or the end of the process, however it ends."""
 

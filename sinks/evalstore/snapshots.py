@@ -79,6 +79,11 @@ def newest_snapshot(store: Path) -> Path:
     return directory / name
 
 
+def published_at(directory: Path) -> int:
+    """When the newest snapshot was published, epoch ms; 0 where none was."""
+    return int(_manifest(directory).get("published", 0))
+
+
 def open_reader(directory: Path, spill: bool = True) -> DuckDBPyConnection:
     """A read-only connection to the newest snapshot: no files, no network, no settings, UTC.
 

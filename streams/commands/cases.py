@@ -16,7 +16,7 @@ from streams.commands.annotate import assign, expect, label, must, must_not
 from streams.commands.fail import Failed
 from streams.commands.forget import forget
 from streams.commands.printable import json_line, printable
-from streams.commands.reader import Store, reader
+from streams.commands.reader import Store, reader, say_what_waits
 from streams.commands.regroup import agreement, merge, split, undo
 from streams.commands.review import review
 from streams.commands.sql import sql
@@ -154,6 +154,7 @@ def _list(store: Path | None, wanted: CaseFilter, limit: int | None, as_json: bo
         cases = list(list_cases(con, wanted._replace(limit=shown + 1)))
         kept = totals(con)
     _print(cases, shown, kept.cases, kept.distinct_cases)
+    say_what_waits(store)
 
 
 def _list_clusters(store: Path | None, wanted: CaseFilter, limit: int | None, as_json: bool) -> None:
@@ -169,6 +170,7 @@ def _list_clusters(store: Path | None, wanted: CaseFilter, limit: int | None, as
         kept = totals(con)
     if not found:
         typer.echo(f"no case matches; the store holds {kept.cases:,}")
+        say_what_waits(store)
         return
     from streams.commands.case_view import cluster_list, console
 
@@ -178,6 +180,7 @@ def _list_clusters(store: Path | None, wanted: CaseFilter, limit: int | None, as
         f"{_listed(len(found), shown)}; {kept.cases:,} cases are {kept.distinct_cases:,} clusters. "
         "Next: gleaner cases show REPRESENTATIVE"
     )
+    say_what_waits(store)
 
 
 def _listed(found: int, shown: int) -> str:

@@ -40,6 +40,27 @@ def reader(store: Path | None) -> Iterator[Connection]:
         ) from error
 
 
+def say_what_waits(store: Path | None) -> None:
+    """One line where the owner has stored more than the newest snapshot has."""
+    from sinks.evalstore import waiting_since
+
+    settings = Settings()
+    published = waiting_since(store or settings.store_file())
+    if published is None:
+        return
+    age = max(0.0, time.time_ns() / 1e9 - published / 1000)
+    typer.echo(
+        f"as of {age:.0f} s ago: more has been stored since, and "
+        f"{next_snapshot(published, settings.snapshot_seconds)}"
+    )
+
+
+def next_snapshot(published: int, every: float) -> str:
+    """When the next snapshot is due, for a person; ``published``: when the last one was, epoch ms."""
+    left = every - (time.time_ns() / 1e9 - published / 1000)
+    return f"the next snapshot comes in about {left:.0f} s" if left >= 1 else "the next snapshot comes soon"
+
+
 def _default() -> Path:
     """The configured store; while there is none, the one that a demo has left here, which is said."""
     own = Settings().store_file()
