@@ -15,7 +15,7 @@ from streams.commands.reader import Store, reader
 if TYPE_CHECKING:
     from sinks.evalstore.releases.bundle import Release
     from sinks.evalstore.releases.gate import Verdict
-    from sinks.evalstore.releases.results import Outcome
+    from sinks.evalstore.releases.results import Matched, Outcome
 
 SHOWN = 10
 
@@ -76,7 +76,7 @@ def gate(
     except StoreError as error:
         raise Failed(printable(error)) from error
     policy = GatePolicy(min_pass_rate, max_mean_cost_usd, floors, alpha)
-    verdict = decide(found.cases, found.intact, mine, earlier, policy)
+    verdict = decide(found.cases, found.intact, mine.outcomes, earlier, policy, mine.why)
     if junit is not None:
         junit.write_text(gate_report.junit(found.frozen.release, verdict, found.cases), encoding="utf-8")
     if markdown is not None:
@@ -85,13 +85,16 @@ def gate(
         )
     checks = [check._asdict() for check in verdict.checks]
     if as_json:
-        shown = {"failing": verdict.failing, "missing": verdict.missing, "against": compared}
-        typer.echo(json_line({"passed": verdict.passed, "checks": checks} | shown))
+        data: dict[str, Any] = {"passed": verdict.passed, "checks": checks, "failing": verdict.failing}
+        data |= {"missing": list(verdict.missing), "no_result": verdict.missing}
+        typer.echo(json_line(data | {"of_no_case": mine.strangers, "against": compared}))
     else:
-        _say(found, verdict, compared)
+        _say(found, verdict, compared, mine.strangers)
     if keep and path is not None:
         try:
-            by_the_owner(path, as_request(found.frozen.release, verdict.passed, checks, mine), timeout)
+            by_the_owner(
+                path, as_request(found.frozen.release, verdict.passed, checks, mine.outcomes), timeout
+            )
         except Failed as failure:  # the verdict stands without
             typer.echo(f"gleaner: the results are not kept yet: {failure}", err=True)
     if not verdict.passed:
@@ -125,17 +128,13 @@ def _from_store(
 
 
 def _from_file(against: str, min_score: float, found: Release) -> tuple[str, dict[str, Outcome]]:
-    return against, _read(Path(against), min_score, found)
+    return against, _read(Path(against), min_score, found).outcomes
 
 
-def _read(path: Path, min_score: float, release: Release) -> dict[str, Outcome]:
-    from sinks.evalstore.releases.results import outcomes, read_results
+def _read(path: Path, min_score: float, release: Release) -> Matched:
+    from sinks.evalstore.releases.results import match, read_results
 
-    asked: dict[str, list[str]] = {}
-    for case in release.cases:
-        asked.setdefault(case["question"] or "", []).append(case["case_id"])
-    unique = {question: ids[0] for question, ids in asked.items() if len(ids) == 1 and question}
-    return outcomes(read_results(path, min_score), unique)
+    return match(read_results(path, min_score), release.cases)
 
 
 def _floor(text: str) -> tuple[str, float]:
@@ -149,7 +148,7 @@ def _floor(text: str) -> tuple[str, float]:
     return name, value
 
 
-def _say(release: Release, verdict: Verdict, compared: str | None) -> None:
+def _say(release: Release, verdict: Verdict, compared: str | None, strangers: int) -> None:
     from sinks.evalstore.releases.gate_report import number
 
     for check in verdict.checks:
@@ -169,6 +168,8 @@ def _say(release: Release, verdict: Verdict, compared: str | None) -> None:
         typer.echo(f"  … and {len(verdict.failing) - SHOWN:,} more: --json names them")
     beside = f", compared with {printable(compared)}" if compared else ""
     word = "passed" if verdict.passed else "held"
+    if strangers:
+        typer.echo(f"{strangers:,} results are of no case of this set")
     typer.echo(f"release {release.frozen.release}: {word}{beside}")
 
 

@@ -12,6 +12,10 @@ module           idea
 ``agreement``    how far two reviewers agree: Cohen's kappa, with its n
 ``shapes``       a frozen case in the words of other tools
 ``export``       a frozen release as files for them
+``rubric``       what an answer is judged by where nobody wrote one that is right
+``result``       one run of one case, and why there may be no result
+``runners``      what promptfoo, DeepEval and Inspect wrote
+``ragas_table``  what ragas wrote, as pandas writes tables
 ``results``      what a test runner wrote, as one kind of value
 ``exact``        binomial and Poisson tails, and the intervals that follow
 ``family``       several exact tests under one level

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sinks.evalstore.releases.exact import binomial_cdf, clopper_pearson, sign_test
 from sinks.evalstore.releases.family import Tail, decide
+from sinks.evalstore.releases.result import NoResult
 from sinks.evalstore.releases.results import Outcome
 
 ALL = "all cases"
+NO_RESULT = {
+    NoResult.NO_ASSERTION: "{} had nothing asserted: give each an assertion that can fail",
+    NoResult.JUDGE_FAILED: "the judge failed on {}: run them again",
+    NoResult.RUNNER_FAILED: "the runner or the provider failed on {}: run them again",
+    NoResult.NO_SCORE: "{} have no score",
+    NoResult.SHARED_QUESTION: "{} share their question with another case: give the results a case_id",
+    NoResult.NOT_RUN: "{} were not run",
+}
+"""What to do about cases without a result."""
 
 
 class GatePolicy(NamedTuple):
@@ -36,12 +47,12 @@ class Check(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """``failing``: cases without a pass, critical ones first; ``missing``: cases without any result."""
+    """``failing``: cases without a pass, critical ones first; ``missing``: those without a result, why."""
 
     passed: bool
     checks: list[Check]
     failing: list[str]
-    missing: list[str]
+    missing: dict[str, NoResult]
 
 
 def gate(
@@ -50,19 +61,22 @@ def gate(
     results: Mapping[str, Outcome],
     earlier: Mapping[str, Outcome] | None,
     policy: GatePolicy,
+    why: Mapping[str, NoResult] | None = None,
 ) -> Verdict:
-    """The verdict on the frozen ``cases`` of a release; ``earlier``: the results of the release before.
+    """The verdict on the frozen ``cases`` of a release; ``earlier``: the results of the release before;
+    ``why``: of cases that were run without a result, by case id.
 
     Cases without a result are in no rate: they have a check of their own, so that neither a broken runner nor
     a broken judge looks like a bad release, or like a good one. Misleads where the set is small: the interval
     in the reason of ``pass_rate`` says how far the true rate may be from the one seen.
     """
     there = [case for case in cases if case["case_id"] in results]
-    missing = [case["case_id"] for case in cases if case["case_id"] not in results]
+    absent = [case["case_id"] for case in cases if case["case_id"] not in results]
+    missing = {case_id: (why or {}).get(case_id, NoResult.NOT_RUN) for case_id in absent}
     failing = [case for case in there if not results[case["case_id"]].passed]
     checks = [
         _frozen_set(intact, cases),
-        _complete(len(missing), len(cases)),
+        _complete(missing, len(cases)),
         _replayable(cases),
         _pass_rate(len(there) - len(failing), len(there), policy.min_pass_rate),
         _critical(cases, results),
@@ -89,10 +103,11 @@ def _frozen_set(intact: bool, cases: Sequence[Mapping[str, Any]]) -> Check:
     return Check("frozen_set", intact and there, float(intact and there), 1.0, reason)
 
 
-def _complete(missing: int, cases: int) -> Check:
-    return Check(
-        "results_complete", not missing, float(missing), 0.0, f"{missing} of {cases} cases have no result"
-    )
+def _complete(missing: Mapping[str, NoResult], cases: int) -> Check:
+    counts = Counter(missing.values())
+    words = [NO_RESULT[reason].format(counts[reason]) for reason in NoResult if counts[reason]]
+    reason = "; ".join([f"{len(missing)} of {cases} cases have no result", *words])
+    return Check("results_complete", not missing, float(len(missing)), 0.0, reason)
 
 
 def _replayable(cases: Iterable[Mapping[str, Any]]) -> Check:

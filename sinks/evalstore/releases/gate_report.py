@@ -23,14 +23,14 @@ def junit(release: str, verdict: Verdict, cases: Sequence[Mapping[str, Any]]) ->
         if not check.passed:
             ElementTree.SubElement(test, "failure", message=_xml(f"{_against(check)}: {check.reason}"))
     suite = _suite(root, "cases", len(cases), len(verdict.failing), len(verdict.missing))
-    failing, missing = set(verdict.failing), set(verdict.missing)
+    failing = set(verdict.failing)
     for case in cases:
         name = f"{case['app']}.{case['reasons'][0] if case['reasons'] else 'case'}"
         test = ElementTree.SubElement(suite, "testcase", classname=_xml(name), name=case["case_id"])
         if case["case_id"] in failing:
             ElementTree.SubElement(test, "failure", message=_xml(case["question"] or "(no question)"))
-        elif case["case_id"] in missing:
-            ElementTree.SubElement(test, "error", message="no result")
+        elif (why := verdict.missing.get(case["case_id"])) is not None:
+            ElementTree.SubElement(test, "error", message=f"no result: {why.value}")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

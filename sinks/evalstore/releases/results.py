@@ -1,36 +1,20 @@
 """What a test runner wrote about the cases of a release, as one kind of value whatever the runner.
 
 Plain JSON lines, one object a case; the result files of promptfoo, DeepEval and Inspect (JSON); tables of
-ragas (JSON lines, JSON or CSV). A case's result is found by ``case_id``, which every export carries; a table
-of ragas has none, and is matched by the question.
+ragas (JSON lines, JSON or CSV). A case's result is found by ``case_id``, which every export carries; where a
+table of ragas lost it, by the question.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sinks.evalstore.errors import BadResults
-
-MIN_SCORE = 0.5
-KNOWN = {"user_input", "response", "reference", "retrieved_contexts", "reference_contexts", "question", "row"}
-"""Columns of a ragas table that are no metric."""
-OF_INSPECT = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
-
-
-class Result(NamedTuple):
-    """One run of one case. ``passed`` None: there is no result, because the runner or a judge failed."""
-
-    case_id: str | None
-    question: str | None
-    passed: bool | None
-    score: float | None = None
-    cost_usd: float | None = None
-    slices: tuple[tuple[str, str], ...] = ()
+from sinks.evalstore.releases import ragas_table, runners
+from sinks.evalstore.releases.result import MIN_SCORE, NoResult, Result, mean, number
 
 
 class Outcome(NamedTuple):
@@ -47,33 +31,58 @@ class Outcome(NamedTuple):
     slices: tuple[tuple[str, str], ...] = ()
 
 
+class Matched(NamedTuple):
+    """The results of a set's cases by case id.
+
+    ``why``: cases that were run, but without a result. ``strangers``: how many results are of no case.
+    """
+
+    outcomes: dict[str, Outcome]
+    why: dict[str, NoResult]
+    strangers: int
+
+
 def read_results(path: Path, min_score: float = MIN_SCORE) -> list[Result]:
     """All results of a file; raises ``BadResults`` naming the place where it is none."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise BadResults(f"{path} is no text (of Inspect, write the log as JSON)") from None
-    if path.suffix == ".csv":
-        return [_ragas(row, min_score) for row in csv.DictReader(text.splitlines(keepends=True))]
     try:
-        whole = json.loads(text)
-    except ValueError:
-        return [_row(row, f"{path}:{at}", min_score) for at, row in _json_lines(path, text)]
-    if isinstance(whole, list):
-        return [_row(row, f"{path}: item {at}", min_score) for at, row in enumerate(whole, 1)]
-    try:
-        if isinstance(found := _at(whole, "results", "results"), list):
-            return [_promptfoo(row, min_score) for row in found]
-        if isinstance(found := whole.get("testCases", whole.get("test_cases")), list):
-            return [_deepeval(row) for row in found]
-        if isinstance(found := whole.get("samples"), list) and "eval" in whole:
-            return [_inspect(row, min_score) for row in found]
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BadResults(f"{path}: a result that cannot be read: {error}") from None
-    return [_row(whole, str(path), min_score)]
+        if path.suffix.lower() == ".csv":
+            return ragas_table.of_csv(content, str(path), min_score)
+        return _of_json(path, content, min_score)
+    except RecursionError:
+        raise BadResults(f"{path}: is nested too deeply to be results") from None
 
 
-def outcomes(results: Iterable[Result], questions: dict[str, str] | None = None) -> dict[str, Outcome]:
+def match(results: Sequence[Result], cases: Iterable[Mapping[str, Any]]) -> Matched:
+    """The results of a set's ``cases``; where a result has no ``case_id``, by the question.
+
+    A question that several cases share finds none of them: each has no result then, and says why.
+
+    >>> cases = [{"case_id": one, "question": "Why?"} for one in "ab"]
+    >>> match([Result(None, "Why?", True)], cases).why["b"].value
+    'shared_question'
+    """
+    asked: dict[str, list[str]] = {}
+    ids = set()
+    for case in cases:
+        ids.add(case["case_id"])
+        asked.setdefault(case["question"] or "", []).append(case["case_id"])
+    asked.pop("", None)
+    found = outcomes(results, {question: mine[0] for question, mine in asked.items() if len(mine) == 1})
+    why: dict[str, NoResult] = {}
+    strangers = 0
+    for result in results:
+        mine = [result.case_id] if result.case_id is not None else asked.get(result.question or "", [])
+        strangers += not ids.intersection(mine)
+        reason = NoResult.SHARED_QUESTION if len(mine) > 1 else result.why
+        why |= {one: reason for one in mine if reason is not None and one not in found}
+    return Matched(found, why, strangers)
+
+
+def outcomes(results: Iterable[Result], questions: Mapping[str, str] | None = None) -> dict[str, Outcome]:
     """By case id; runs without a result are left out. ``questions``: unique question to case id.
 
     >>> runs = [Result("a", None, True), Result("a", None, False), Result("b", None, None)]
@@ -91,134 +100,77 @@ def outcomes(results: Iterable[Result], questions: dict[str, str] | None = None)
 def _outcome(case_id: str, runs: list[Result]) -> Outcome:
     verdicts = {run.passed for run in runs}
     slices = tuple(sorted({pair for run in runs for pair in run.slices}))
-    score = _mean([run.score for run in runs])
-    return Outcome(
-        case_id, verdicts == {True}, len(verdicts) > 1, score, _mean([r.cost_usd for r in runs]), slices
-    )
+    score, cost = mean([run.score for run in runs]), mean([run.cost_usd for run in runs])
+    return Outcome(case_id, verdicts == {True}, len(verdicts) > 1, score, cost, slices)
 
 
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if len(known) == len(values) else None
+def _of_json(path: Path, content: str, min_score: float) -> list[Result]:
+    try:
+        whole = json.loads(content)
+    except ValueError:
+        return _rows(list(_json_lines(path, content)), min_score)
+    if isinstance(whole, list):
+        return _rows([(f"{path}: item {at}", row) for at, row in enumerate(whole, 1)], min_score)
+    if (found := runners.rows_of(whole)) is not None:
+        return [
+            _of_runner(found, row, f"{path}: {found.runner}'s result {at}", min_score)
+            for at, row in enumerate(found.rows, 1)
+        ]
+    if (rows := ragas_table.of_columns(whole)) is not None:
+        return _rows([(f"{path}: row {at}", row) for at, row in enumerate(rows, 1)], min_score)
+    return _rows([(str(path), whole)], min_score)
 
 
-def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
-    for at, line in enumerate(text.split("\n"), 1):
+def _of_runner(found: runners.Found, row: Any, where: str, min_score: float) -> Result:
+    try:
+        return found.read(row, min_score)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BadResults(f"{where}: cannot be read: {error!r}") from None
+
+
+def _json_lines(path: Path, content: str) -> Iterator[tuple[str, Any]]:
+    for at, line in enumerate(content.split("\n"), 1):
         if line.strip():
             try:
-                yield at, json.loads(line)
+                yield f"{path}:{at}", json.loads(line)
             except ValueError as error:
                 raise BadResults(f"{path}:{at}: is no JSON: {error}") from None
 
 
-def _row(row: Any, where: str, min_score: float) -> Result:
-    """A plain result: case_id, passed or score, cost_usd, slice(s). Without case_id: a row of ragas."""
-    if not isinstance(row, dict):
-        raise BadResults(f"{where}: is no object with case_id and passed or score")
-    if "case_id" not in row:
-        if "user_input" not in row and "question" not in row:
+def _rows(rows: Sequence[tuple[str, Any]], min_score: float) -> list[Result]:
+    """Plain results, and a table of ragas: rows with a question and neither passed nor score nor error."""
+    plain: list[tuple[str, dict[str, Any]]] = []
+    tabled: list[tuple[str, dict[str, Any]]] = []
+    for where, row in rows:
+        if not isinstance(row, dict):
+            raise BadResults(f"{where}: is no object with case_id and passed or score")
+        if "case_id" not in row and not ragas_table.asks(row):
             raise BadResults(f"{where}: has no case_id")
-        return _ragas(row, min_score)
-    if not isinstance(row["case_id"], str):
+        plainly = "case_id" in row and (not ragas_table.asks(row) or _SAID & row.keys())
+        (plain if plainly else tabled).append((where, row))
+    return [_plain(row, where, min_score) for where, row in plain] + ragas_table.results(tabled, min_score)
+
+
+_SAID = {"passed", "success", "score", "error"}
+
+
+def _plain(row: dict[str, Any], where: str, min_score: float) -> Result:
+    """case_id, passed or score, cost_usd, slice(s)."""
+    if not isinstance(row.get("case_id"), str):
         raise BadResults(f"{where}: case_id is no text")
-    passed, score = row.get("passed", row.get("success")), _number(row.get("score"))
+    passed, score = row.get("passed", row.get("success")), number(row.get("score"))
     if passed is not None and not isinstance(passed, bool):
         raise BadResults(f"{where}: passed is neither true nor false")
     if passed is None and score is not None:
         passed = score >= min_score
-    if passed is None and not {"passed", "success", "score", "error"} & row.keys():
+    if passed is None and not _SAID & row.keys():
         raise BadResults(f"{where}: has neither passed nor score, nor an error")
     if row.get("error") and row.get("passed") is None:
         passed = None
+    why = None
+    if passed is None:
+        why = NoResult.RUNNER_FAILED if row.get("error") else NoResult.NO_SCORE
     slices = row.get("slices", row.get("slice"))
     pairs = slices.items() if isinstance(slices, dict) else [("slice", slices)] if slices is not None else []
     named = tuple(sorted((str(name), str(value)) for name, value in pairs))
-    return Result(row["case_id"], None, passed, score, _number(row.get("cost_usd")), named)
-
-
-def _ragas(row: dict[str, Any], min_score: float) -> Result:
-    """Passed if every metric reaches ``min_score``; a metric that failed (NaN) is no result."""
-    metrics = {
-        name: _number(value) for name, value in row.items() if name not in KNOWN and _metric(name, value)
-    }
-    passed = (
-        None
-        if not metrics or None in metrics.values()
-        else all(v >= min_score for v in metrics.values() if v is not None)
-    )
-    score = _mean(list(metrics.values())) if metrics else None
-    case_id = row.get("case_id")
-    question = row.get("user_input", row.get("question"))
-    return Result(case_id or None, question, passed, score, _number(row.get("cost_usd")))
-
-
-def _metric(name: str, value: Any) -> bool:
-    if name in ("case_id", "cost_usd"):
-        return False
-    return (
-        value is None
-        or value == ""
-        or isinstance(value, int | float)
-        or _number(value) is not None
-        or value == "nan"
-    )
-
-
-def _promptfoo(row: dict[str, Any], min_score: float) -> Result:
-    """``success`` of a result; an error of the provider (failureReason 2) is no result.
-
-    promptfoo writes a cost of 0 where it knows no price: that is no cost.
-    """
-    metadata = _at(row, "testCase", "metadata") or row.get("metadata") or {}
-    question = _at(row, "vars", "question")
-    failed = row.get("failureReason") == 2 or (row.get("error") and row.get("success") is None)
-    passed = None if failed else bool(row["success"])
-    return Result(
-        metadata.get("case_id"), question, passed, _number(row.get("score")), _number(row.get("cost")) or None
-    )
-
-
-def _deepeval(row: dict[str, Any]) -> Result:
-    """``success`` of a test case of a saved run; its cost is the judge's, and is left out."""
-    metadata = row.get("additionalMetadata") or row.get("additional_metadata") or {}
-    metrics = row.get("metricsData") or row.get("metrics_data") or []
-    broken = any(metric.get("error") for metric in metrics)
-    success = row.get("success")
-    score = _mean([_number(metric.get("score")) for metric in metrics]) if metrics else None
-    passed = None if broken or success is None else bool(success)
-    return Result(metadata.get("case_id") or row.get("name"), row.get("input"), passed, score)
-
-
-def _inspect(row: dict[str, Any], min_score: float) -> Result:
-    """A sample of a log in JSON: passed if every scorer's value reaches ``min_score`` (C 1, P 0.5, I 0)."""
-    scores = [_inspect_value(score.get("value")) for score in (row.get("scores") or {}).values()]
-    known = [score for score in scores if score is not None]
-    passed = None if row.get("error") or not known or len(known) < len(scores) else min(known) >= min_score
-    return Result(str(row["id"]), None, passed, _mean(scores) if scores else None)
-
-
-def _inspect_value(value: Any) -> float | None:
-    return (
-        OF_INSPECT.get(value)
-        if isinstance(value, str)
-        else float(value)
-        if isinstance(value, bool)
-        else _number(value)
-    )
-
-
-def _number(value: Any) -> float | None:
-    """A finite number, also one that a CSV file holds as text."""
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def _at(value: Any, *names: str) -> Any:
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+    return Result(row["case_id"], None, passed, score, number(row.get("cost_usd")), named, why)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.identity import derive
+from sinks.evalstore.releases.rubric import rubric
 
 Case = dict[str, Any]
 Shape = Callable[[Case, str], dict[str, Any]]
@@ -103,13 +104,14 @@ def messages(case: Case) -> list[dict[str, Any]]:
 
 
 def ragas(case: Case, release: str) -> dict[str, Any]:
-    """A single-turn sample of ``EvaluationDataset.from_jsonl`` (ragas 0.4.3). It has no metadata, and so no
-    criteria.
+    """A single-turn sample of ``EvaluationDataset.from_jsonl`` (ragas 0.4.3), which does not keep the
+    ``case_id``: it is there to be put beside the results. It has no metadata, and so no criteria.
 
     All samples of a file must have the same fields for ragas to print them as a table: a reference that
     nobody gave is null.
     """
     return {
+        "case_id": case["case_id"],
         "user_input": case["question"] or "",
         "retrieved_contexts": texts(case),
         "response": case["answer"] or "",
@@ -143,9 +145,9 @@ def literal(text: str) -> str:
 
 def promptfoo(case: Case, release: str) -> dict[str, Any]:
     """A test case. The expected answer becomes a rubric, and each criterion one of its own; where nobody gave
-    any, the test has no assertion of its own. What an answer must not do is said in words, not by
-    ``not-llm-rubric``: promptfoo turns a score around there, so that a grader who is in doubt passes the
-    answer.
+    any, the failure itself does (see ``rubric``): promptfoo passes a test without an assertion. What an
+    answer must not do is said in words, not by ``not-llm-rubric``: promptfoo turns a score around there, so
+    that a grader who is in doubt passes the answer.
 
     Every text is guarded: see ``literal``.
     """
@@ -159,7 +161,7 @@ def promptfoo(case: Case, release: str) -> dict[str, Any]:
             "question": literal(case["question"] or ""),
             "context": literal("\n\n".join(texts(case))),
         },
-        "assert": [{"type": "llm-rubric", "value": literal(rubric)} for rubric in rubrics],
+        "assert": [{"type": "llm-rubric", "value": literal(each)} for each in rubrics or [rubric(case)]],
         "metadata": about(case, release, *CRITERIA),
     }
 
