@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from streams.commands.fail import Failed
+from streams.commands.gate_view import run_in_words, say
 from streams.commands.owner import TIMEOUT, by_the_owner
-from streams.commands.printable import json_line, one_line, printable
+from streams.commands.printable import json_line, printable
 from streams.commands.reader import Store, reader
 
 if TYPE_CHECKING:
     from sinks.evalstore.releases.bundle import Release
-    from sinks.evalstore.releases.gate import Verdict
+    from sinks.evalstore.releases.kept import Kept
     from sinks.evalstore.releases.results import Matched, Outcome
-
-SHOWN = 10
 
 Rate = Annotated[float, typer.Option(min=0, max=1, help="share of cases that must pass")]
 
@@ -41,7 +41,11 @@ def gate(
     ] = 0.5,
     against: Annotated[
         str | None,
-        typer.Option(help="a release, or a file of results; default: the last release with results"),
+        typer.Option(help="a release, or a file of results; default: the last release before that passed"),
+    ] = None,
+    build: Annotated[
+        str | None,
+        typer.Option(help="what was tested, such as a commit; runs of one build that differ are flaky"),
     ] = None,
     alpha: Annotated[
         float, typer.Option(min=0.0001, max=0.5, help="level of the comparison, and of the test of slices")
@@ -64,71 +68,90 @@ def gate(
     from sinks.evalstore.releases.gate import gate as decide
     from sinks.evalstore.releases.kept import as_request
 
+    now = time.time_ns() // 1_000_000
     floors = tuple(_floor(text) for text in slice_floor or ())
     path = None
     try:
         if (Path(release) / MANIFEST).is_file():
             found = read_bundle(Path(release))
-            compared, earlier = _from_file(against, min_score, found) if against else (None, None)
+            compared = _from_file(against, min_score, found) if against else None
         else:
-            path, found, compared, earlier = _from_store(store, release, against, min_score)
+            path, found, compared = _from_store(store, release, against, min_score)
         mine = _read(results, min_score, found)
     except StoreError as error:
         raise Failed(printable(error)) from error
     policy = GatePolicy(min_pass_rate, max_mean_cost_usd, floors, alpha)
-    verdict = decide(found.cases, found.intact, mine.outcomes, earlier, policy, mine.why)
+    verdict = decide(
+        found.cases, found.intact, mine.outcomes, compared and compared.results, policy, mine.why
+    )
+    beside = compared and compared.words()
     if junit is not None:
-        junit.write_text(gate_report.junit(found.frozen.release, verdict, found.cases), encoding="utf-8")
+        junit.write_text(
+            gate_report.junit(found.frozen.release, verdict, found.cases, beside), encoding="utf-8"
+        )
     if markdown is not None:
         markdown.write_text(
-            gate_report.markdown(found.frozen.release, verdict, found.cases), encoding="utf-8"
+            gate_report.markdown(found.frozen.release, verdict, found.cases, beside), encoding="utf-8"
         )
     checks = [check._asdict() for check in verdict.checks]
     if as_json:
         data: dict[str, Any] = {"passed": verdict.passed, "checks": checks, "failing": verdict.failing}
         data |= {"missing": list(verdict.missing), "no_result": verdict.missing}
-        typer.echo(json_line(data | {"of_no_case": mine.strangers, "against": compared}))
+        data |= {"of_no_case": mine.strangers, "against": compared and compared.name}
+        typer.echo(json_line(data | {"against_run": compared and compared.run and compared.run.about()}))
     else:
-        _say(found, verdict, compared, mine.strangers)
+        say(found, verdict, beside, mine.strangers)
     if keep and path is not None:
         try:
-            by_the_owner(
-                path, as_request(found.frozen.release, verdict.passed, checks, mine.outcomes), timeout
-            )
+            name = found.frozen.release
+            run = as_request(name, verdict.passed, checks, mine.outcomes, now, build)
+            by_the_owner(path, run, timeout)
         except Failed as failure:  # the verdict stands without
             typer.echo(f"gleaner: the results are not kept yet: {failure}", err=True)
     if not verdict.passed:
         raise typer.Exit(1)
 
 
+class Compared(NamedTuple):
+    """What a release is compared with: a file of results, or (``run``) a kept run of another release."""
+
+    name: str
+    results: dict[str, Outcome]
+    run: Kept | None = None
+
+    def words(self) -> str:
+        return self.name if self.run is None else run_in_words(self.run)
+
+
 def _from_store(
     store: Path | None, name: str, against: str | None, min_score: float
-) -> tuple[Path | None, Release, str | None, dict[str, Outcome] | None]:
+) -> tuple[Path | None, Release, Compared | None]:
     """The store's file (None: a directory of snapshots keeps nothing), the release, what to compare with."""
-    from sinks.evalstore.releases.kept import latest, latest_before
-    from streams.commands.release import find
+    from sinks.evalstore.releases.kept import passed_before, standing
+    from streams.commands.release import find, known
     from streams.settings import Settings
 
+    compared = None
     with reader(store) as con:
-        found = find(con, name)
-        if against is None:
-            before = latest_before(con, name)
-            compared, earlier = before if before is not None else (None, None)
-        elif Path(against).is_file():
-            compared, earlier = _from_file(against, min_score, found)
+        found = known(con, name)
+        if against is not None and Path(against).is_file():
+            compared = _from_file(against, min_score, found)
         else:
-            find(con, against)
-            compared, earlier = against, latest(con, against)
-            if earlier is None:
+            if against is not None:
+                find(con, against)
+            run = passed_before(con, name) if against is None else standing(con, against)
+            if run is not None:
+                compared = Compared(run.release, run.results, run)
+            elif against is not None:
                 raise Failed(
                     f"--against {printable(against)}: no results of it are kept, `gleaner gate` keeps them"
                 )
     file = (store or Settings().store_file()).absolute()
-    return file if file.is_file() else None, found, compared, earlier
+    return file if file.is_file() else None, found, compared
 
 
-def _from_file(against: str, min_score: float, found: Release) -> tuple[str, dict[str, Outcome]]:
-    return against, _read(Path(against), min_score, found).outcomes
+def _from_file(against: str, min_score: float, found: Release) -> Compared:
+    return Compared(against, _read(Path(against), min_score, found).outcomes)
 
 
 def _read(path: Path, min_score: float, release: Release) -> Matched:
@@ -146,31 +169,6 @@ def _floor(text: str) -> tuple[str, float]:
     if "=" not in name or not 0 <= value <= 1:
         raise Failed(f"--slice-floor {printable(text)}: is NAME=VALUE:RATE, such as reason=escalation:0.8")
     return name, value
-
-
-def _say(release: Release, verdict: Verdict, compared: str | None, strangers: int) -> None:
-    from sinks.evalstore.releases.gate_report import number
-
-    for check in verdict.checks:
-        mark = "✓" if check.passed else "✗"
-        typer.echo(
-            f"{mark} {one_line(check.name):<28} {number(check.value):>8} against {number(check.bound):<8} "
-            f"{one_line(check.reason)}"
-        )
-    cases: dict[str, Any] = {case["case_id"]: case for case in release.cases}
-    for case_id in verdict.failing[:SHOWN]:
-        case = cases[case_id]
-        critical = "critical: " if case["critical"] else ""
-        typer.echo(
-            f"  did not pass: {case_id[:8]}  {critical}{one_line(case['question'] or '(no question)')[:90]}"
-        )
-    if len(verdict.failing) > SHOWN:
-        typer.echo(f"  … and {len(verdict.failing) - SHOWN:,} more: --json names them")
-    beside = f", compared with {printable(compared)}" if compared else ""
-    word = "passed" if verdict.passed else "held"
-    if strangers:
-        typer.echo(f"{strangers:,} results are of no case of this set")
-    typer.echo(f"release {release.frozen.release}: {word}{beside}")
 
 
 COMMANDS = (gate,)

@@ -11,6 +11,7 @@ import typer
 from schemas.base import rfc3339
 from streams.commands.cases import parse_since
 from streams.commands.fail import Failed
+from streams.commands.gate_view import run_in_words
 from streams.commands.printable import json_line, one_line
 from streams.commands.reader import Store, reader
 
@@ -39,8 +40,8 @@ def loop(
 
     Example: gleaner loop 2026.10 2026.11 --live 2026-11-03T09:00:00Z
     """
-    from sinks.evalstore.releases.kept import latest, unstable
-    from sinks.evalstore.releases.live import Span, live_cases, live_since, live_traces, owners
+    from sinks.evalstore.releases.kept import latest, standing, unstable
+    from sinks.evalstore.releases.live import Span, first_seen, live_cases, live_since, live_traces, owners
     from sinks.evalstore.releases.loop import GROUPS, failures, groups
     from streams.commands.release import find
 
@@ -57,23 +58,29 @@ def loop(
                 f"{earlier} went live at {rfc3339(span.begin)}, not before {later} at {rfc3339(span.live)}: "
                 "say when with --since and --live"
             )
-        results = latest(con, earlier), latest(con, later)
+        runs = standing(con, earlier), latest(con, later)
         ids = sorted({case["case_id"] for one in sets for case in one.cases})
+        seen = first_seen(con, ids)
         traces = live_traces(con, span)
         found = failures(
             sets[0].cases,
             sets[1].cases,
-            (results[0] or {}, results[1] or {}),
-            unstable(con, [earlier, later]),
+            (runs[0].results if runs[0] else {}, runs[1].results if runs[1] else {}),
+            {case_id for case_id, first in seen.items() if first > sets[0].frozen.frozen_at},
+            unstable(con, runs),
             live_cases(con, ids, span),
             owners(con),
         )
     counted = {by: groups(found, by, traces) for by in GROUPS}
     if as_json:
-        typer.echo(json_line(_as_json(earlier, later, span, found, counted)))
+        shown = [run and run.about() for run in runs]
+        data = {"runs": dict(zip(("earlier", "later"), shown, strict=True))}
+        typer.echo(json_line(_as_json(earlier, later, span, found, counted) | data))
         return
     _print(earlier, later, span, found, counted)
-    for name, mine in ((earlier, results[0]), (later, results[1])):
+    if known_runs := [run_in_words(run) for run in runs if run is not None]:
+        typer.echo(f"results of {one_line(' and of '.join(known_runs))}")
+    for name, mine in ((earlier, runs[0]), (later, runs[1])):
         if mine is None:
             typer.echo(
                 f"no results of {name} are kept: gleaner gate --release {name} --results FILE", err=True
@@ -91,6 +98,7 @@ def _as_json(
         "live": rfc3339(span.live),
         "failures": len(found),
         "harvested_since": sum(one.new for one in found),
+        "before_unknown": sum(one.before is None for one in found),
         **whole,
         "recurring": sum(group.recurring for group in counted["all"]),
         "groups": {by: [_group(one) for one in rows] for by, rows in counted.items()},
@@ -113,6 +121,7 @@ def _print(
     from rich import box
     from rich.table import Table
 
+    from sinks.evalstore.releases.loop import Fate
     from streams.commands.case_view import console
 
     since, when = sum(one.new for one in found), rfc3339(span.live)[:16].replace("T", " ")
@@ -120,9 +129,10 @@ def _print(
         f"{earlier} → {later}: {len(found):,} failures, {since:,} of them harvested since; "
         f"{later} live since {when}"
     )
-    tested = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    # Nine columns on 80: nothing between them but the table's own space.
+    tested = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 0, 0, 0))
     tested.add_column("in the tests", overflow="fold", min_width=13)
-    for name in ("fixed", "still failing", "regressed", "flaky", "held", "untested", "recurring"):
+    for name in (*(fate.value.replace("_", " ") for fate in Fate), "recurring"):
         tested.add_column(name, justify="right", overflow="fold", min_width=max(map(len, name.split())))
     live = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     live.add_column("in production", overflow="fold", min_width=13)
@@ -141,6 +151,10 @@ def _print(
     screen = console()
     screen.print(tested)
     screen.print(live)
+    if unknown := sum(one.before is None for one in found):
+        passing = sum(one.fate is Fate.UNKNOWN for one in found)
+        typer.echo(f"{unknown:,} are from before {earlier} was frozen, and have no result under it:")
+        typer.echo(f"  of the {passing:,} that pass now nobody knows whether {later} fixed them")
     lines = [one for one in found if one.fate in WORTH_A_LINE or one.recurring]
     for one in lines[:SHOWN]:
         word = one.fate.value.replace("_", " ")

@@ -196,20 +196,23 @@ def _brief(case: dict[str, Any]) -> str:
 
 def find(con: Any, name: str) -> Release:
     """A frozen release by its name; one whose lines were touched is refused."""
+    release = known(con, name)
+    if not release.intact:
+        raise Failed(f"release {name}: its cases no longer have the hash that they were frozen with")
+    return release
+
+
+def known(con: Any, name: str) -> Release:
+    """A frozen release by its name, as it is now."""
     from sinks.evalstore.releases.bundle import load
     from sinks.evalstore.releases.freezing import list_releases, release_lines
 
-    known = list_releases(con)
-    frozen = next((frozen for frozen in known if frozen.release == name), None)
+    releases = list_releases(con)
+    frozen = next((frozen for frozen in releases if frozen.release == name), None)
     if frozen is None:
-        names = ", ".join(one.release for one in known[-5:]) or "none is frozen yet"
-        raise Failed(f"no such release: {printable(name)} (there is: {names})", status=1 if known else 2)
-    release = load(frozen, release_lines(con, name))
-    if not release.intact:
-        raise Failed(
-            f"release {name}: its cases no longer have the hash that they were frozen with", status=1
-        )
-    return release
+        names = ", ".join(one.release for one in releases[-5:]) or "none is frozen yet"
+        raise Failed(f"no such release: {printable(name)} (there is: {names})")
+    return load(frozen, release_lines(con, name))
 
 
 @app.command("export")

@@ -36,6 +36,7 @@ class Plan(NamedTuple):
             "regressed": self.regressed,
             "flaky": 0,
             "held": self.size - self.broken - self.regressed,
+            "unknown": 0,
             "untested": 0,
             "recurring": len(self.back),
             "before": self.new,

@@ -163,7 +163,7 @@ def _play(tell: Teller, plan: Plan) -> dict[str, Any]:
     cases = _freeze(tell, V2, plan.size + plan.new, "--keep", V1, "--since", WEEK_2)
     _write_results(tell, "candidate.jsonl", candidate_results(cases, plan))
     gate = ("gate", "--release", V2, "--store", "store.duckdb", "--results")
-    tell.run(*gate, "candidate.jsonl", "--no-keep", status=1)
+    tell.run(*gate, "candidate.jsonl", status=1)
     _write_results(tell, f"{V2}.results.jsonl", second_results(cases, old, plan))
     tell.run(*gate, f"{V2}.results.jsonl", "--markdown", "gate.md")
 

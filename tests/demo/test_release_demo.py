@@ -28,6 +28,7 @@ PLANTED = {
     "regressed": 2,
     "flaky": 0,
     "held": 35,
+    "unknown": 0,
     "untested": 0,
     "recurring": 3,
     "before": 10,

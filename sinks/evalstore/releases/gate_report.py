@@ -14,10 +14,18 @@ _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~@:])")
 
 
-def junit(release: str, verdict: Verdict, cases: Sequence[Mapping[str, Any]]) -> str:
-    """One test suite of the checks, one of the cases; a case without a result is an error, not a failure."""
+def junit(
+    release: str, verdict: Verdict, cases: Sequence[Mapping[str, Any]], compared: str | None = None
+) -> str:
+    """One test suite of the checks, one of the cases; a case without a result is an error, not a failure.
+
+    ``compared``: with what, a property of the first suite.
+    """
     root = ElementTree.Element("testsuites", name=f"gleaner gate {release}")
     checks = _suite(root, "checks", len(verdict.checks), sum(not check.passed for check in verdict.checks), 0)
+    if compared is not None:
+        properties = ElementTree.SubElement(checks, "properties")
+        ElementTree.SubElement(properties, "property", name="compared_with", value=_xml(compared))
     for check in verdict.checks:
         test = ElementTree.SubElement(checks, "testcase", classname="gate", name=_xml(check.name))
         if not check.passed:
@@ -42,7 +50,9 @@ def _suite(
     return ElementTree.SubElement(root, "testsuite", {"name": name} | counts)
 
 
-def markdown(release: str, verdict: Verdict, cases: Sequence[Mapping[str, Any]]) -> str:
+def markdown(
+    release: str, verdict: Verdict, cases: Sequence[Mapping[str, Any]], compared: str | None = None
+) -> str:
     """A table of the checks and the cases that did not pass; foreign text cannot leave its cell, or ping."""
     word = "passed" if verdict.passed else "**held**"
     lines = [
@@ -57,6 +67,8 @@ def markdown(release: str, verdict: Verdict, cases: Sequence[Mapping[str, Any]])
             f"| {_cell(check.name)} | {mark} | {number(check.value)} | {number(check.bound)} "
             f"| {_cell(check.reason)} |"
         )
+    if compared is not None:
+        lines += ["", f"Compared with {_cell(compared)}."]
     by_id = {case["case_id"]: case for case in cases}
     if verdict.failing:
         lines += ["", "| did not pass | app | reasons | question |", "|---|---|---|---|"]

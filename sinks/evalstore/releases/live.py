@@ -32,6 +32,22 @@ def live_since(con: DuckDBPyConnection, release: str, frozen_at: int) -> int:
     return next((int(value) for value in row if value is not None), frozen_at)
 
 
+def first_seen(con: DuckDBPyConnection, case_ids: list[str]) -> dict[str, int]:
+    """When the store first held any case of the cluster that each case is in by now: epoch ms by case id.
+
+    On the store's clock, as a freeze is: not when it happened in production, which a replay of older events
+    leaves behind.
+    """
+    rows = con.execute(
+        """SELECT case_id, epoch_ms(first) FROM cluster_of JOIN (
+            SELECT cluster_id, min(first_seen) AS first FROM cluster_of JOIN cases USING (case_id)
+            GROUP BY cluster_id
+        ) USING (cluster_id) WHERE case_id IN (SELECT unnest(?::VARCHAR[]))""",
+        [case_ids],
+    ).fetchall()
+    return {str(case_id): int(first) for case_id, first in rows}
+
+
 def live_cases(con: DuckDBPyConnection, case_ids: list[str], span: Span) -> dict[str, Live]:
     """Cases of the cluster that each case is in by now, by case id; up to the end of its app's windows."""
     rows = con.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -32,13 +32,15 @@ SIGNAL_OF = {
 
 
 class Fate(StrEnum):
-    """``held``: passed under both. ``untested``: the later release has no result of it."""
+    """``held``: passed under both. ``untested``: the later release has no result of it. ``unknown``: passes
+    now, and nobody knows whether it did before."""
 
     FIXED = "fixed"
     STILL_FAILING = "still_failing"
     REGRESSED = "regressed"
     FLAKY = "flaky"
     HELD = "held"
+    UNKNOWN = "unknown"
     UNTESTED = "untested"
 
 
@@ -63,7 +65,8 @@ class Traces(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """``new``: harvested since the earlier set was frozen. ``recurring``: it came back in production."""
+    """``new``: harvested since the earlier set was frozen. ``before`` and ``after``: whether it passed under
+    the two releases, None where that is not known. ``recurring``: it came back in production."""
 
     case_id: str
     cluster_id: str
@@ -72,6 +75,8 @@ class Failure(NamedTuple):
     owner: str
     question: str | None
     new: bool
+    before: bool | None
+    after: bool | None
     fate: Fate
     live: Live
     recurring: bool
@@ -104,19 +109,20 @@ class Group(NamedTuple):
 
 
 def fate(before: bool | None, after: bool | None, flaky: bool) -> Fate:
-    """What became of a failure, by its results under the two releases.
+    """What became of a failure, by whether it passed under the two releases; None where that is not known.
 
-    Without a result under the earlier one it failed there: production had it fail, that is why it is a case.
+    What fails now fails still, even if it is not known whether it did under the earlier release: it is a case
+    because it failed once.
 
     >>> fate(None, True, False).value, fate(True, False, False).value, fate(False, True, True).value
-    ('fixed', 'regressed', 'flaky')
+    ('unknown', 'regressed', 'flaky')
     """
     if after is None:
         return Fate.UNTESTED
     if flaky:
         return Fate.FLAKY
     if after:
-        return Fate.HELD if before else Fate.FIXED
+        return Fate.UNKNOWN if before is None else Fate.HELD if before else Fate.FIXED
     return Fate.REGRESSED if before else Fate.STILL_FAILING
 
 
@@ -124,21 +130,31 @@ def failures(
     earlier: Sequence[Mapping[str, Any]],
     later: Sequence[Mapping[str, Any]],
     results: tuple[Mapping[str, Outcome], Mapping[str, Outcome]],
+    since: Collection[str],
     unstable: Iterable[str],
     live: Mapping[str, Live],
     owners: Mapping[tuple[str, str], str],
 ) -> list[Failure]:
     """The cases of both sets, the later set's first. ``live`` by case id; ``owners`` by (app, signal).
 
+    ``since``: cases whose failure was first seen after the earlier set was frozen. They failed under the
+    earlier release, in production. Of others without a result under it, which its size left out, say, or
+    that were not run, nobody knows; where another case of the same cluster was in the earlier set, its result
+    stands for them.
+
     Misleads where a failure comes back in other words: it is then another cluster, and not counted as
     recurring.
     """
     shaky = set(unstable)
     old = {case["case_id"] for case in earlier} | {case["cluster_id"] for case in earlier}
+    alike = {case["cluster_id"]: results[0].get(case["case_id"]) for case in earlier}
     found = []
     for case in {case["case_id"]: case for case in [*later, *earlier]}.values():
         case_id, seen = case["case_id"], live.get(case["case_id"], Live())
-        before, after = (mine[case_id].passed if case_id in mine else None for mine in results)
+        new = case_id in since and case_id not in old and case["cluster_id"] not in old
+        first = results[0].get(case_id) or alike.get(case["cluster_id"])
+        before = first.passed if first is not None else False if new else None
+        after = results[1][case_id].passed if case_id in results[1] else None
         signal = SIGNAL_OF.get(gravest(case["reasons"]), "")
         found.append(
             Failure(
@@ -148,7 +164,9 @@ def failures(
                 tuple(case["reasons"]),
                 owners.get((case["app"], signal)) or NOBODY,
                 case["question"],
-                case_id not in old and case["cluster_id"] not in old,
+                new,
+                before,
+                after,
                 fate(before, after, case_id in shaky),
                 seen,
                 seen.after > 0,

@@ -13,9 +13,9 @@ import yaml
 from typer.testing import CliRunner
 
 from schemas.case import CaseReason
-from sinks.evalstore import open_for_reading
+from sinks.evalstore import StoreOwner, open_for_reading
 from sinks.evalstore.releases.bundle import releases_of
-from sinks.evalstore.releases.kept import latest, unstable
+from sinks.evalstore.releases.kept import Run, latest, unstable
 from streams.cli import app
 from streams.commands.fail import Failed
 from tests.evalstore.releases.test_freeze import failure, frozen, made, records
@@ -68,26 +68,113 @@ def test_pass_hold_and_compare(store: Path, tmp_path: Path) -> None:
         assert (check["passed"], check["value"]) == (not status, p)
 
 
-def test_results_are_kept_once_and_differing_runs_make_a_case_flaky(store: Path, tmp_path: Path) -> None:
-    place = ["--store", str(store)]
-    for failing in ({0}, {0}, {1}):
-        gate("--release", "v1", "--results", written(tmp_path / "r.jsonl", store, failing), *place, status=0)
+def kept_runs(store: Path) -> list[tuple[Any, ...]]:
+    with open_for_reading(store, MARCH) as con:
+        return con.execute("SELECT release, passed, build FROM gate_runs ORDER BY gated_at").fetchall()
+
+
+def test_each_run_is_kept_and_the_latest_is_the_one_that_was_last(store: Path, tmp_path: Path) -> None:
+    runs = ["--min-pass-rate", "0.95", "--store", str(store)]
+    for failing, status in (({0}, 0), (set(range(8)), 1), ({0}, 0)):
+        gate(
+            "--release",
+            "v1",
+            "--results",
+            written(tmp_path / "r.jsonl", store, failing),
+            *runs,
+            status=status,
+        )
     gate(
         "--release",
         "v1",
         "--results",
         written(tmp_path / "n.jsonl", store, {2}),
-        *place,
+        *runs,
         "--no-keep",
         status=0,
     )
+    assert kept_runs(store) == [("v1", True, None), ("v1", False, None), ("v1", True, None)]
     with open_for_reading(store, MARCH) as con:
-        assert con.execute("SELECT count(*), count(DISTINCT release) FROM gate_runs").fetchall() == [(2, 1)]
-        assert unstable(con, ["v1"]) == {failure(0).case_id, failure(1).case_id}
         found = latest(con, "v1")
         assert found is not None
-        assert len(found) == 31
+        assert found.passed
+        assert [case_id for case_id, one in found.results.items() if not one.passed] == [failure(0).case_id]
+        assert len(found.results) == 31
         assert latest(con, "v2") is None
+    # The same eight failures are a regression against the run that passed.
+    eight = written(tmp_path / "r.jsonl", store, set(range(8)))
+    rest = ["--min-pass-rate", "0.5", "--no-keep", "--store", str(store)]
+    held = gate("--release", "v2", "--results", eight, *rest, status=1)
+    assert [check["name"] for check in held["checks"] if not check["passed"]] == ["no_regression"]
+
+
+def test_a_release_is_compared_with_the_last_one_that_passed(store: Path, tmp_path: Path) -> None:
+    frozen(store, "v3", "--keep", "v1")
+    place = ["--store", str(store), "--min-pass-rate", "0.8"]
+    gate(
+        "--release",
+        "v1",
+        "--results",
+        written(tmp_path / "r", store, set()),
+        *place,
+        "--build",
+        "b1",
+        status=0,
+    )
+    # v1's own next candidate, and v2, were held: neither went out.
+    gate("--release", "v1", "--results", written(tmp_path / "r", store, set(range(9))), *place, status=1)
+    gate("--release", "v2", "--results", written(tmp_path / "r", store, set(range(10))), *place, status=1)
+    third = written(tmp_path / "r", store, set(range(6)))
+    found = gate("--release", "v3", "--results", third, *place, "--no-keep", status=1)
+    assert (found["against"], found["against_run"]["build"], found["against_run"]["passed"]) == (
+        "v1",
+        "b1",
+        True,
+    )
+    check = next(check for check in found["checks"] if check["name"] == "no_regression")
+    assert not check["passed"]
+    assert check["reason"].startswith("all cases: 6 worse, 0 better of 31")
+    # Named, a release that was always held is compared with all the same, and said to be.
+    files = ["--markdown", str(tmp_path / "m.md"), "--junit", str(tmp_path / "j.xml")]
+    command = ["gate", "--release", "v3", "--results", third, *place, "--against", "v2", "--no-keep", *files]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    for said in (
+        result.stdout,
+        (tmp_path / "m.md").read_text().replace("\\", ""),
+        (tmp_path / "j.xml").read_text(),
+    ):
+        assert "v2 (held 20" in said
+
+
+def test_a_request_to_keep_that_is_done_twice_is_one_run(store: Path) -> None:
+    run = Run("v1", True, [], [(failure(0).case_id, True, False, None, None)], "b1", MARCH)
+    with StoreOwner.open(store) as owner:
+        assert owner.keep(run, MARCH + 1) == owner.keep(run, MARCH + 2)
+        assert owner.keep(run._replace(gated_at=MARCH + 3), MARCH + 3) != owner.keep(run, MARCH + 4)
+        owner.publish(MARCH)
+    assert kept_runs(store) == [("v1", True, "b1")] * 2
+
+
+def test_flaky_is_what_differs_within_a_build_and_not_between_builds(store: Path, tmp_path: Path) -> None:
+    place = ["--release", "v1", "--store", str(store), "--results"]
+
+    def unsteady() -> set[str]:
+        with open_for_reading(store, MARCH) as con:
+            return unstable(con, [latest(con, "v1"), latest(con, "v2")])
+
+    gate(*place, written(tmp_path / "r", store, set(range(9))), status=1)
+    gate(*place, written(tmp_path / "r", store, {0}), status=0)
+    assert unsteady() == set(), "a fix is not flaky because a candidate was held"
+    gate(*place, written(tmp_path / "r", store, {0}), "--build", "b1", status=0)
+    gate(*place, written(tmp_path / "r", store, {1}), "--build", "b1", status=0)
+    assert unsteady() == {failure(0).case_id, failure(1).case_id}
+    gate(*place, written(tmp_path / "r", store, {2}), "--build", "b2", status=0)
+    assert unsteady() == set(), "the latest run is of another build"
+    rows = [{"case_id": failure(n).case_id, "passed": ok} for n in range(31) for ok in (True, n != 3)]
+    (tmp_path / "r").write_text("\n".join(map(json.dumps, rows)))
+    gate(*place, str(tmp_path / "r"), status=0)
+    assert unsteady() == {failure(3).case_id}, "one run had it both ways"
 
 
 def test_files_for_a_build_server(store: Path, tmp_path: Path) -> None:

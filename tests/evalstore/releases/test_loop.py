@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from schemas.signal import SignalName
 from sinks.evalstore import StoreOwner
 from sinks.evalstore.regroup import Merge
 from sinks.evalstore.releases.exact import poisson_mean, rate_ratio
-from sinks.evalstore.releases.loop import SIGNAL_OF, Fate, fate
+from sinks.evalstore.releases.loop import SIGNAL_OF, Fate, failures, fate
+from sinks.evalstore.releases.results import Outcome
 from streams.cli import app
 from streams.commands.fail import Failed
-from tests.evalstore.releases.test_freeze import failure, frozen, run
+from tests.evalstore.releases.test_freeze import failure, frozen, records, run
 from tests.evalstore.samples import MARCH, WIDTH_MS, make_signal, make_window
 
 HOUR = 3_600_000
@@ -48,7 +50,8 @@ def store(tmp_path: Path) -> Path:
         owner.publish(MARCH)
     frozen(path, "v1")
     with StoreOwner.open(path) as owner:
-        owner.write([failure(n, time=at(5)) for n in range(20, 24)], now=MARCH)
+        now = time.time_ns() // 1_000_000 + 1  # after the freeze, which is on the same clock
+        owner.write([failure(n, time=at(5)) for n in range(20, 24)], now=now)
         again = [(100, 0, 12), (101, 0, 13), (102, 1, 6), (103, 1, 14), (104, 2, 19.5)]
         owner.write([failure(n, like=like, time=at(hour)) for n, like, hour in again], now=MARCH)
         owner.publish(MARCH)
@@ -56,11 +59,15 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def gated(store: Path, release: str, failing: set[int], tmp_path: Path, numbers: list[int]) -> None:
+def gated(
+    store: Path, release: str, failing: set[int], tmp_path: Path, numbers: list[int], build: str = ""
+) -> None:
     file = tmp_path / "results.jsonl"
     rows = [{"case_id": failure(n).case_id, "passed": n not in failing} for n in numbers]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    CliRunner().invoke(app, ["gate", "--release", release, "--results", str(file), "--store", str(store)])
+    more = ["--build", build] if build else []
+    command = ["gate", "--release", release, "--results", str(file), "--store", str(store), *more]
+    assert CliRunner().invoke(app, command).exit_code in (0, 1)
 
 
 def looped(store: Path, *more: str) -> dict[str, Any]:
@@ -81,8 +88,9 @@ def test_planted_fates_come_out_exactly(store: Path, tmp_path: Path) -> None:
     first, second = [*range(12)], [*range(12), 20, 21, 22]
     gated(store, "v1", {0, 1, 2, 3, 10}, tmp_path, first)
     # 0, 2, 3, 20 fixed; 1, 10, 21 still failing; 4, 5 regressed; 22 flaky; 23 untested.
-    gated(store, "v2", {1, 4, 5, 10, 21, 22}, tmp_path, second)
-    gated(store, "v2", {1, 4, 5, 10, 21}, tmp_path, second)
+    gated(store, "v2", set(second), tmp_path, second)  # a candidate that fails everything, and is held
+    gated(store, "v2", {1, 4, 5, 10, 21, 22}, tmp_path, second, "b2")
+    gated(store, "v2", {1, 4, 5, 10, 21}, tmp_path, second, "b2")
     found = looped(store)
     assert {name.value: found[name.value] for name in Fate} == {
         "fixed": 4,
@@ -90,6 +98,7 @@ def test_planted_fates_come_out_exactly(store: Path, tmp_path: Path) -> None:
         "regressed": 2,
         "flaky": 1,
         "held": 5,
+        "unknown": 0,
         "untested": 1,
     }
     assert (found["failures"], found["harvested_since"], found["recurring"]) == (16, 4, 2)
@@ -185,7 +194,7 @@ def test_without_windows_there_is_no_rate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "flaky", "expected"),
     [
-        (None, True, False, Fate.FIXED),
+        (None, True, False, Fate.UNKNOWN),
         (None, False, False, Fate.STILL_FAILING),
         (False, True, False, Fate.FIXED),
         (False, False, False, Fate.STILL_FAILING),
@@ -197,6 +206,54 @@ def test_without_windows_there_is_no_rate(tmp_path: Path) -> None:
 )
 def test_fates(before: bool | None, after: bool | None, flaky: bool, expected: Fate) -> None:
     assert fate(before, after, flaky) is expected
+
+
+def test_what_the_earlier_set_left_out_is_neither_new_nor_fixed(tmp_path: Path) -> None:
+    """v1 takes 20 of 40 failures; 3 come after it. All pass under v2."""
+    path = tmp_path / "store.duckdb"
+    with StoreOwner.open(path) as owner:
+        owner.write([failure(n, time=at(1)) for n in range(40)], now=MARCH)
+        owner.publish(MARCH)
+    frozen(path, "v1", "--tier", "smoke", "--size", "20")
+    now = time.time_ns() // 1_000_000 + 1
+    with StoreOwner.open(path) as owner:
+        # Of the three new cases two are new failures: one is another instance of what was there.
+        late = [failure(50), failure(51), failure(52, like=39, content_hash="52" * 32, time=at(6))]
+        owner.write(late, now=now)
+        owner.publish(now)
+    frozen(path, "v2")
+    numbers = [*range(40), 50, 51]
+    sets = [{case["case_id"] for case in records(path, name)} for name in ("v1", "v2")]
+    inside = [n for n in numbers if failure(n).case_id in sets[0]]
+    assert (len(inside), len(sets[1])) == (20, 42)
+    gated(path, "v1", set(inside[:5]), tmp_path, inside[:-1])
+    gated(path, "v2", {inside[6]}, tmp_path, numbers)
+    found = looped(path)
+    # One of the twenty has no result under v1, either.
+    expected = {"fixed": 5 + 2, "held": 13, "regressed": 1, "unknown": 20 + 1, "still_failing": 0}
+    assert {name: found[name] for name in expected} == expected
+    assert (found["harvested_since"], found["before_unknown"]) == (2, 21)
+    assert {case["case_id"] for case in found["cases"] if case["new"]} == {
+        failure(n).case_id for n in (50, 51)
+    }
+    times = ["--since", "2026-03-01", "--live", "2026-03-01T10:00:00Z"]
+    printed = run("loop", "v1", "v2", "--store", str(path), *times)
+    assert "21 are from before v1 was frozen, and have no result under it:" in printed
+    assert "results of v1 (held 20" in printed
+
+
+def test_another_case_of_the_cluster_speaks_for_it(tmp_path: Path) -> None:
+    """A correction that comes makes another case the one that stands for its failure."""
+    outcome = {name: Outcome(name, name == "b", False, None, None) for name in ("a", "b")}
+    case: dict[str, Any] = {"app": "shop", "reasons": ["error"], "question": "q"}
+    old = [case | {"case_id": name, "cluster_id": f"c-{name}"} for name in ("a", "b")]
+    new = [case | {"case_id": name + "2", "cluster_id": f"c-{name}"} for name in ("a", "b")]
+    after = {one["case_id"]: Outcome(str(one["case_id"]), True, False, None, None) for one in new}
+    found = failures(old, new, (outcome, after), {"a2", "b2"}, (), {}, {})
+    assert [(one.case_id, one.fate.value, one.new) for one in found[:2]] == [
+        ("a2", "fixed", False),
+        ("b2", "held", False),
+    ]
 
 
 def test_every_reason_has_a_signal_that_exists() -> None:
