@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import traceback
+from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -72,13 +75,16 @@ app.add_typer(topics.app, name="topics")
 def main() -> None:
     """Run the command line; wrong settings and unreadable files are one line on standard error.
 
-    Wrong use of a command itself is typer's to say: usage and one line, status 2.
+    Wrong use of a command itself is typer's to say: usage and one line, status 2. A fault of Gleaner's own
+    is a traceback and status 2, too: 1 is an answer, and nobody gave it.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no ✓ gets \u2713
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Failed as failure:
-        print(f"gleaner: {failure}", file=sys.stderr)
-        sys.exit(failure.status)
+        _end(str(failure), failure.status)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         from streams.settings import is_secret
@@ -86,15 +92,20 @@ def main() -> None:
         field, *_ = first["loc"]
         name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
         got = "" if is_secret(str(field)) else f" (got {first['input']!r})"
-        print(f"gleaner: setting {name}: {first['msg']}{got}", file=sys.stderr)
-        sys.exit(2)
+        _end(f"setting {name}: {first['msg']}{got}")
     except (RulesError, WrongSetting) as error:
-        print(f"gleaner: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"gleaner: {where}{error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+        _end(f"{where}{error.strerror or error}")
+    except Exception as error:
+        traceback.print_exc()
+        _end(f"a fault of Gleaner's own, please report it: {type(error).__name__}")
+
+
+def _end(message: str, status: int = 2) -> NoReturn:
+    print(f"gleaner: {message}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

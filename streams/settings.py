@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -67,7 +66,7 @@ class _Environment(EnvSettingsSource):
 def _toml(settings: type[BaseSettings]) -> TomlConfigSettingsSource:
     try:
         return TomlConfigSettingsSource(settings)
-    except TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or too deep
         raise WrongSetting(f"gleaner.toml: not TOML: {error}") from None
 
 
@@ -249,6 +248,14 @@ class Settings(BaseSettings):
         ge=1,
         description="New incidents of an hour that a channel gets one by one; more come as one digest",
     )
+
+    @field_validator("rules", "store_path", "backup_dir", "state_dir", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        # An empty path would be the current folder.
+        if value == "":
+            raise ValueError("is empty: name a path, or leave the setting out")
+        return value
 
     @field_validator("broker_ca", "broker_cert", "broker_key")
     @classmethod

@@ -21,6 +21,8 @@ def open_for_reading(store: Path, now: int) -> DuckDBPyConnection:
     """
     if (store / MANIFEST).exists():
         return open_reader(store)
+    if not store.name:  # "." and "/" have no file beside them
+        raise NoStore(f"no eval store at {store}: name its file with --store")
     directory = snapshots_of(store)
     published = (directory / MANIFEST).exists()
     if not store.exists() and not published:

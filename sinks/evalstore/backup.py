@@ -150,18 +150,36 @@ def list_backups(directory: Path) -> list[Backup]:
 
 def read_backup(path: Path) -> Backup:
     """A backup by its manifest; raises ``StoreError`` where a file is missing or another size."""
+    return _read_manifest(path).backup
+
+
+class _Manifest(NamedTuple):
+    """``hashes`` by table, ``migrations`` by version; the format is that of whoever wrote it."""
+
+    backup: Backup
+    format: Any
+    hashes: dict[str, str]
+    migrations: dict[int, str]
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    file = path / MANIFEST
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(file.read_text(encoding="utf-8"))
         files = manifest["tables"]
         rows = {table: int(about["rows"]) for table, about in files.items()}
         whole = all((path / f"{table}.parquet").stat().st_size == files[table]["bytes"] for table in files)
         size = sum(int(about["bytes"]) for about in files.values())
         backup = Backup(path, int(manifest["taken_ms"]), rows, size, str(manifest["store"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        hashes = {table: str(about["sha256"]) for table, about in files.items()}
+        versions = {int(version): str(sha256) for version, sha256 in manifest["migrations"].items()}
+    except KeyError as error:
+        raise StoreError(f"{path} is no backup that can be read: {file} has no {error}") from None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path} is no backup that can be read: {error}") from None
     if not whole:
         raise StoreError(f"{path}: a file has another size than its manifest says")
-    return backup
+    return _Manifest(backup, manifest.get("format"), hashes, versions)
 
 
 def restore(backup: Path, store: Path) -> Backup:
@@ -171,14 +189,12 @@ def restore(backup: Path, store: Path) -> Backup:
     was moved away; ``StoreError`` where the file or its log is there already, a file is not what the manifest
     says, or the restored rows are not those of the files; ``StoreMismatch`` where a newer Gleaner made it.
     """
-    found = read_backup(backup)
-    manifest = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
-    if manifest.get("format") != FORMAT:
-        raise StoreMismatch(f"{backup} has format {manifest.get('format')}: a newer Gleaner made it")
-    for table, about in manifest["tables"].items():
-        if _digest(backup / f"{table}.parquet") != about["sha256"]:
+    found, version, hashes, versions = _read_manifest(backup)
+    if version != FORMAT:
+        raise StoreMismatch(f"{backup} has format {version}: a newer Gleaner made it")
+    for table, sha256 in hashes.items():
+        if _digest(backup / f"{table}.parquet") != sha256:
             raise StoreError(f"{backup}: {table}.parquet is not what was written")
-    versions = {int(version): sha256 for version, sha256 in manifest["migrations"].items()}
     check(versions, migrations())
     store.parent.mkdir(parents=True, exist_ok=True)
     lock = OwnerLock.acquire(store)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -70,6 +75,8 @@ def gate(
 
     now = time.time_ns() // 1_000_000
     floors = tuple(_floor(text) for text in slice_floor or ())
+    if math.isnan(min_score):  # of options with bounds typer refuses it
+        raise Failed("--min-score nan: is no number to compare with")
     path = None
     try:
         if (Path(release) / MANIFEST).is_file():
@@ -94,13 +101,14 @@ def gate(
             gate_report.markdown(found.frozen.release, verdict, found.cases, beside), encoding="utf-8"
         )
     checks = [check._asdict() for check in verdict.checks]
-    if as_json:
-        data: dict[str, Any] = {"passed": verdict.passed, "checks": checks, "failing": verdict.failing}
-        data |= {"missing": list(verdict.missing), "no_result": verdict.missing}
-        data |= {"of_no_case": mine.strangers, "against": compared and compared.name}
-        typer.echo(json_line(data | {"against_run": compared and compared.run and compared.run.about()}))
-    else:
-        say(found, verdict, beside, mine.strangers)
+    with _whoever_reads():
+        if as_json:
+            data: dict[str, Any] = {"passed": verdict.passed, "checks": checks, "failing": verdict.failing}
+            data |= {"missing": list(verdict.missing), "no_result": verdict.missing}
+            data |= {"of_no_case": mine.strangers, "against": compared and compared.name}
+            typer.echo(json_line(data | {"against_run": compared and compared.run and compared.run.about()}))
+        else:
+            say(found, verdict, beside, mine.strangers)
     if keep and path is not None:
         try:
             name = found.frozen.release
@@ -158,6 +166,16 @@ def _read(path: Path, min_score: float, release: Release) -> Matched:
     from sinks.evalstore.releases.results import match, read_results
 
     return match(read_results(path, min_score), release.cases)
+
+
+@contextmanager
+def _whoever_reads() -> Iterator[None]:
+    """They may have read enough, as ``head`` does: the exit status is the verdict's all the same."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _floor(text: str) -> tuple[str, float]:

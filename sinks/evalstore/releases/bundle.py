@@ -65,6 +65,21 @@ PARQUET = {
 }
 """The columns of a Parquet file of cases; ``messages`` and ``trace`` are JSON text."""
 AS_JSON = ("messages", "trace")
+TEXT, MAYBE = (str,), (str, type(None))
+FIELDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("case_id", "cluster_id", "app"), TEXT),
+    **dict.fromkeys(("question", "answer", "expected_answer", "model"), MAYBE),
+    "reasons": (list,),
+    "severity": (int,),
+    "critical": (bool,),
+    "messages": (list, type(None)),
+}
+"""What whoever reads a frozen case relies on, and of which type it is."""
+FROZEN: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("release", "sha256"), TEXT),
+    **dict.fromkeys(("frozen_at", "cases", "forgotten"), (int,)),
+    "options": (dict,),
+}
 
 
 class Release(NamedTuple):
@@ -80,19 +95,46 @@ def releases_of(store: Path) -> Path:
     return store.with_name(store.name + SUFFIX)
 
 
-def load(frozen: Frozen, lines: Sequence[str]) -> Release:
-    return Release(frozen, [json.loads(each) for each in lines], content_hash(lines) == frozen.sha256)
+def load(frozen: Frozen, lines: Sequence[str], where: str = "") -> Release:
+    """Raises ``StoreError`` naming the line (``where:3``) and the field that is not as it should be."""
+    where = where or f"release {frozen.release}"
+    cases = [_case(each, f"{where}:{at}") for at, each in enumerate(lines, 1)]
+    return Release(frozen, cases, content_hash(lines) == frozen.sha256)
+
+
+def _case(line: str, where: str) -> dict[str, Any]:
+    try:
+        case = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{where}: is no JSON: {error}. {AGAIN}") from None
+    _check(case, FIELDS, where)
+    if not all(isinstance(reason, str) for reason in case["reasons"]):
+        raise StoreError(f"{where}: reasons are not texts. {AGAIN}")
+    return dict(case)
+
+
+def _check(found: Any, fields: dict[str, tuple[type, ...]], where: str) -> None:
+    if not isinstance(found, dict):
+        raise StoreError(f"{where}: is no JSON object. {AGAIN}")
+    for name, types in fields.items():
+        if name not in found:
+            raise StoreError(f"{where}: has no {name}. {AGAIN}")
+        if type(found[name]) not in types:
+            raise StoreError(f"{where}: {name} is {json.dumps(found[name])[:40]}. {AGAIN}")
+
+
+AGAIN = "Copy the release's folder again from the store"
 
 
 def read_bundle(directory: Path) -> Release:
     """A release from its files; raises ``StoreError`` where they cannot be read."""
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        frozen = Frozen(*(manifest[name] for name in Frozen._fields))
         lines = (directory / LINES).read_text(encoding="utf-8").split("\n")[:-1]
-        return load(frozen, lines)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{directory} holds no release that can be read: {error}") from None
+    _check(manifest, FROZEN, str(directory / MANIFEST))
+    return load(Frozen(*(manifest[name] for name in Frozen._fields)), lines, str(directory / LINES))
 
 
 def settle(con: DuckDBPyConnection, store: Path) -> list[str]:
