@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from detectors.rules import Rule
 from schemas.base import rfc3339
+from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
 from schemas.observation import ChangeRow
 from schemas.signal import Signal, WindowStat
@@ -25,7 +26,8 @@ DAY_MS = 86_400_000
 
 
 class Backtested(NamedTuple):
-    """``alarms`` are before grouping, each with the id of its incident (None: a note that joined none)."""
+    """``events`` were read, all but ``dead_letters`` replayed. ``alarms`` are before grouping, each with the
+    id of its incident (None: a note that joined none)."""
 
     events: int
     span_days: float
@@ -37,6 +39,7 @@ class Backtested(NamedTuple):
     """The change events, each with its app."""
     last: int
     """Event time of the last event, ms."""
+    dead_letters: list[DeadLetter]
 
     def a_week(self, incidents: int) -> float | None:
         """So many incidents, a week of event time; None for less than a day of it."""
@@ -68,6 +71,7 @@ def backtest(
         [record for record in done.signals if isinstance(record, WindowStat)],
         done.changes,
         last,
+        done.dead_letters,
     )
 
 

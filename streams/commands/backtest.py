@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.commands.fail import Failed
-from streams.commands.printable import one_line
+from streams.commands.printable import one_line, printable
 from streams.commands.progress import progress
+from streams.commands.summary import say_dead_letters
 from streams.rules_file import load_rules
 from streams.settings import Settings
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from streams.disowned import Held
     from streams.labelled import Found
     from streams.labels import Label
+
+BOOKS, RECORDS = (".yaml", ".yml"), (".jsonl", ".ndjson", ".json")
+"""What tells a rules file from events where both are arguments."""
 
 
 def backtest(
@@ -61,7 +65,13 @@ def backtest(
     from streams.disowned import hold
 
     # An option takes one value: what follows it is told apart by its name.
-    books = [path for path in given or [] if path.suffix in (".yaml", ".yml")]
+    books = [path for path in given or [] if path.suffix in BOOKS]
+    for path in given or []:
+        if path.suffix not in (*BOOKS, *RECORDS):
+            raise Failed(
+                f"{printable(path)}: by its name neither a rules file ({', '.join(BOOKS)}) nor events "
+                f"({', '.join(RECORDS)}): rename the rules, or name the events with --events"
+            )
     files = [*(events or []), *[path for path in given or [] if path not in books]]
     if len(books) > 1:
         raise Failed(f"{books[1]}: one rules file at a time; compare two with --against")
@@ -79,6 +89,14 @@ def backtest(
     watch = baselines.look if charts is not None else None
     with progress("replaying") as bar:
         done = run(files, policy_with(settings, mine), score, bar, watch)
+    dead = len(done.dead_letters)
+    if dead == done.events:
+        why = (
+            f"all {dead:,} were refused, the first: {done.dead_letters[0].message}"
+            if dead
+            else "they are empty"
+        )
+        raise Failed(f"no event could be read of {printable(', '.join(map(str, files)))}: {one_line(why)}")
     other = None
     if theirs is not None:
         with progress("replaying the other rules") as bar:
@@ -88,6 +106,7 @@ def backtest(
     if as_json:
         data: dict[str, Any] = {
             "events": done.events,
+            "dead_lettered": dead,
             "span_days": round(done.span_days, 3),
             "seconds": round(done.seconds, 3),
             "alarms": [alarm_data(alarm, incident) for alarm, incident in done.alarms],
@@ -107,6 +126,7 @@ def backtest(
         typer.echo(json.dumps(data))
         return
     _print(done)
+    say_dead_letters(done.dead_letters, "gleaner replay keeps them in its store")
     if labels is not None:
         _print_labels(done, known)
     if no_problem is not None:
@@ -156,7 +176,10 @@ def _print_held(held: Held) -> None:
 
 
 def _print(done: Backtested) -> None:
-    typer.echo(f"{done.events:,} events over {done.span_days:.1f} days, replayed in {done.seconds:.1f} s")
+    dead = f", {len(done.dead_letters):,} of them dead-lettered," if done.dead_letters else ""
+    typer.echo(
+        f"{done.events:,} events{dead} over {done.span_days:.1f} days, replayed in {done.seconds:.1f} s"
+    )
     rate = _weekly(done, len(done.incidents))
     typer.echo(f"{len(done.alarms)} alarms in {len(done.incidents)} incidents{rate}")
     by_rule: dict[str, int] = {}

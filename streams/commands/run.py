@@ -95,15 +95,12 @@ def replay(
     if as_json:
         typer.echo(json.dumps(summary))
         return
-    from streams.commands.summary import print_summary
+    from streams.commands.summary import print_summary, say_dead_letters
 
     print_summary(
         incidents, done.events, done.processed, len(done.dead_letters), counts.cases, counts.distinct
     )
-    for letter in done.dead_letters[:5]:
-        typer.echo(f"dead letter: {letter.message}", err=True)
-    if len(done.dead_letters) > 5:
-        typer.echo(f"… and {len(done.dead_letters) - 5} more; they are in the store", err=True)
+    say_dead_letters(done.dead_letters, "they are in the store")
 
 
 def demo(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from schemas.base import rfc3339
 from schemas.catalog import CATALOG, Measure
+from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
 from schemas.signal import SignalName
+from streams.commands.printable import one_line
+
+SHOWN = 5
+"""Dead letters that a person sees."""
 
 
 def amount(signal: SignalName, value: float | None) -> str:
@@ -27,6 +33,14 @@ def amount(signal: SignalName, value: float | None) -> str:
     if measure is Measure.DOLLARS:
         return f"${value:.4f}"
     return f"{value:.2f}" if measure is Measure.SCORE else f"{value:,.0f}"
+
+
+def say_dead_letters(letters: Sequence[DeadLetter], where: str) -> None:
+    """The first few of them on standard error; ``where`` all of them are."""
+    for letter in letters[:SHOWN]:
+        typer.echo(f"dead letter: {one_line(letter.message)}", err=True)
+    if len(letters) > SHOWN:
+        typer.echo(f"… and {len(letters) - SHOWN:,} more; {where}", err=True)
 
 
 def print_summary(

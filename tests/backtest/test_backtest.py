@@ -12,6 +12,7 @@ from detectors.rules import DEFAULT_RULES, Rule
 from schemas.signal import Severity, SignalName
 from streams.backtest import backtest, compare, policy_with
 from streams.cli import app
+from streams.commands.fail import Failed
 from streams.replay import replay
 from streams.settings import Settings
 from streams.steps.ingest import IngestPolicy
@@ -52,7 +53,7 @@ def test_json_is_the_contract(events: Path) -> None:
     status, out, _ = run("backtest", "--events", events, "--json")
     data = json.loads(out)
     assert status == 0
-    assert set(data) == {"events", "span_days", "seconds", "alarms"}
+    assert set(data) == {"events", "dead_lettered", "span_days", "seconds", "alarms"}
     alarm = next(alarm for alarm in data["alarms"] if alarm["rule"] == "escalation_spike")
     assert alarm["incident_id"]
     assert alarm["members"] == [
@@ -156,3 +157,43 @@ def test_the_example_is_checked_in_words() -> None:
     assert [tier["rate"] for tier in data["fast_enough"]["tiers"]] == [14.4, 6.0, 1.0]
     assert data["fast_enough"]["expected_false_alarms_30d"] < 1e-6
     assert data["traffic"]["direction"] == "both"
+
+
+def refused(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert isinstance(result.exception, Failed), result.output
+    assert result.exception.status == 2
+    return str(result.exception)
+
+
+def test_dead_letters_are_said(events: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_bytes(events.read_bytes() + b"# not an event\n" * 7)
+    count = len(traffic())
+    status, out, error = run("backtest", "--events", mixed)
+    assert status == 0
+    assert f"{count + 7:,} events, 7 of them dead-lettered, over" in out
+    assert error.count("dead letter: line ") == 5
+    assert "… and 2 more; gleaner replay keeps them in its store" in error
+    status, out, _ = run("backtest", "--events", mixed, "--json")
+    assert (status, json.loads(out)["events"], json.loads(out)["dead_lettered"]) == (0, count + 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("# A title\n\nSome words.\n", "all 2 were refused, the first: line 1: "), ("", "they are empty")],
+)
+def test_files_of_which_nothing_could_be_read_are_refused(text: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(text)
+    for more in ((), ("--json",)):
+        error = refused("backtest", "--events", file, *more)
+        assert error.startswith(f"no event could be read of {file}: {says}")
+
+
+def test_an_argument_that_is_neither_rules_nor_events_is_refused(events: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.conf"
+    rules.write_text(STRICT)
+    assert refused("backtest", rules, "--events", events).startswith(
+        f"{rules}: by its name neither a rules file (.yaml, .yml) nor events (.jsonl, .ndjson, .json): "
+    )
