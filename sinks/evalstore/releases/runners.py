@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from sinks.evalstore.releases.result import NoResult, Result, mean, number, text
 
 OF_INSPECT = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+TEXTUAL = frozenset(("match", "includes"))
+"""Scorers of Inspect's that find an empty target in every answer."""
 UNASSERTED = "No assertions"
 """What promptfoo (0.121.20) gives as the reason of such a test, which it lets pass."""
 
@@ -97,13 +99,16 @@ def deepeval(row: dict[str, Any], min_score: float) -> Result:
 
 
 def inspect(row: dict[str, Any], min_score: float) -> Result:
-    """A sample of a log in JSON: passed if every scorer's value reaches ``min_score`` (C 1, P 0.5, I 0)."""
+    """A sample of a log in JSON: passed if every scorer's value reaches ``min_score`` (C 1, P 0.5, I 0).
+
+    One that only looked for an empty target, as a case without an expected answer has, asserted nothing.
+    """
     scores = [_inspect_value(score.get("value")) for score in (row.get("scores") or {}).values()]
     known = [score for score in scores if score is not None]
     why = None
     if row.get("error"):
         why = NoResult.RUNNER_FAILED
-    elif not scores:
+    elif not scores or (row.get("target") in ("", [], [""]) and TEXTUAL.issuperset(row["scores"])):
         why = NoResult.NO_ASSERTION
     elif len(known) < len(scores):
         why = NoResult.NO_SCORE

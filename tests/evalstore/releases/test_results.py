@@ -111,6 +111,21 @@ def test_other_runners_assert_nothing_or_have_judges_that_fail(tmp_path: Path) -
     assert found.why == {"case-0": NoResult.NO_ASSERTION, "case-1": NoResult.RUNNER_FAILED}
 
 
+def test_what_inspect_looked_for_in_vain_is_not_asserted(tmp_path: Path) -> None:
+    """As Inspect 0.3.285 scored the answer "some answer" (2026-11-21)."""
+    scored = [
+        ("case-0", "", {"match": {"value": "C"}, "includes": {"value": "C"}}),
+        ("case-1", "", {"match": {"value": "C"}, "exact": {"value": "I"}}),
+        ("case-2", "right", {"match": {"value": "I"}, "includes": {"value": "I"}}),
+        ("case-3", "some", {"includes": {"value": "C"}}),
+        ("case-4", "", {"includes": {"value": "C"}, "model_graded_qa": {"value": "C"}}),
+    ]
+    samples = [{"id": name, "target": target, "scores": scores} for name, target, scores in scored]
+    found = read(tmp_path / "i.json", json.dumps({"eval": {}, "samples": samples}), *"uvxyz")
+    assert passed(found) == {"case-1": False, "case-2": False, "case-3": True, "case-4": True}
+    assert found.why == {"case-0": NoResult.NO_ASSERTION}
+
+
 def test_the_index_of_pandas_is_no_metric(tmp_path: Path) -> None:
     for header in ("", "index", "Unnamed: 0", "level_0"):
         table = f"{header},user_input,response,faithfulness\n0,How?,So.,0.9\n1,Why?,So.,0.2\n"
