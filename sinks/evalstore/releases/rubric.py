@@ -32,7 +32,7 @@ def rubric(case: dict[str, Any]) -> str:
     >>> print(rubric(case))
     The answer is right, and does what the user asks for.
     The user asks: Why?
-    In production this answer failed, because the user asked for a person after it; one that says the same \
+    In production this answer failed, because the user asked for a person after it; one with the same fault \
 fails: No.
     """
     lines = ["The answer is right, and does what the user asks for."]
@@ -43,9 +43,8 @@ fails: No.
         lines.append("It says nothing that these passages do not support: " + "\n\n".join(passages))
     why = ", ".join(FAILED.get(reason, reason) for reason in case["reasons"]) or "it is a harvested failure"
     if case["answer"]:
-        lines.append(
-            f"In production this answer failed, because {why}; one that says the same fails: {case['answer']}"
-        )
+        before = f"In production this answer failed, because {why}; one with the same fault fails:"
+        lines.append(f"{before} {case['answer']}")
     else:
         lines.append(f"In production the answer failed, because {why}.")
     return "\n".join(lines)
