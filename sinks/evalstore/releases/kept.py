@@ -127,8 +127,8 @@ def passed_before(con: DuckDBPyConnection, release: str) -> Kept | None:
 
 def _newest(con: DuckDBPyConnection, condition: str, given: list[str]) -> Kept | None:
     rows = con.execute(
-        f"""SELECT run_id, release, epoch_ms(gated_at), passed, build FROM gate_runs WHERE {condition}
-        ORDER BY gated_at DESC, run_id DESC LIMIT 1""",  # noqa: S608 - of two conditions above
+        f"""SELECT run_id, release, epoch_ms(gated_at), passed, {_build(con)} FROM gate_runs
+        WHERE {condition} ORDER BY gated_at DESC, run_id DESC LIMIT 1""",  # noqa: S608 - of two above
         given,
     ).fetchall()
     query = "SELECT case_id, passed, flaky, score, cost_usd FROM gate_results WHERE run_id = ?"
@@ -138,6 +138,12 @@ def _newest(con: DuckDBPyConnection, condition: str, given: list[str]) -> Kept |
     return None
 
 
+def _build(con: DuckDBPyConnection) -> str:
+    """The column, or what it would hold: a snapshot that an earlier Gleaner published has none."""
+    there = "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'gate_runs' AND column_name = 'build'"
+    return "NULL::VARCHAR" if con.execute(there).fetchone() == (0,) else "build"
+
+
 def unstable(con: DuckDBPyConnection, runs: Iterable[Kept | None]) -> set[str]:
     """Cases that passed and failed in one of these runs, or in it and other runs of its build: of different
     builds a different result is what the change did."""
@@ -145,9 +151,9 @@ def unstable(con: DuckDBPyConnection, runs: Iterable[Kept | None]) -> set[str]:
     for run in runs:
         if run is not None:
             rows = con.execute(
-                """SELECT case_id FROM gate_results JOIN gate_runs USING (run_id)
-                WHERE run_id = ? OR (release = ? AND build = ?) GROUP BY case_id
-                HAVING bool_or(flaky) OR count(DISTINCT gate_results.passed) > 1""",
+                f"""SELECT case_id FROM gate_results JOIN gate_runs USING (run_id)
+                WHERE run_id = ? OR (release = ? AND {_build(con)} = ?) GROUP BY case_id
+                HAVING bool_or(flaky) OR count(DISTINCT gate_results.passed) > 1""",  # noqa: S608
                 [run.run_id, run.release, run.build],
             ).fetchall()
             found |= {str(row[0]) for row in rows}

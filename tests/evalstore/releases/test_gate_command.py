@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from schemas.case import CaseReason
 from sinks.evalstore import StoreOwner, open_for_reading
+from sinks.evalstore.migrations import migrate, migrations
 from sinks.evalstore.releases.bundle import releases_of
 from sinks.evalstore.releases.kept import Run, latest, unstable
 from streams.cli import app
@@ -175,6 +177,17 @@ def test_flaky_is_what_differs_within_a_build_and_not_between_builds(store: Path
     (tmp_path / "r").write_text("\n".join(map(json.dumps, rows)))
     gate(*place, str(tmp_path / "r"), status=0)
     assert unsteady() == {failure(3).case_id}, "one run had it both ways"
+
+
+def test_a_snapshot_of_an_earlier_gleaner_has_no_builds() -> None:
+    with duckdb.connect() as con:
+        migrate(con, [step for step in migrations() if step.version < 13])
+        con.execute("INSERT INTO gate_runs VALUES ('r', 'v1', '2026-03-01', true, '[]')")
+        con.execute("INSERT INTO gate_results VALUES ('r', 'c', false, true, NULL, NULL)")
+        found = latest(con, "v1")
+        assert found is not None
+        assert (found.build, found.passed, set(found.results)) == (None, True, {"c"})
+        assert unstable(con, [found, None]) == {"c"}
 
 
 def test_files_for_a_build_server(store: Path, tmp_path: Path) -> None:
