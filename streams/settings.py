@@ -251,7 +251,7 @@ class Settings(BaseSettings):
 
     @field_validator("rules", "store_path", "backup_dir", "state_dir", mode="before")
     @classmethod
-    def _named(cls, value: object) -> object:
+    def _path_given(cls, value: object) -> object:
         # An empty path would be the current folder.
         if value == "":
             raise ValueError("is empty: name a path, or leave the setting out")

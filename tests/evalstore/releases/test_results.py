@@ -74,6 +74,7 @@ def test_a_test_without_an_assertion_passes_nothing_and_the_gate_says_what_to_ad
 def test_every_exported_test_of_promptfoo_has_an_assertion(answer: str | None, expected: str | None) -> None:
     for contexts in (CASES[0]["contexts"], None):
         case = frozen(1, expected_answer=expected, answer=answer, contexts=contexts)
+        case |= {"must": None, "must_not": None}
         (assertion,) = promptfoo(case, "r1")["assert"]
         assert assertion["type"] == "llm-rubric"
         assert (expected or "In production") in assertion["value"]
