@@ -84,7 +84,8 @@ class Snooze(Record):
 class Inhibition(Record):
     """The member of another incident that explains this one, since this event time.
 
-    ``until`` is set once that member is over: if this incident still stands then, it is told.
+    ``until`` is set once that member is over, or has been silent for too long: if this incident still stands
+    then, it is told. ``heard`` is the event time of that member's latest alarm as it was last looked up.
     """
 
     incident_id: str
@@ -93,6 +94,7 @@ class Inhibition(Record):
     route: str
     since: int
     until: int | None = None
+    heard: int | None = None
     why: str = ""
     """In words: how that member's move makes the measurement of this one unsound."""
 

@@ -13,6 +13,7 @@ from detectors.declared.count_law import chance, standing
 from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.latch import Latch, Turn
 from detectors.declared.policy import BUCKET_MS, DAY_MS, HOUR_MS
+from detectors.declared.say import length
 from detectors.declared.volume_baseline import HOURS, VolumeBaseline, VolumePin
 
 RECENT = DAY_MS // BUCKET_MS
@@ -34,7 +35,8 @@ class Volume:
     and the detector starts again. An alarm is told once; it clears when the last hour lies within half of
     ``min_effect`` of what is expected (or two standard deviations, if that is more), and is told again after
     24 h of not clearing. Until it clears nothing is learned, and what was learned since the onset is taken
-    back. After seven silent days the segment is asleep: nothing is said, and normal is learned anew.
+    back. After seven silent days the segment is asleep: nothing is said, and normal is learned anew when
+    requests come again. They end an alarm that was open, too; silence ends none.
 
     Guarantee and limits are those of :class:`~detectors.declared.count_esr.CountESR` and
     :class:`~detectors.declared.volume_baseline.VolumeBaseline`. The budget is exact in weeks: buckets come at
@@ -104,11 +106,11 @@ class Volume:
         return found
 
     def _sleep(self) -> None:
-        """Until traffic comes again."""
+        """Until traffic comes again. Of an open alarm what was normal is kept until then, to tell its end."""
         waiting = sorted(self._open)
-        self._baseline.restart()
-        self._build()
-        self._latch.told = None
+        if self._latch.told is None:
+            self._baseline.restart()
+            self._build()
         self._recent.clear()
         self._next = None
         if waiting:
@@ -123,8 +125,11 @@ class Volume:
             self._learn(start, count, segments_at)
             return []
         hour = start // HOUR_MS % HOURS
-        self._recent.append((start, count, pin.mean[hour]))
         end = start + BUCKET_MS
+        if self._latch.told is not None and not self._recent:
+            # Only sleep forgets the buckets since an alarm.
+            return [self._woken(start, count, pin, segments_at)] if count else []
+        self._recent.append((start, count, pin.mean[hour]))
         if self._latch.told is not None:
             return self._held(end, pin)
         hash_of = chance(*self._of, start)
@@ -172,6 +177,25 @@ class Volume:
             bound=None,
             n=counted,
             reason=f"{counted:,} requests in the last hour, normally {expected:,.0f} at this time of day",
+        )
+
+    def _woken(self, start: int, count: int, pin: VolumePin, segments_at: Callable[[int], int]) -> Returned:
+        self._latch.told = None
+        self._baseline.restart()
+        self._build()
+        self._recent.append((start, count, 0.0))
+        self._learn(start, count, segments_at)
+        many = "1 request" if count == 1 else f"{count:,} requests"
+        return Returned(
+            time=start + BUCKET_MS,
+            since=start,
+            opened=self._latch.opened,
+            value=float(count),
+            baseline=pin.mean[start // HOUR_MS % HOURS],
+            bound=None,
+            n=count,
+            reason=f"{many} in 5 minutes, after more than {length(ASLEEP_MS)} without any: what is"
+            " normal is learned anew",
         )
 
     def _tell(

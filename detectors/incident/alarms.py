@@ -52,7 +52,7 @@ def reopen(turn: Turn, after: Incident, alarm: Signal) -> None:
     at = alarm.detected_at
     after = reopened(after, at, turn.now, turn.policy)
     after = logged(after, turn.policy, at, Happening.REOPENED, detail=f"rule {alarm.rule}")
-    held = inhibitor(after, turn.incidents.values(), turn.policy) is not None
+    held = inhibitor(after, turn.incidents.values(), turn.policy, at) is not None
     if held or not flaps(after, turn.policy):
         # What is about to be held back is no news.
         reply = None if held else NotifyReason.REOPENED

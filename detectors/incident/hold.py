@@ -5,6 +5,7 @@ from __future__ import annotations
 from detectors.incident.inhibition import TABLE, inhibitor
 from detectors.incident.policy import Policy
 from detectors.incident.states import logged
+from detectors.incident.timers import silent_at
 from detectors.incident.turn import Turn
 from schemas.effect import NotifyReason
 from schemas.incident import Incident, IncidentState
@@ -15,7 +16,8 @@ def hold(turn: Turn, at: int, *, at_once: bool = False) -> None:
     """After any change of members or states at ``at``: who explains whom now.
 
     What is no longer explained is not told at once but after a while, in which its own recovery may come
-    (:mod:`~detectors.incident.timers`); ``at_once`` where a person has ended what explained it.
+    (:mod:`~detectors.incident.timers`); ``at_once`` where a person has ended what explained it. A person's
+    time is not event time: nothing is found silent by it, and nothing new explained.
     """
     standing = [one for one in turn.incidents.values() if one.state is not IncidentState.RESOLVED]
     if not any(one.inhibited or one.explains for one in turn.incidents.values()) and not any(
@@ -44,14 +46,18 @@ def lift(incident: Incident, at: int, policy: Policy) -> Incident:
 
 
 def _weigh(turn: Turn, incident: Incident, standing: list[Incident], at: int, at_once: bool) -> None:
-    held, by = incident.inhibited, inhibitor(incident, standing, turn.policy)
+    held = incident.inhibited
+    by = inhibitor(incident, standing, turn.policy, None if at_once else at)
+    if held is None and at_once:
+        return
     if held is None and by is not None:
         detail = f"by {by.signal.value} of incident {by.incident_id}"
         after = incident.model_copy(update={"inhibited": by})
         after = logged(after, turn.policy, at, Happening.EXPLAINED, detail=detail)
         turn.put(after, at, NotifyReason.EXPLAINED, urgent=True)
     elif held is not None and by is not None:
-        if (held.incident_id, held.until) != (by.incident_id, None):
+        same = (held.incident_id, held.until) == (by.incident_id, None)
+        if not same or (not at_once and at >= silent_at(held, turn.policy)):
             turn.put(incident.model_copy(update={"inhibited": by}), at, NotifyReason.EXPLAINED)
     elif held is not None and at_once:
         turn.speak(lift(incident, at, turn.policy), at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)

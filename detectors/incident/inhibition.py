@@ -74,19 +74,27 @@ def overlaps(by: Member, other: Member | Signal, policy: Policy) -> bool:
     )
 
 
+def speaks(by: Member, at: int | None, policy: Policy) -> bool:
+    """Whether ``by`` has been heard of lately enough, at event time ``at``, to explain anything.
+
+    ``at`` None: however long ago that was.
+    """
+    return at is None or at < by.last_at + policy.silent_ms
+
+
 def begin(moved: Member | Signal) -> int:
     """Since when it has been wrong this time: a member that came back began anew."""
     return moved.resumed if isinstance(moved, Member) and moved.resumed is not None else moved.onset
 
 
 def explained(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> bool:
-    """Whether an open member of any incident explains ``alarm``."""
+    """Whether an open member of any incident, heard of lately enough, explains ``alarm``."""
     return any(
         explains(member, alarm) and overlaps(member, alarm, policy)
         for incident in incidents
         if incident.state is not IncidentState.RESOLVED
         for member in incident.members
-        if not member.recovered
+        if not member.recovered and speaks(member, alarm.detected_at, policy)
     )
 
 
@@ -107,11 +115,14 @@ def apart(alarm: Signal, incident: Incident) -> bool:
     )
 
 
-def inhibitor(incident: Incident, others: Iterable[Incident], policy: Policy) -> Inhibition | None:
-    """What explains every open member of ``incident``: the earliest such member of another open incident.
+def inhibitor(
+    incident: Incident, others: Iterable[Incident], policy: Policy, at: int | None
+) -> Inhibition | None:
+    """What explains every open member of ``incident`` at event time ``at`` (None: at any): the earliest such
+    member of another open incident.
 
     None where one of its members stands for itself. A member that a person has called no problem, or
-    resolved, explains nothing.
+    resolved, explains nothing, nor does one whose rule has said nothing for ``policy.silent_ms``.
     """
     standing = [member for member in incident.members if not member.recovered]
     candidates = [
@@ -119,7 +130,7 @@ def inhibitor(incident: Incident, others: Iterable[Incident], policy: Policy) ->
         for other in others
         if other.id != incident.id and other.state is not IncidentState.RESOLVED
         for member in other.members
-        if not member.recovered
+        if not member.recovered and speaks(member, at, policy)
     ]
     found: list[tuple[int, str, Member]] = []
     for one in standing:
@@ -136,5 +147,6 @@ def inhibitor(incident: Incident, others: Iterable[Incident], policy: Policy) ->
     _, incident_id, member = min(found, key=lambda each: (each[0], each[1], each[2].signal_id))
     return Inhibition(
         incident_id=incident_id, signal=member.signal, rule=member.rule, route=member.route,
-        since=max(begin(member), incident.onset), why=TABLE[member.signal.value].why,
+        since=max(begin(member), incident.onset), heard=min(each[2].last_at for each in found),
+        why=TABLE[member.signal.value].why,
     )  # fmt: skip

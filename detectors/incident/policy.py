@@ -45,6 +45,9 @@ class Policy:
     """No unit of any open member's signal for this long is "no data". No less than two windows' length."""
     unexplained_ms: int = 30 * MINUTE_MS
     """What was held back waits this long, after what explained it is over, for its own recovery."""
+    silent_ms: int = 48 * HOUR_MS
+    """A rule that has said nothing for this long explains no other's alarms: one that still sees its alarm
+    tells it again every day, and one that is gone, or has no more units, never says that it is over."""
     ack_ms: int = 4 * HOUR_MS
     """Of the clock ``now``: an alarm that comes this long after an acknowledgement ends it."""
     escalate_ms: Mapping[Severity, tuple[int, ...]] = field(default_factory=lambda: ESCALATE_MS)

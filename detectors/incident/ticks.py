@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectors.incident.hold import lift
+from detectors.incident.hold import hold, lift
 from detectors.incident.placement import last_alarm
 from detectors.incident.states import logged
 from detectors.incident.timers import Clock, Data, Timer, TimerKind, last_data, timers
@@ -55,6 +55,8 @@ def _fire(turn: Turn, incident: Incident, timer: Timer, data: Data) -> None:
         case TimerKind.UNEXPLAINED:
             after = lift(incident, at, policy)
             turn.speak(after, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
+        case TimerKind.SILENT:
+            hold(turn, at)
         case TimerKind.STEADY:
             after = incident.model_copy(update={"flapping": False, "reopened_at": ()})
             after = logged(after, policy, at, Happening.STEADY, detail=incident.state.value)

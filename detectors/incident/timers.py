@@ -14,7 +14,7 @@ from typing import NamedTuple
 from detectors.incident.placement import last_alarm
 from detectors.incident.policy import Policy
 from schemas.incident import Incident, IncidentState
-from schemas.lifecycle import StaleKind
+from schemas.lifecycle import Inhibition, StaleKind
 from schemas.signal import SignalName
 
 Data = Mapping[tuple[str, SignalName], int]
@@ -31,6 +31,8 @@ class TimerKind(StrEnum):
     SNOOZE = "snooze"
     ESCALATE = "escalate"
     UNEXPLAINED = "unexplained"
+    SILENT = "silent"
+    """What explains it may have said nothing for too long."""
     STEADY = "steady"
     NO_DATA = "no_data"
     NO_ALARM = "no_alarm"
@@ -64,9 +66,11 @@ def timers(incident: Incident, data: Data, policy: Policy) -> list[Timer]:
         return sorted(found)
     if incident.snooze is not None and incident.snooze.until is not None:
         found.append(Timer(incident.snooze.until, TimerKind.SNOOZE, Clock.NOW))
-    if incident.inhibited is not None and incident.inhibited.until is not None:
-        until = incident.inhibited.until + policy.unexplained_ms
-        found.append(Timer(until, TimerKind.UNEXPLAINED, Clock.WATERMARK))
+    if (held := incident.inhibited) is not None:
+        if held.until is not None:
+            found.append(Timer(held.until + policy.unexplained_ms, TimerKind.UNEXPLAINED, Clock.WATERMARK))
+        else:
+            found.append(Timer(silent_at(held, policy), TimerKind.SILENT, Clock.WATERMARK))
     if (at := escalates(incident, policy)) is not None:
         found.append(Timer(at, TimerKind.ESCALATE, Clock.NOW))
     if (kind := incident.stale and incident.stale.kind) is not StaleKind.NO_DATA:
@@ -84,6 +88,11 @@ def escalates(incident: Incident, policy: Policy) -> int | None:
     levels = policy.escalate_ms.get(incident.severity, ())
     waits = incident.state is IncidentState.FIRING and incident.posted and not quieted(incident)
     return since + levels[level] if waits and since is not None and level < len(levels) else None
+
+
+def silent_at(held: Inhibition, policy: Policy) -> int:
+    """Event time at which what explains an incident has said nothing for too long, unless it has since."""
+    return (held.since if held.heard is None else held.heard) + policy.silent_ms
 
 
 def due(incident: Incident, data: Data, policy: Policy) -> Due:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectors.incident import Board, Policy, Verdict, group
+from detectors.incident import Board, Policy, Step, Verdict, group
 from detectors.incident.inhibition import TABLE
 from schemas.command import Verb
 from schemas.effect import EffectKind
@@ -24,6 +24,10 @@ def held() -> Board:
     board.absorb(BROKEN)
     board.absorb(alarm("s1", onset=T0 + 5 * MINUTE))
     return board
+
+
+def posts(step: Step) -> list[str]:
+    return [one.incident_id for one in step.effects if one.kind is EffectKind.POST]
 
 
 def test_the_table_has_no_circle() -> None:
@@ -139,6 +143,50 @@ def test_what_comes_back_and_is_explained_is_no_news() -> None:
     drop = by_signal(board)["faithfulness"]
     assert (drop.state, drop.posted) == (IncidentState.FIRING, True)
     assert drop.inhibited is not None
+
+
+def test_a_rule_that_is_silent_for_two_days_explains_nothing() -> None:
+    """It is gone from the rules, say: nothing would ever end its incident."""
+    for later, explains in ((POLICY.silent_ms - 1, True), (POLICY.silent_ms, False)):
+        board = Board(POLICY)
+        board.absorb(BROKEN)
+        board.absorb(alarm("s1", onset=FIRED + later - MINUTE, detected_at=FIRED + later))
+        drop = by_signal(board)["faithfulness"]
+        assert (drop.inhibited is not None, drop.posted) == (explains, not explains)
+
+
+def test_what_is_held_back_is_told_when_what_explains_it_falls_silent() -> None:
+    board = held()
+    silent = FIRED + POLICY.silent_ms
+    told = silent + POLICY.unexplained_ms
+    assert [posts(board.due(at, at)) for at in (silent, told - 1)] == [[], []]
+    assert posts(board.due(told, told)) == [by_signal(board)["faithfulness"].id]
+    assert by_signal(board)["broken_output_rate"].state is IncidentState.FIRING
+
+
+def test_what_is_told_again_every_day_explains_on() -> None:
+    board = held()
+    for day in range(1, 10):
+        at = FIRED + day * 24 * HOUR
+        board.absorb(alarm(f"b{day}", SignalName.BROKEN_OUTPUT, detected_at=at))
+        board.due(at, at)
+    drop = by_signal(board)["faithfulness"]
+    assert drop.inhibited is not None
+    assert (drop.inhibited.until, drop.posted) == (None, False)
+    last = FIRED + 9 * 24 * HOUR + POLICY.silent_ms + POLICY.unexplained_ms
+    assert posts(board.due(last - 1, last - 1)) == []
+    assert posts(board.due(last, last)) == [drop.id]
+
+
+def test_a_person_s_clock_makes_nobody_silent() -> None:
+    """Commands come by the wall clock, alarms of last month by their own."""
+    board = held()
+    board.absorb(alarm("c1", SignalName.COST, route="/mail", onset=T0 + 2 * HOUR))
+    cost = by_signal(board)["cost_per_request"]
+    board.absorb(command("c", Verb.RESOLVE, cost.id, FIRED + 60 * 24 * HOUR))
+    drop = by_signal(board)["faithfulness"]
+    assert drop.inhibited is not None
+    assert (drop.inhibited.until, drop.posted) == (None, False)
 
 
 def test_a_replay_lists_what_was_held_back() -> None:

@@ -117,9 +117,34 @@ def test_it_is_told_again_after_a_day_of_silence_and_sleeps_after_a_week() -> No
     watch = learned(Random(6), 20.0)
     alarms = run(watch, [], 60 * DAY)
     assert len(alarms) == 7
+    heard = said(watch, traffic(Random(7), 90.0, 60 * DAY, 62 * DAY), 62 * DAY)
+    assert found(heard) == []
     assert watch.pin is None, "it learns anew when traffic comes again"
-    assert run(watch, traffic(Random(7), 90.0, 60 * DAY, 65 * DAY), 65 * DAY) == []
+    assert run(watch, traffic(Random(7), 90.0, 62 * DAY, 65 * DAY), 65 * DAY) == []
     assert watch.pin is not None
+
+
+def test_requests_after_a_week_of_silence_end_the_alarm_and_silence_does_not() -> None:
+    watch, wakes = learned(Random(6), 20.0), 60 * DAY
+    alarms = said(watch, [], wakes)
+    assert back(alarms) == []
+    # The bucket of the first request is known in part only, and the one after it has none.
+    assert said(watch, [wakes + MINUTE], wakes + 2 * BUCKET_MS) == []
+    state = orjson.loads(orjson.dumps(watch.snapshot()))
+    restored = volume()
+    restored.restore(state)
+    later = [wakes + 3 * BUCKET_MS + at for at in range(3)]
+    for one in (watch, restored):
+        (end,) = back(said(one, later, wakes + 9 * BUCKET_MS))
+        assert (end.time, end.since) == (wakes + 4 * BUCKET_MS, wakes + 3 * BUCKET_MS)
+        assert end.opened == found(alarms)[0].time
+        assert (end.value, end.n) == (3.0, 3)
+        assert end.reason.startswith("3 requests in 5 minutes, after more than 7 d without any")
+        assert one.pin is None
+    assert watch.snapshot() == restored.snapshot()
+    # An alarm that was over when it fell asleep has no second end.
+    assert said(watch, [], wakes + 30 * DAY) == []
+    assert said(watch, [wakes + 30 * DAY, wakes + 30 * DAY + BUCKET_MS], wakes + 31 * DAY) == []
 
 
 def test_healthy_traffic_keeps_the_budget() -> None:
