@@ -8,7 +8,7 @@ from typing import Any
 from detectors.declared.buckets import Buckets, Measured
 from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.latch import Latch, Turn
-from detectors.declared.policy import BUCKET_MS, Slo, Tier
+from detectors.declared.policy import BUCKET_MS, MINUTE_MS, Slo, Tier
 from detectors.declared.say import length, share
 from schemas.signal import Severity
 
@@ -16,6 +16,8 @@ LEAST_BAD = 5
 """Bad units that a long window needs: no alarm rests on one or two failures."""
 BACK = 0.9
 """An alarm clears when its long window burns at less than this part of its tier's rate."""
+GOES_ON_MS = 30 * MINUTE_MS
+"""What a graver alarm has hidden is told after it only while this last part of event time burns, too."""
 
 
 class BurnRate:
@@ -33,8 +35,9 @@ class BurnRate:
 
     Asked when a bucket of five minutes with a unit in it closes. A tier needs ``min_units`` and five bad ones
     in its long window, and to have known the segment for half of it. It fires once; while a graver tier is
-    open it is not told. It clears when its long window burns below 0.9 of the rate, and is told again after
-    24 h of not clearing; the alarm is over when every tier that was told has cleared.
+    open it is not told. When that has cleared, it is, as soon as the last half hour burns at its rate, too (a
+    long window alone remembers what is over). It clears when its long window burns below 0.9 of the rate, and
+    is told again after 24 h of not clearing; the alarm is over when every tier that was told has cleared.
 
     **Nothing is provable** of how often it fires by chance: that depends on how far from the budget the app
     lives, and on how failures cluster. For independent failures the expected number is computed by
@@ -78,26 +81,36 @@ class BurnRate:
         ]
 
     def _ask(self, end: int, examples: tuple[str, ...]) -> Said | None:
-        found = None
+        found = last = None
         graver = False
         for at, (tier, latch) in enumerate(zip(self._policy.tiers, self._latches, strict=True)):
-            turn = self._turn(tier, latch, end)
-            if turn in (Turn.FIRED, Turn.REFIRED) and not graver:
+            turn, loud = self._turn(tier, latch, end), self._loud[at]
+            if turn is Turn.CLEARED:
+                self._loud[at] = False
+                last = tier if loud else last
+            elif graver or turn is Turn.QUIET:
+                pass
+            elif turn is not Turn.HELD if loud else turn is Turn.FIRED or self._goes_on(tier, end):
                 found = self._tell(tier, end, examples)
                 self._loud[at] = True
-            elif turn is Turn.CLEARED:
-                self._loud[at] = False
-            graver = graver or latch.told is not None
+                latch.told = end
+            graver = graver or self._loud[at]
         if found is not None:
             self._opened = self._opened or (found.key, end)
-        elif self._opened is not None and not any(self._loud):
+        elif self._opened is not None and last is not None and not any(self._loud):
             key, opened = self._opened
             self._opened = None
-            return self._returned(end, key, opened)
+            return self._returned(end, last, key, opened)
         return found
 
-    def _returned(self, end: int, key: str, opened: int) -> Returned:
-        tier = next(tier for tier in self._policy.tiers if f"{tier.rate:g}" == key)
+    def _goes_on(self, tier: Tier, end: int) -> bool:
+        """Whether every window of ``tier`` burns at its rate, and the last half hour."""
+        limit = tier.rate * self._policy.budget
+        lengths = (tier.long_ms, tier.short_ms, min(tier.short_ms, GOES_ON_MS))
+        return all(one.total >= limit * one.n for one in [self._buckets.window(end, ms) for ms in lengths])
+
+    def _returned(self, end: int, tier: Tier, key: str, opened: int) -> Returned:
+        """``tier`` is the one that has cleared last."""
         n, bad = self._buckets.window(end, tier.long_ms)
         budget = self._policy.budget
         return Returned(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
+import orjson
 import pytest
 
 from detectors.declared.burn_rate import BurnRate
@@ -70,6 +71,59 @@ def test_one_incident_is_one_alarm_a_tier_and_day() -> None:
     assert back(heard)[0].value < 0.9 * 0.06
 
 
+def test_what_a_graver_tier_has_hidden_is_told_when_that_clears() -> None:
+    """30 % fail for two hours, then 8 % for twenty: page level all along, so there is no end between."""
+    begin = 4 * DAY
+    after = begin + 2 * HOUR
+    units = even(0, 0, begin) + [
+        (at, float(n % 10 < 3), "a") for n, at in enumerate(range(begin, after, 10_000))
+    ]
+    over = after + 20 * HOUR
+    units += [(at, float(n % 25 < 2), "b") for n, at in enumerate(range(after, over, 10_000))]
+    units += even(0, over, over + 8 * HOUR)
+    heard = said(units)
+    first, second = found(heard)
+    assert [first.key, second.key] == ["14.4", "6"]
+    assert (first.time - begin, second.time - after) == (30 * MINUTE, 50 * MINUTE)
+    assert second.severity is None, "as the rule's own"
+    (end,) = back(heard)
+    assert (end.key, end.opened) == ("14.4", first.time), "one alarm, one end"
+    assert over < end.time <= over + 3 * HOUR
+    assert "in the last 6 h: less than 5.4 times" in end.reason
+    assert end.bound == pytest.approx(0.054)
+
+
+def test_what_is_over_is_not_told_because_a_long_window_remembers_it() -> None:
+    """Everything fails for half an hour: two lesser tiers are beyond for hours and days after it."""
+    begin = 4 * DAY
+    over = begin + 30 * MINUTE
+    heard = said(even(0, 0, begin) + even(1, begin, over) + even(0, over, over + 3 * DAY))
+    assert [one.key for one in heard] == ["14.4", "14.4"]
+    (end,) = back(heard)
+    assert end.time - over <= HOUR
+    # Where it begins anew while they are beyond, they are told.
+    later = over + 3 * HOUR
+    again = even(0, 0, begin) + even(1, begin, over) + even(0, over, later) + even(10, later, later + HOUR)
+    assert [one.key for one in said(again, upto=later + HOUR)] == ["14.4", "14.4", "6"]
+
+
+def test_what_is_hidden_survives_a_restart_and_any_split() -> None:
+    begin = 4 * DAY
+    after = begin + 2 * HOUR
+    units = even(0, 0, begin) + even(3, begin, after) + even(12, after, after + 9 * HOUR)
+    whole = said(units, upto=after + 9 * HOUR)
+    assert [one.key for one in whole] == ["14.4", "6"]
+    heard: list[Said] = []
+    burn = watch()
+    burn.add(units)
+    for upto in range(begin, after + 9 * HOUR + 1, 25 * MINUTE):
+        heard += burn.close(upto)
+        state = orjson.loads(orjson.dumps(burn.snapshot()))
+        burn = watch()
+        burn.restore(state)
+    assert heard + burn.close(after + 9 * HOUR) == whole
+
+
 def test_it_fires_again_after_it_cleared_and_after_a_day() -> None:
     begin, outage = 4 * DAY, 30 * MINUTE
     twice = even(0, 0, begin) + even(1, begin, begin + outage)
@@ -109,8 +163,6 @@ def test_silence_neither_fires_nor_clears() -> None:
 
 
 def test_its_state_is_bounded() -> None:
-    import orjson
-
     burn = watch()
     burn.add(failures(Random(2), 0.01, 0, 10 * DAY, 3_000))
     burn.close(10 * DAY)
