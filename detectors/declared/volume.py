@@ -19,7 +19,7 @@ from detectors.declared.volume_baseline import HOURS, VolumeBaseline, VolumePin
 RECENT = DAY_MS // BUCKET_MS
 """Buckets remembered one by one."""
 LOOK = HOUR_MS // BUCKET_MS
-"""Buckets by which an alarm is judged to be over."""
+"""Buckets by which an alarm is judged to be over, at least."""
 ASLEEP_MS = 7 * DAY_MS
 """After so long a silence the segment is learned anew when it wakes up."""
 
@@ -33,17 +33,30 @@ class Volume:
 
     A rise or fall of less than ``min_effect`` of what is expected since the estimated change is not told,
     and the detector starts again. An alarm is told once; it clears when the last hour lies within half of
-    ``min_effect`` of what is expected (or two standard deviations, if that is more), and is told again after
-    24 h of not clearing. Until it clears nothing is learned, and what was learned since the onset is taken
-    back. After seven silent days the segment is asleep: nothing is said, and normal is learned anew when
-    requests come again. They end an alarm that was open, too; silence ends none.
+    ``min_effect`` of what is expected (or two standard deviations, if that is more), and nearer to it than to
+    where the alarm was at its worst. Where so few are expected in an hour that two standard deviations are
+    half of the alarm's move, the look back is as long as it must be: at most 24 h, and never to before the
+    alarm. It is told again after 24 h of not clearing. Until it clears nothing is learned, and what was
+    learned since the onset is taken back. After seven silent days the segment is asleep: nothing is said, and
+    normal is learned anew when requests come again. They end an alarm that was open, too; silence ends none.
 
     Guarantee and limits are those of :class:`~detectors.declared.count_esr.CountESR` and
     :class:`~detectors.declared.volume_baseline.VolumeBaseline`. The budget is exact in weeks: buckets come at
     one rate whatever the traffic. It cannot tell an app without users from an exporter that has stopped.
     """
 
-    __slots__ = ("_baseline", "_esr", "_latch", "_least", "_next", "_of", "_open", "_recent", "_seen")
+    __slots__ = (
+        "_baseline",
+        "_esr",
+        "_latch",
+        "_least",
+        "_level",
+        "_next",
+        "_of",
+        "_open",
+        "_recent",
+        "_seen",
+    )
 
     def __init__(
         self,
@@ -57,6 +70,8 @@ class Volume:
         self._least = min_effect
         self._baseline = VolumeBaseline(weeks, policy)
         self._latch = Latch()
+        self._level = 1.0
+        """Requests at the worst of the latest alarm, as a part of what was expected; 2 at most."""
         self._open: Counter[int] = Counter()
         """Start to requests, of buckets that have not closed."""
         self._recent: deque[tuple[int, int, float]] = deque(maxlen=RECENT)
@@ -153,30 +168,54 @@ class Volume:
         if abs(counted - expected) < self._least * expected or rises is not esr.rises:
             return []
         self._latch.ask(end, True, False)
+        self._level = min(counted / expected, 2.0) if expected else 2.0
         self._baseline.forget([one[:2] for one in since[:-1]])  # this bucket has not been learned
         return [self._tell(end, since, pin, esr.evidence())]
 
     def _held(self, end: int, pin: VolumePin) -> list[Said]:
-        last = list(self._recent)[-LOOK:]
+        last = self._look(pin)
+        if not last:
+            return []
         counted, expected = sum([one[1] for one in last]), sum([one[2] for one in last])
-        spread = sqrt(sum([one[2] + pin.dispersion * one[2] ** 2 for one in last]))
-        off = abs(counted - expected)
-        back = off <= max(0.5 * self._least * expected, 2.0 * spread)
+        if expected:
+            # The units that an alarm rests on may reach back to before the change.
+            now = min(counted / expected, 2.0)
+            self._level = min(self._level, now) if self._level < 1.0 else max(self._level, now)
+        halfway = 0.5 * (1.0 + self._level) * expected
+        nearer = counted > halfway if self._level < 1.0 else counted <= halfway
+        margin = max(0.5 * self._least * expected, 2.0 * sqrt(_variance(last, pin)))
+        back = nearer and abs(counted - expected) <= margin
         turn = self._latch.ask(end, not back, back)
         if turn is Turn.CLEARED:
-            return [self._returned(end, counted, expected)]
+            return [self._returned(end, counted, expected, len(last) * BUCKET_MS)]
         return [self._tell(end, last, pin, None)] if turn is Turn.REFIRED else []
 
-    def _returned(self, end: int, counted: int, expected: float) -> Returned:
+    def _look(self, pin: VolumePin) -> list[tuple[int, int, float]]:
+        """The latest buckets since the alarm that tell its level from the normal one: none, as long as they
+        are too few for that. A day of them is enough."""
+        rows = list(self._recent)
+        move = abs(1.0 - self._level)
+        expected = variance = 0.0
+        for at, row in enumerate(reversed(rows), 1):
+            if row[0] < self._latch.opened:
+                return []
+            expected += row[2]
+            variance += _variance((row,), pin)
+            if at >= LOOK and 2.0 * sqrt(variance) < 0.5 * move * expected:
+                return rows[-at:]
+        return rows if len(rows) == RECENT else []
+
+    def _returned(self, end: int, counted: int, expected: float, look_ms: int) -> Returned:
         return Returned(
             time=end,
-            since=end - LOOK * BUCKET_MS,
+            since=end - look_ms,
             opened=self._latch.opened,
             value=float(counted),
             baseline=expected,
             bound=None,
             n=counted,
-            reason=f"{counted:,} requests in the last hour, normally {expected:,.0f} at this time of day",
+            reason=f"{counted:,} requests in the last {length(look_ms)}, normally {expected:,.0f} at this"
+            " time of day",
         )
 
     def _woken(self, start: int, count: int, pin: VolumePin, segments_at: Callable[[int], int]) -> Returned:
@@ -225,6 +264,7 @@ class Volume:
             "baseline": self._baseline.snapshot(),
             "esr": self._esr and self._esr.snapshot(),
             "told": self._latch.snapshot(),
+            "level": self._level,
             "open": sorted(self._open.items()),
             "next": self._next,
             "seen": self._seen,
@@ -237,6 +277,7 @@ class Volume:
         if self._esr is not None:
             self._esr.restore(state["esr"])
         self._latch.restore(state["told"])
+        self._level = state.get("level", 0.0)  # of an alarm from before it was kept: silence, most often
         self._open = Counter(dict(state["open"]))
         self._next, self._seen = state["next"], state["seen"]
         first, counts, expected = state["recent"]
@@ -244,3 +285,8 @@ class Volume:
         self._recent = deque(
             [(first + at * BUCKET_MS, count, mean) for at, (count, mean) in enumerate(rows)], maxlen=RECENT
         )
+
+
+def _variance(rows: Iterable[tuple[int, int, float]], pin: VolumePin) -> float:
+    """Of the number of requests in buckets together, when all is well."""
+    return sum([mean + pin.dispersion * mean**2 for _, _, mean in rows])

@@ -113,6 +113,56 @@ def test_it_clears_when_traffic_is_back_and_fires_again() -> None:
     assert ends[0].value == pytest.approx(ends[0].baseline, rel=0.15)
 
 
+def office(random: Random, start: int, end: int, factor: float = 1.0) -> list[int]:
+    """240 requests an hour by day, 3 by night."""
+    return [
+        bucket + at
+        for bucket in range(start, end, BUCKET_MS)
+        for at in range(poisson(random, factor * (20.0 if 8 <= bucket // HOUR % 24 < 20 else 0.25)))
+    ]
+
+
+def by_office(random: Random) -> Volume:
+    watch = volume()
+    assert said(watch, office(random, 0, 9 * DAY), 9 * DAY) == []
+    return watch
+
+
+@pytest.mark.parametrize(("returns", "after"), [(60, 55 * MINUTE), (44, 280 * MINUTE)])
+def test_an_outage_lasts_through_hours_of_little_traffic(returns: int, after: int) -> None:
+    """From 14:00 on; 3 requests an hour are normal at night, and none of them are no return."""
+    random = Random(1)
+    watch, midnight = by_office(random), 9 * DAY
+    stop, again = midnight + 14 * HOUR, midnight + returns * HOUR
+    heard = said(watch, office(random, midnight, stop), again)
+    assert [(one.time - stop) // MINUTE for one in heard] == [15, 15 + 24 * 60][: len(heard)]
+    assert back(heard) == []
+    (end,) = back(said(watch, office(random, again, again + 12 * HOUR), again + 12 * HOUR))
+    assert end.time - again == after
+
+
+def test_a_return_at_night_waits_for_as_many_as_tell_it() -> None:
+    """From 16 expected ones on two standard deviations are less than half of what is expected."""
+    random = Random(1)
+    watch, evening = by_office(random), 9 * DAY + 20 * HOUR
+    stop = evening - 6 * HOUR
+    (alarm,) = said(watch, office(random, 9 * DAY, stop), evening)
+    (end,) = back(said(watch, office(random, evening, evening + 11 * HOUR), evening + 11 * HOUR))
+    assert end.opened == alarm.time
+    assert (end.time - evening, end.time - end.since) == (280 * MINUTE, 280 * MINUTE)
+    assert end.baseline >= 16.0
+    assert end.reason.startswith("11 requests in the last 280 min, normally 16 ")
+
+
+def test_a_rise_lasts_through_the_night_too() -> None:
+    random = Random(2)
+    watch, noon = by_office(random), 9 * DAY + 12 * HOUR
+    heard = said(watch, office(random, 9 * DAY, noon) + office(random, noon, noon + DAY, 2.0), noon + DAY)
+    assert [type(one) for one in heard] == [Finding, Finding][: len(heard)]
+    (end,) = back(said(watch, office(random, noon + DAY, noon + DAY + 3 * HOUR), noon + DAY + 3 * HOUR))
+    assert end.time == noon + DAY + 50 * MINUTE
+
+
 def test_it_is_told_again_after_a_day_of_silence_and_sleeps_after_a_week() -> None:
     watch = learned(Random(6), 20.0)
     alarms = run(watch, [], 60 * DAY)
