@@ -243,6 +243,12 @@ class Monitor:
             self._recovery = None
             self._level, self._opened = (0.0, 0), ("", 0)
 
+    def renew(self, time: int) -> Return | None:
+        """:meth:`repin` by the unit at ``time``, not by decision: the end of what was open, to be told."""
+        ended = self._returned(None)._replace(quiet=False, renewed=True) if self.open else None
+        self.repin(time)
+        return ended
+
     def repin(self, time: int = 0) -> None:
         """Forget what normal was and learn it from the next units: a release, an acknowledgement, or (then
         with its ``time``) a unit on which everything changes."""

@@ -27,7 +27,10 @@ DEFAULT = RecoveryPolicy()
 class Return(NamedTuple):
     """A signal is back. ``value`` is the mean of y over the ``n`` units since ``since`` (at most the units
     remembered one by one); ``bound`` what the mean was shown to be below, None where the proof was made on
-    ranks, or where nothing but silence of the detector was there (``quiet``)."""
+    ranks, or where nothing but silence of the detector was there (``quiet``).
+
+    ``renewed``: nothing is back, but what it was bad against no longer counts; the units are the last before.
+    """
 
     since: int
     n: int
@@ -37,6 +40,7 @@ class Return(NamedTuple):
     quiet: bool
     opened: tuple[str, int]
     """trace_id and time of the unit on which the rule first fired."""
+    renewed: bool = False
 
 
 class RecoveryWatch:

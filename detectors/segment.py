@@ -159,14 +159,29 @@ class SegmentMonitors:
                     done += 1
                     continue
                 if admission is not USE:
-                    for monitor in self._costs:
-                        monitor.repin(units[done][0])
+                    self._renew_costs(places[done], units[done], verdict)
                 used = 1
             chosen, where = units[done : done + used], places[done : done + used]
             for monitor in self._costs:
                 self._on_cost(monitor, chosen, where, segments, verdict)
             verdict.outliers.extend([where[at] for at in self._costs[0].detector.outliers])
             done += used
+
+    def _renew_costs(self, place: int, unit: Unit, verdict: TraceVerdict) -> None:
+        """Most costs come from another source from this unit on: what was open is over, and says so."""
+        for monitor in self._costs:
+            ended = monitor.renew(unit[0])
+            if ended is not None:
+                self._tell_cost(monitor, place, unit, ended, verdict)
+
+    def _tell_cost(
+        self, monitor: Monitor, place: int, unit: Unit, event: Alarm | Return, verdict: TraceVerdict
+    ) -> None:
+        success = self._success
+        if success is not None and monitor is success.cost:
+            success.tell(unit[0], COST, place, unit, event)
+        else:
+            verdict.signals.append((place, self._said(monitor.rule, unit, event)))
 
     def _on_cost(
         self,
@@ -177,12 +192,8 @@ class SegmentMonitors:
         verdict: TraceVerdict,
     ) -> None:
         monitor.detector.outliers.clear()
-        success = self._success
         for at, event in monitor.run(units, segments, self._watch.recent):
-            if success is not None and monitor is success.cost:
-                success.tell(units[at][0], COST, places[at], units[at], event)
-            else:
-                verdict.signals.append((places[at], self._said(monitor.rule, units[at], event)))
+            self._tell_cost(monitor, places[at], units[at], event, verdict)
 
     def on_scores(self, units: Sequence[Unit], scorer: str, segments: int) -> list[Signal | Recovery]:
         """Scores of one scorer, each the first of its conversation: y in [0, 1], higher is better; times

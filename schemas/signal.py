@@ -137,7 +137,8 @@ class Recovery(Record):
     ``alarm_id`` is the first alarm since the rule's signal was last well; ``since`` the estimated time of
     the return, ``value`` the mean over the ``n`` units since then, ``bound`` what that mean was shown to be
     better than: the baseline and a quarter of the move (None: shown by ranks, or by thousands of units
-    without a further alarm). Silence never makes one: it takes units.
+    without a further alarm). Silence never makes one: it takes units. Where a baseline is given up because
+    prices come from another source, what was open against it ends, too; ``reason`` says so.
     """
 
     type: Literal["recovery"] = "recovery"

@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
+from detectors.rules import Rule
 from detectors.segment import SegmentMonitors
 from schemas.observation import PriceStatus
-from schemas.signal import Recovery, Signal, SignalName
-from tests.detectors.streams import HEALTHY, feed_all, on_conversation, on_trace, rate
+from schemas.signal import Recovery, Severity, Signal, SignalName
+from tests.detectors.streams import HEALTHY, dollars, feed_all, on_conversation, on_trace, rate
 
 SPACING = 50_000
 RULE = "cost_per_success_rise"
@@ -84,6 +85,55 @@ def test_it_is_over_when_neither_side_is_open() -> None:
     ends = [one for one in well if isinstance(one, Recovery)]
     assert len(ends) == 1
     assert ends[0].alarm_id == bad[0].id
+
+
+@pytest.mark.parametrize("signal", [SignalName.COST_PER_SUCCESS, SignalName.COST])
+def test_an_alarm_ends_with_the_baseline_that_it_was_against(signal: SignalName) -> None:
+    """Prices come to be reported by the application: nothing could ever show that the old ones are back."""
+    rules = (Rule("costs", signal, Severity.P2, min_effect=0.05),)
+    segment, random = SegmentMonitors("shop", "prod", "chat", rules), Random(3)
+
+    def feed(first: int, last: int, price: PriceStatus, factor: float) -> list[tuple[int, Signal | Recovery]]:
+        said: list[tuple[int, Signal | Recovery]] = []
+        for at in range(first, last):
+            cost = dollars(random, factor)
+            ones = on_trace(segment, at * SPACING, f"t{at}", HEALTHY, None, cost, price)[0]
+            ones += on_conversation(segment, at * SPACING, f"t{at}", HEALTHY, None, False)
+            said += [(at, one) for one in (*ones, *[one for _, one in segment.settle()])]
+        return said
+
+    assert feed(0, 3_000, PriceStatus.PRICED, 1.0) == []
+    alarms = [one for _, one in feed(3_000, 3_300, PriceStatus.PRICED, 3.0)]
+    assert {type(one) for one in alarms} == {Signal}
+    # 67 reported requests of a block of 100 are dominant, which is known at its end.
+    ((at, end),) = feed(3_300, 5_000, PriceStatus.REPORTED, 1.0)
+    assert isinstance(end, Recovery)
+    assert at == 3_399
+    assert (end.detected_at, end.alarm_id) == (at * SPACING, alarms[0].id)
+    assert end.reason.startswith("baseline renewed, for most prices come from another source now; ")
+    assert end.value == pytest.approx(3.0 * 0.0051, rel=0.2)
+    # And what is dearer by the new source is an alarm of its own, with an end of its own.
+    again = [one for _, one in feed(5_000, 5_300, PriceStatus.REPORTED, 3.0)]
+    assert again
+    assert [type(one) for _, one in feed(5_300, 7_000, PriceStatus.REPORTED, 1.0)] == [Recovery]
+
+
+def test_the_other_side_stays_open_when_the_costs_are_learned_anew() -> None:
+    segment, random = shop()
+    start = 6_000 * SPACING
+    bad = ours(feed_all(segment, random, 300, start, factor=3.0, escalated=0.4, name="bad"))
+    assert {"unsuccessful" in one.reason for one in bad} == {True, False}
+    said: list[Signal | Recovery] = []
+    for at in range(300):
+        time, name = start + (300 + at) * SPACING, f"new{at}"
+        said += on_trace(segment, time, name, HEALTHY, None, dollars(random), PriceStatus.REPORTED)[0]
+        failed = rate(random, 0.4) > 0
+        said += on_conversation(segment, time, name, HEALTHY, None, failed)
+        said += [one for _, one in segment.settle()]
+    assert not any(isinstance(one, Recovery) for one in ours(said))
+    well = ours(feed_all(segment, random, 1_500, start + 600 * SPACING, escalated=0.05, name="well"))
+    ends = [one for one in well if isinstance(one, Recovery)]
+    assert [one.alarm_id for one in ends] == [bad[0].id]
 
 
 def test_failures_of_unknown_cost_are_not_told() -> None:
