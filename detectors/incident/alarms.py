@@ -28,7 +28,7 @@ def extend(turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew
         after = after.model_copy(update={"stale": None})
     held = after.inhibited
     if held is not None and held.until is not None and at > held.until:
-        after = lift(after, at, turn.policy)
+        after = lift(after, at, turn.now, turn.policy)
         turn.speak(after, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
         return
     acked_at = before.acked_at if before.state is IncidentState.ACKED else None

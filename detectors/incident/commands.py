@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from detectors.incident.placement import last_alarm
 from detectors.incident.policy import Policy
-from detectors.incident.states import logged, resolved, unacked
+from detectors.incident.states import heard_again, logged, resolved, unacked
 from detectors.incident.verdict import Verdict
 from schemas.base import rfc3339
 from schemas.command import Command, Verb
@@ -156,7 +156,7 @@ def _mute(incident: Incident, command: Command, now: int) -> Incident:
 
 
 def _unmute(incident: Incident, command: Command, now: int) -> Incident:
-    return _with(incident, muted_by=None)
+    return heard_again(incident, now, muted_by=None)
 
 
 DO: dict[Verb, _Do] = {

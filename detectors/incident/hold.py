@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detectors.incident.inhibition import TABLE, inhibitor
 from detectors.incident.policy import Policy
-from detectors.incident.states import logged
+from detectors.incident.states import heard_again, logged
 from detectors.incident.timers import silent_at
 from detectors.incident.turn import Turn
 from schemas.effect import NotifyReason
@@ -39,9 +39,9 @@ def hold(turn: Turn, at: int, *, at_once: bool = False) -> None:
             turn.put(incident.model_copy(update={"explains": explains}), at, NotifyReason.EXPLAINS)
 
 
-def lift(incident: Incident, at: int, policy: Policy) -> Incident:
+def lift(incident: Incident, at: int, now: int, policy: Policy) -> Incident:
     """``incident``, standing for itself again."""
-    free = incident.model_copy(update={"inhibited": None})
+    free = heard_again(incident, now, inhibited=None)
     return logged(free, policy, at, Happening.UNEXPLAINED)
 
 
@@ -60,7 +60,8 @@ def _weigh(turn: Turn, incident: Incident, standing: list[Incident], at: int, at
         if not same or (not at_once and at >= silent_at(held, turn.policy)):
             turn.put(incident.model_copy(update={"inhibited": by}), at, NotifyReason.EXPLAINED)
     elif held is not None and at_once:
-        turn.speak(lift(incident, at, turn.policy), at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
+        free = lift(incident, at, turn.now, turn.policy)
+        turn.speak(free, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
     elif held is not None and held.until is None:
         ended = held.model_copy(update={"until": at})
         turn.put(incident.model_copy(update={"inhibited": ended}), at, NotifyReason.EXPLAINED)

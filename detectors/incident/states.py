@@ -83,6 +83,12 @@ def flaps(incident: Incident, policy: Policy) -> bool:
     return incident.posted and not incident.flapping and len(incident.reopened_at) >= policy.flap_reopens
 
 
+def heard_again(incident: Incident, now: int, **silence: object) -> Incident:
+    """``incident`` at the end of a ``silence`` (the fields that end it): nobody could have acknowledged what
+    they were not told, so its levels count from ``now``."""
+    return incident.model_copy(update={**silence, "unattended_since": now, "escalation_level": 0})
+
+
 def unacked(incident: Incident, now: int) -> Incident:
     """Firing again, and nobody's since ``now``."""
     return incident.model_copy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detectors.incident.hold import hold, lift
 from detectors.incident.placement import last_alarm
-from detectors.incident.states import logged
+from detectors.incident.states import heard_again, logged
 from detectors.incident.timers import Clock, Data, Timer, TimerKind, last_data, timers
 from detectors.incident.told import speaks
 from detectors.incident.turn import Turn
@@ -40,7 +40,7 @@ def grouped(turn: Turn, incident: Incident, at: int) -> None:
 
 def awake(turn: Turn, incident: Incident, at: int, why: str) -> None:
     """The end of a snooze."""
-    after = incident.model_copy(update={"snooze": None, "unattended_since": turn.now, "escalation_level": 0})
+    after = heard_again(incident, turn.now, snooze=None)
     after = logged(after, turn.policy, at, Happening.SNOOZE_OVER, detail=why)
     turn.speak(after, at, NotifyReason.SNOOZE_OVER, NotifyReason.SNOOZE_OVER)
 
@@ -53,12 +53,12 @@ def _fire(turn: Turn, incident: Incident, timer: Timer, data: Data) -> None:
         case TimerKind.SNOOZE:
             awake(turn, incident, at, "its time is up")
         case TimerKind.UNEXPLAINED:
-            after = lift(incident, at, policy)
+            after = lift(incident, at, turn.now, policy)
             turn.speak(after, at, NotifyReason.UNEXPLAINED, NotifyReason.UNEXPLAINED)
         case TimerKind.SILENT:
             hold(turn, at)
         case TimerKind.STEADY:
-            after = incident.model_copy(update={"flapping": False, "reopened_at": ()})
+            after = heard_again(incident, turn.now, flapping=False, reopened_at=())
             after = logged(after, policy, at, Happening.STEADY, detail=incident.state.value)
             turn.put(after, at, NotifyReason.STEADY, NotifyReason.STEADY)
         case TimerKind.ESCALATE:

@@ -220,6 +220,64 @@ def test_nobody_acknowledges() -> None:
     assert quiet.due(FIRED + 100 * HOUR).effects == ()
 
 
+P1 = AT_ONCE.escalate_ms[Severity.P1]
+LEVEL = [("edit", "escalated"), ("reply", "escalated")]
+
+
+def counts_from(board: Board, over: int) -> None:
+    """That a P1's levels count from the end of a silence at ``over``, and come one by one."""
+    assert only(board).escalates_at == over + P1[0]
+    assert told(board.due(over + P1[0] - 1)) == []
+    assert told(board.due(over + P1[0])) == LEVEL
+    assert told(board.due(over + P1[1] - 1)) == []
+    assert told(board.due(over + P1[1])) == LEVEL
+    assert told(board.due(over + 100 * HOUR)) == []
+
+
+def test_the_end_of_a_mute_starts_the_levels_anew() -> None:
+    for muted in (FIRED + MINUTE, FIRED + P1[0] + MINUTE):
+        board = fired(severity=Severity.P1)
+        board.due(muted)
+        board.absorb(command("c1", Verb.MUTE, only(board).id, muted))
+        over = FIRED + 2 * HOUR
+        assert told(board.due(over)) == []
+        board.absorb(command("c2", Verb.UNMUTE, only(board).id, over))
+        counts_from(board, over)
+
+
+def test_the_end_of_a_snooze_starts_the_levels_anew() -> None:
+    board, over = fired(severity=Severity.P1), FIRED + 2 * HOUR
+    board.absorb(command("c1", Verb.SNOOZE, only(board).id, FIRED, until=over))
+    assert told(board.due(over)) == [("edit", "snooze_over"), ("reply", "snooze_over")]
+    counts_from(board, over)
+
+
+def test_the_end_of_flapping_starts_the_levels_anew() -> None:
+    board, at = fired(severity=Severity.P1), FIRED
+    for turn in range(3):
+        board.absorb(recovery(f"r{turn}", at + 20 * MINUTE))
+        at += 40 * MINUTE
+        board.absorb(alarm(f"a{turn}", onset=at, detected_at=at, severity=Severity.P1))
+    over = at + AT_ONCE.steady_ms
+    assert only(board).flapping
+    assert told(board.due(over, over)) == [("edit", "steady"), ("reply", "steady")]
+    counts_from(board, over)
+
+
+def test_what_is_no_longer_explained_starts_the_levels_anew() -> None:
+    """It was told before the alarm came that explains it."""
+    board = fired(severity=Severity.P1)
+    board.absorb(alarm("e1", SignalName.BROKEN_OUTPUT, severity=Severity.P3))
+    drop = next(one for one in board.incidents.values() if one.signal is SignalName.FAITHFULNESS)
+    assert (drop.posted, drop.inhibited is None) == (True, False)
+    board.absorb(recovery("r1", FIRED + 2 * HOUR, SignalName.BROKEN_OUTPUT))
+    over = FIRED + 2 * HOUR + AT_ONCE.unexplained_ms
+    assert told(board.due(over, over)) == [("edit", "unexplained"), ("reply", "unexplained")]
+    assert board.incidents[drop.id].escalates_at == over + P1[0]
+    assert told(board.due(over + P1[0] - 1)) == []
+    assert told(board.due(over + P1[0])) == LEVEL
+
+
 def test_an_acknowledgement_ends_with_an_alarm_long_after_it() -> None:
     board = fired()
     board.absorb(command("c1", Verb.ACK, only(board).id, FIRED))
