@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from detectors.declared.policy import Declared, MaxAge
-from detectors.declared.spec import Duration, SloSpec, ThresholdSpec, UserBudgetSpec
+from detectors.declared.spec import Count, Duration, Number, SloSpec, ThresholdSpec, UserBudgetSpec
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.signal import Severity, SignalName
 
@@ -31,7 +32,7 @@ def weeks(value: Any) -> float:
         if text == f"1 per {name}":
             return length
     match = BUDGET.match(text)
-    if match is None or float(match.group(1) or 1) <= 0:
+    if match is None or not 0 < float(match.group(1) or 1) < inf:
         raise ValueError(f'a budget is "1 per 4 weeks", "1 per month" or the like, not {value!r}')
     return float(match.group(1) or 1)
 
@@ -56,14 +57,14 @@ class RuleSpec(BaseModel):
     signal: SignalName | None = None
     enabled: bool = True
     budget: Annotated[float | None, BeforeValidator(weeks)] = None
-    bound: Annotated[float | None, Field(gt=0, lt=1)] = None
+    bound: Annotated[Number, Field(gt=0, lt=1)] | None = None
     threshold: ThresholdSpec | None = None
     slo: SloSpec | None = None
-    above: float | None = None
+    above: Number | None = None
     max_age: Duration | None = None
     budget_per_user: UserBudgetSpec | None = None
-    min_effect: Annotated[float | None, Field(ge=0)] = None
-    min_units: Annotated[int | None, Field(ge=1)] = None
+    min_effect: Annotated[Number, Field(ge=0)] | None = None
+    min_units: Annotated[Count, Field(ge=1)] | None = None
     severity: Severity | None = None
     page: bool | None = None
     where: Where = Where()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
+from math import inf
 from typing import Literal
 
 from detectors.declared.policy import Declared, MaxAge, Slo, Threshold, UserBudget
@@ -82,8 +83,10 @@ class Rule:
     declared: Declared | None = None
 
     def __post_init__(self) -> None:
-        if self.budget_weeks <= 0 or self.min_units < 1 or self.min_effect < 0:
-            raise ValueError(f"rule {self.name}: budget_weeks > 0, min_units >= 1 and min_effect >= 0")
+        if not 0 < self.budget_weeks < inf or self.min_units < 1 or not 0 <= self.min_effect < inf:
+            raise ValueError(
+                f"rule {self.name}: budget_weeks > 0, min_units >= 1, min_effect >= 0, all finite"
+            )
         if self.bound is not None:
             if self.measure not in (Measure.SCORE, Measure.RATE):
                 raise ValueError(f"rule {self.name}: bound: only a score or a rate can have one")

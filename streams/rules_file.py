@@ -24,5 +24,7 @@ def load_rules(path: Path | None) -> tuple[Rule, ...]:
         raise RulesError(f"{path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RulesError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise RulesError(f"{path}: is nested too deeply for a rules file, see examples/rules.yaml") from error
     except ValueError as error:
         raise RulesError(f"{path}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from schemas.signal import Severity
@@ -47,7 +48,7 @@ class Slo:
             raise ValueError('slo: window: is from 7 to 90 days, like "30d"')
         if self.min_units < 1:
             raise ValueError("slo: min_units: is at least 1")
-        if self.above is not None and self.above <= 0:
+        if self.above is not None and not 0 < self.above < inf:
             raise ValueError("above: is more than 0, in the signal's unit")
         if not self.tiers:
             raise ValueError("slo: objective: leaves no burn rate that can be reached: raise it")
@@ -97,9 +98,11 @@ class Threshold:
             raise ValueError('threshold: over: is from 5m to 3d in steps of 5 minutes, like "1h"')
         if self.min_units < 1:
             raise ValueError("threshold: min_units: is at least 1")
-        if self.line < 0 or (self.line == 0 and self.falls):
+        if not 0 <= self.line < inf or (self.line == 0 and self.falls):
             raise ValueError(f"threshold: {self.side}: is more than 0, in the signal's unit")
-        if self.clear is not None and (self.clear < self.line if self.falls else self.clear > self.line):
+        if self.clear is not None and not (
+            self.line <= self.clear < inf if self.falls else -inf < self.clear <= self.line
+        ):
             raise ValueError(f"threshold: clear: lies on the healthy side of {self.side} {self.line:g}")
 
     @property
@@ -146,10 +149,10 @@ class UserBudget:
     levels: tuple[tuple[float, Severity], ...] = LEVELS
 
     def __post_init__(self) -> None:
-        if self.limit <= 0:
-            raise ValueError("budget_per_user: is more than 0")
+        if not 0 < self.limit < inf:
+            raise ValueError("budget_per_user: is a number of more than 0")
         shares = [share for share, _ in self.levels]
-        if not shares or shares != sorted(set(shares)) or not shares[0] > 0 or shares[-1] > 100:
+        if not shares or shares != sorted(set(shares)) or not all(0 < share <= 100 for share in shares):
             raise ValueError("budget_per_user: levels: are rising shares of the budget, like 0.8, 0.95, 1")
 
 

@@ -37,13 +37,29 @@ def duration(value: Any) -> int:
 Duration = Annotated[int, BeforeValidator(duration)]
 
 
+def no_truth(value: Any) -> Any:
+    """``value``, unless it is true or false, which would pass for 1 and 0.
+
+    >>> no_truth(2)
+    2
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"a number is needed, not {str(value).lower()}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(no_truth), Field(allow_inf_nan=False)]
+"""A finite one: nothing compares with what is not a number, so a rule of it could never fire."""
+Count = Annotated[int, BeforeValidator(no_truth)]
+
+
 class SloSpec(BaseModel):
     """``slo: {objective: 0.99, window: 30d, min_units: 100}``."""
 
     model_config = ConfigDict(extra="forbid")
-    objective: float
+    objective: Number
     window: Duration = 30 * DAY_MS
-    min_units: int = 100
+    min_units: Count = 100
 
     def value(self, above: float | None) -> Slo:
         return Slo(self.objective, self.window, above, self.min_units)
@@ -53,11 +69,11 @@ class ThresholdSpec(BaseModel):
     """``threshold: {below: 0.85, over: 1h, min_units: 50, clear: 0.87}``; ``above`` or ``below``."""
 
     model_config = ConfigDict(extra="forbid")
-    above: float | None = None
-    below: float | None = None
+    above: Number | None = None
+    below: Number | None = None
     over: Duration = HOUR_MS
-    min_units: int = 50
-    clear: float | None = None
+    min_units: Count = 50
+    clear: Number | None = None
 
     def value(self) -> Threshold:
         if (self.above is None) == (self.below is None):
@@ -72,9 +88,9 @@ class UserBudgetSpec(BaseModel):
     """``budget_per_user: {tokens: 100000}`` or ``{usd: 5, levels: {0.9: P3, 1: P2}}``."""
 
     model_config = ConfigDict(extra="forbid")
-    tokens: float | None = None
-    usd: float | None = None
-    levels: dict[Annotated[float, Field(gt=0)], Severity] | None = None
+    tokens: Number | None = None
+    usd: Number | None = None
+    levels: dict[Annotated[Number, Field(gt=0)], Severity] | None = None
 
     def value(self) -> UserBudget:
         if (self.tokens is None) == (self.usd is None):

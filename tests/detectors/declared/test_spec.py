@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from detectors.declared.policy import DAY_MS, HOUR_MS, LEVELS, MaxAge, Slo, Thre
 from detectors.rulebook import parse
 from detectors.rules import Kind, Rule, declared_of, rules_of
 from schemas.signal import Severity, SignalName
-from streams.rules_file import load_rules
+from streams.rules_file import RulesError, load_rules
 
 
 def one(**entry: Any) -> Rule:
@@ -109,6 +110,70 @@ def test_each_kind(entry: dict[str, Any], kind: Kind, declared: object) -> None:
 def test_what_is_wrong_is_named(entry: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         one(**entry)
+
+
+PLACES: list[tuple[dict[str, Any], str]] = [
+    ({"signal": "latency_ms", "threshold": {"above": ...}}, "threshold.above"),
+    ({"signal": "faithfulness", "threshold": {"below": ...}}, "threshold.below"),
+    ({"signal": "latency_ms", "threshold": {"above": 9, "clear": ...}}, "threshold.clear"),
+    ({"signal": "latency_ms", "threshold": {"above": 9, "min_units": ...}}, "threshold.min_units"),
+    ({"signal": "error_rate", "slo": {"objective": ...}}, "slo.objective"),
+    ({"signal": "error_rate", "slo": {"objective": 0.9, "min_units": ...}}, "slo.min_units"),
+    ({"signal": "latency_ms", "slo": {"objective": 0.9}, "above": ...}, "above"),
+    ({"signal": "user_budget", "budget_per_user": {"usd": ...}}, "budget_per_user.usd"),
+    ({"signal": "user_budget", "budget_per_user": {"tokens": ...}}, "budget_per_user.tokens"),
+    ({"signal": "faithfulness", "min_effect": ...}, "min_effect"),
+    ({"signal": "faithfulness", "min_units": ...}, "min_units"),
+    ({"signal": "error_rate", "bound": ...}, "bound"),
+]
+
+
+def filled(entry: dict[str, Any], value: object) -> dict[str, Any]:
+    return {
+        name: filled(said, value) if isinstance(said, dict) else value if said is ... else said
+        for name, said in entry.items()
+    }
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf, "nan", True, False], ids=str)
+@pytest.mark.parametrize(("entry", "place"), PLACES, ids=[place for _, place in PLACES])
+def test_a_number_is_finite_and_no_truth(entry: dict[str, Any], place: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^rules\.1\.{place}: ") as refused:
+        one(**filled(entry, value))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("level", [nan, inf, True])
+def test_a_level_is_a_number_too(level: float) -> None:
+    with pytest.raises(ValueError, match="levels"):
+        one(signal="user_budget", budget_per_user={"usd": 5, "levels": {level: "P2"}})
+
+
+def test_a_policy_refuses_what_is_no_number() -> None:
+    for value in (nan, inf):
+        for make in (
+            lambda value: Slo(0.99, above=value),
+            lambda value: Threshold(value, False),
+            lambda value: Threshold(value, True),
+            lambda value: Threshold(9.0, True, clear=value),
+            lambda value: Threshold(9.0, False, clear=value),
+            lambda value: UserBudget(value, True),
+            lambda value: UserBudget(5.0, True, ((value, Severity.P2),)),
+            lambda value: Rule("x", SignalName.ERROR, Severity.P2, min_effect=value),
+            lambda value: Rule("x", SignalName.ERROR, Severity.P2, budget_weeks=value),
+        ):
+            with pytest.raises(ValueError):
+                make(value)
+    with pytest.raises(ValueError, match=r"rules\.1\.budget"):
+        one(signal="error_rate", budget=f"1 per {'9' * 400} weeks")
+
+
+def test_a_file_that_is_nested_very_deeply_is_refused_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text("rules: " + "[" * 3_000 + "]" * 3_000)
+    with pytest.raises(RulesError, match=r"rules\.yaml: is nested too deeply for a rules file") as refused:
+        load_rules(file)
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_declared_rules_run_beside_the_learned_one_and_each_other() -> None:
