@@ -210,8 +210,8 @@ class Volume:
             time=end,
             since=end - look_ms,
             opened=self._latch.opened,
-            value=float(counted),
-            baseline=expected,
+            value=counted * HOUR_MS / look_ms,
+            baseline=expected * HOUR_MS / look_ms,
             bound=None,
             n=counted,
             reason=f"{counted:,} requests in the last {length(look_ms)}, normally {expected:,.0f} at this"
@@ -229,8 +229,8 @@ class Volume:
             time=start + BUCKET_MS,
             since=start,
             opened=self._latch.opened,
-            value=float(count),
-            baseline=pin.mean[start // HOUR_MS % HOURS],
+            value=float(count * LOOK),
+            baseline=pin.mean[start // HOUR_MS % HOURS] * LOOK,
             bound=None,
             n=count,
             reason=f"{many} in 5 minutes, after more than {length(ASLEEP_MS)} without any: what is"

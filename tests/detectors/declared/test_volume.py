@@ -150,7 +150,9 @@ def test_a_return_at_night_waits_for_as_many_as_tell_it() -> None:
     (end,) = back(said(watch, office(random, evening, evening + 11 * HOUR), evening + 11 * HOUR))
     assert end.opened == alarm.time
     assert (end.time - evening, end.time - end.since) == (280 * MINUTE, 280 * MINUTE)
-    assert end.baseline >= 16.0
+    assert end.n == 11
+    assert end.value == pytest.approx(11 * 60 / 280), "requests an hour"
+    assert end.baseline == pytest.approx(16.19 * 60 / 280, rel=0.01)
     assert end.reason.startswith("11 requests in the last 280 min, normally 16 ")
 
 
@@ -188,7 +190,8 @@ def test_requests_after_a_week_of_silence_end_the_alarm_and_silence_does_not() -
         (end,) = back(said(one, later, wakes + 9 * BUCKET_MS))
         assert (end.time, end.since) == (wakes + 4 * BUCKET_MS, wakes + 3 * BUCKET_MS)
         assert end.opened == found(alarms)[0].time
-        assert (end.value, end.n) == (3.0, 3)
+        assert (end.value, end.n) == (36.0, 3), "requests an hour"
+        assert end.baseline == pytest.approx(240.0, rel=0.8)
         assert end.reason.startswith("3 requests in 5 minutes, after more than 7 d without any")
         assert one.pin is None
     assert watch.snapshot() == restored.snapshot()
