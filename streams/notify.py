@@ -294,7 +294,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
         reader = consumer(settings, "notify", *READS["notify"])
         loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
         delivery.recover(now_ms())
-        delivering = asyncio.create_task(_deliver(delivery, stop, desk))
+        delivering = asyncio.create_task(_deliver(delivery, stop))
+        answering = asyncio.create_task(_answer(desk, stop))
         drawing = asyncio.create_task(_draw(charts, delivery, stop))
         digesting = asyncio.create_task(
             DigestRun(settings, outbox, poster_of(settings, sink), now_ms).run(stop)
@@ -308,8 +309,9 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
             stop.set()
             await stopping
             # A call that is cut short here leaves its row "sending": the next start looks for it first.
-            await asyncio.wait([delivering, drawing, digesting, living], timeout=STOP_SECONDS)
-            for task in (delivering, drawing, digesting, living):
+            beside = (delivering, answering, drawing, digesting, living)
+            await asyncio.wait(beside, timeout=STOP_SECONDS)
+            for task in beside:
                 task.cancel()
         notify.release()
         await notify.publish_owed()
@@ -331,16 +333,25 @@ def _publisher(settings: Settings, sender: AIOKafkaProducer) -> Publish:
     return publish
 
 
-async def _deliver(delivery: Delivery, stop: asyncio.Event, desk: Desk | None) -> None:
+async def _deliver(delivery: Delivery, stop: asyncio.Event) -> None:
     """Delivery beside the batches: a slow Slack holds up no signal."""
     while not stop.is_set():
         try:
             await delivery.step(now_ms())
-            if desk is not None:
-                await desk.answer()
         except Exception:
             # Whatever it is, the rows are still owed; the next tick finds them.
             log.exception("notify: delivery failed, goes on")
+            await _pause(stop, 2.0)
+        await _pause(stop, TICK_SECONDS)
+
+
+async def _answer(desk: Desk | None, stop: asyncio.Event) -> None:
+    """Words to people who clicked, beside the delivery: no page waits until Slack has taken them."""
+    while desk is not None and not stop.is_set():
+        try:
+            await desk.answer()
+        except Exception:
+            log.exception("notify: a click was not answered, goes on")
             await _pause(stop, 2.0)
         await _pause(stop, TICK_SECONDS)
 

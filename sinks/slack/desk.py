@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -27,6 +27,10 @@ ANSWER_MS = 15_000
 """A verdict that takes longer is not answered: it shows in the message."""
 REMEMBER = 1_000
 """Clicks that are remembered, so that one that Slack delivers twice is answered once."""
+REFUSAL_MS = 60_000
+"""Between two words to somebody who may not: whoever goes on clicking has been told."""
+REFUSALS = 20
+"""Refusals that wait to be said; further ones are only counted."""
 GROUP_MS = 300_000
 """The members of a user group are asked for again after this."""
 
@@ -93,7 +97,9 @@ class Desk:
         """By a click's id: until when its answer is of use, and its commands."""
         self.looks: list[Look] = []
         self.groups: dict[str, tuple[int, frozenset[str]]] = {}
-        self.refused: list[Click] = []
+        self.refused: deque[Click] = deque()
+        self.refused_at: OrderedDict[str, int] = OrderedDict()
+        """When each user was last refused in words, the oldest first; at most a minute back."""
 
     async def take(self, payload: object) -> Taken:
         """What a payload of Slack's asks for; never raises for what Slack or the broker do."""
@@ -109,14 +115,12 @@ class Desk:
 
     async def answer(self) -> None:
         """Tells people whose click changed nothing why, and what they asked; to be called several times a
-        second."""
+        second.
+
+        It waits for Slack, so it has a task of its own: no page may wait for it. First verdicts, then what
+        was asked, then at most one refusal.
+        """
         now = self.clock()
-        while self.looks:
-            look = self.looks.pop(0)
-            await self._whisper(look, self.listing(look.storm_id))
-        while self.refused:
-            who = self.allowed.who()
-            await self._whisper(self.refused.pop(0), f"You can't act on incidents here. Who may: {who}")
         for click_id, (deadline, click, commands) in list(self.unanswered.items()):
             found = self.verdict(commands)
             if found is None and now < deadline:
@@ -124,6 +128,12 @@ class Desk:
             del self.unanswered[click_id]
             if found and not found.done:
                 await self._whisper(click, found.words)
+        while self.looks:
+            look = self.looks.pop(0)
+            await self._whisper(look, self.listing(look.storm_id))
+        if self.refused:
+            who = self.allowed.who()
+            await self._whisper(self.refused.popleft(), f"You can't act on incidents here. Who may: {who}")
 
     async def _take(self, payload: object) -> Taken:
         click = click_of(payload)
@@ -139,7 +149,7 @@ class Desk:
         if not await self._may(click.user):
             log.warning("user %s may not %s incidents", click.user, command.verb.value)
             self._remember(command.id, click)
-            self.refused.append(click)
+            self._refuse(click)
             return Taken.NOT_ALLOWED
         commands = self.each(command)
         await self.publish(commands)
@@ -158,6 +168,18 @@ class Desk:
         self._remember(look.id, look)
         self.looks.append(look)
         return Taken.LOOKED
+
+    def _refuse(self, click: Click) -> None:
+        now, told = self.clock(), self.refused_at
+        while told and next(iter(told.values())) <= now - REFUSAL_MS:
+            told.popitem(last=False)
+        if click.user in told:
+            return
+        if len(self.refused) >= REFUSALS:
+            self.counts["unanswered"] += 1
+            return
+        told[click.user] = now
+        self.refused.append(click)
 
     def _remember(self, click_id: str, click: Click | Look) -> None:
         self.taken[click_id] = click

@@ -25,10 +25,12 @@ from schemas.signal import RollingReport, Severity, SignalName, Standing, Window
 from schemas.topics import CASE_PREVIEWS, CHANGES, COMMANDS, INCIDENTS, SIGNALS, Topic
 from sinks import words
 from sinks.base import Message, Sink
+from sinks.delivery import Delivery
 from sinks.memory import MemorySink
 from sinks.outbox import Outbox
 from sinks.samples import HARDLY
 from sinks.slack.client import SlackSink
+from sinks.slack.desk import Desk
 from sinks.slack.limits import OURS, problems
 from sinks.slack.render import render
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
@@ -37,6 +39,7 @@ from streams.lag import READS
 from streams.settings import Settings
 from streams.topics import ensure_topics, topic_lives, try_topics
 from tests.incident.signals import HOUR, MODEL, T0, alarm, note, preview, window
+from tests.notify.test_delivery import commit
 from tests.notify.world import record
 
 WINDOW = WindowStat(
@@ -453,3 +456,30 @@ async def behind(reader: AIOKafkaConsumer) -> bool:
     """Whether there is more to read."""
     ends = await reader.end_offsets(reader.assignment())
     return any([await reader.position(tp) < end for tp, end in ends.items()])
+
+
+async def test_words_to_whoever_clicks_hold_up_no_page(tmp_path: Path) -> None:
+    """Slack takes no whisper for as long as the test lasts; the page goes out."""
+    outbox, sink, stop = Outbox.open(tmp_path / "notify.sqlite"), MemorySink(), asyncio.Event()
+    await commit(Settings(state_dir=tmp_path), outbox, alarm("s1"), now=role.now_ms() - 60_000)
+    asked = asyncio.Event()
+
+    class Slow(Desk):
+        def __init__(self) -> None:
+            """Nothing of a desk but that it waits."""
+
+        async def answer(self) -> None:
+            asked.set()
+            await stop.wait()
+
+    tasks = [
+        asyncio.create_task(role._answer(Slow(), stop)),
+        asyncio.create_task(role._deliver(Delivery(outbox, sink, MemorySink()), stop)),
+    ]
+    async with asyncio.timeout(30):
+        await asked.wait()
+        while not sink.posts:  # noqa: ASYNC110 - a sink tells nobody
+            await asyncio.sleep(0.01)
+    stop.set()
+    await asyncio.gather(*tasks)
+    outbox.close()

@@ -19,7 +19,7 @@ from sinks.samples import SAMPLES
 from sinks.slack.allowed import Allowed
 from sinks.slack.buttons import Offer, Press
 from sinks.slack.client import SlackSink
-from sinks.slack.desk import Answer, Desk
+from sinks.slack.desk import REFUSALS, Answer, Desk
 from sinks.slack.http import PATH, HttpClicks
 from sinks.slack.sandbox import APP_TOKEN, CHANNEL, TOKEN, Sandbox
 from sinks.slack.sandbox_clicks import WARNING, YOU, signed
@@ -190,6 +190,43 @@ async def test_who_may_not_is_told_who_may(slack: Sandbox) -> None:
         await office.click(ts, user="U0INGROUP")
         assert len(office.log) == 2
     assert slack.pings() == []
+
+
+async def test_who_goes_on_clicking_is_told_once_a_minute(slack: Sandbox) -> None:
+    office = Office(slack, "U024BE7LH")
+    async with by_http(slack, office):
+        ts = await office.message()
+        for _ in range(5):
+            await office.click(ts)
+            office.now += 5_000
+        for _ in range(5):
+            await office.desk.answer()
+        assert len(office.whispers()) == 1
+        office.now += 35_000
+        await office.click(ts)
+        await office.desk.answer()
+    assert len(office.whispers()) == 2
+    assert office.desk.counts["not_allowed"] == 6
+
+
+async def test_a_crowd_that_may_not_leaves_a_bounded_queue_behind_the_verdicts(slack: Sandbox) -> None:
+    office = Office(slack, YOU)
+    async with by_http(slack, office):
+        ts = await office.message()
+        for number in range(50):
+            await office.click(ts, user=f"U0CROWD{number}")
+        await office.click(ts)
+        office.verdict = Answer(False, "It is over already.")
+        assert len(office.desk.refused) == REFUSALS
+        assert office.desk.counts["unanswered"] == 50 - REFUSALS
+        await office.desk.answer()
+        first, second = office.whispers()
+        assert first == (YOU, "It is over already."), "who may act is answered first"
+        assert second[0] == "U0CROWD0"
+        assert len(office.desk.refused) == REFUSALS - 1, "and one a call of those who may not"
+        office.now += 60_000
+        await office.click(ts, user="U0CROWD49")
+        assert len(office.desk.refused_at) == 1, "who was refused a minute ago is not remembered"
 
 
 async def test_a_group_that_cannot_be_read_allows_nobody_new(slack: Sandbox) -> None:
