@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
-from confluent_kafka import TopicCollection
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TOPICS, Topic
@@ -88,8 +88,8 @@ async def topic_lives(settings: Settings, topics: Iterable[Topic]) -> dict[str, 
 
     Kafka gives every topic a uuid at its creation, so a topic that was deleted and made again is
     another stream although its offsets begin at 0 like the first one's. The embedded broker has no
-    such ids: there each start is a new life, named by ``stream_id``. Raises the broker's error where
-    a topic is missing.
+    such ids: there each start is a new life, named by ``stream_id``. Raises aiokafka's ``KafkaError`` where
+    a topic is missing, may not be described, or no broker answers.
     """
     wanted = list(topics)
     if settings.embedded:
@@ -102,10 +102,21 @@ async def topic_lives(settings: Settings, topics: Iterable[Topic]) -> dict[str, 
         futures = client.describe_topics(names, request_timeout=30)
         lives = {}
         for topic in wanted:
-            found = futures[settings.topic(topic)].result()
+            try:
+                found = futures[settings.topic(topic)].result()
+            except KafkaException as error:
+                raise _as_aiokafka(error, settings.topic(topic)) from error
             # Base64 with the two signs that a file name can hold.
             stream = str(found.topic_id).replace("/", "_").replace("+", "-")
             lives[topic.name] = TopicLife(stream, len(found.partitions))
         return lives
 
     return await asyncio.to_thread(ask)
+
+
+def _as_aiokafka(error: KafkaException, topic: str) -> KafkaError:
+    """The other client's error as that of the client that everybody else uses: who asks knows one kind."""
+    cause = error.args[0]
+    # Codes below 0 are librdkafka's own: it got no answer of a broker.
+    kind = for_code(cause.code()) if cause.code() > 0 else KafkaConnectionError
+    return kind(f"topic {topic}: {cause.str()}")

@@ -88,6 +88,8 @@ def one(state: Path | None, incident_id: str) -> Incident:
 
 
 def _pattern(begins: str) -> str:
+    if not begins.strip():
+        raise Failed("no id, and no beginning of one, is given: gleaner incidents list has them")
     return begins.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 

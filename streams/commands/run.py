@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +32,7 @@ def publish(
     """Publish events from files to Kafka; several files go out as one stream by event time.
 
     Feedback published long after its traces comes late, and late events reach no detector: give the
-    files of one period to one call.
+    files of one period to one call. A line over 8 MiB is named and left out; exit status 1 if there is one.
 
     Example: gleaner publish traces.jsonl feedback.jsonl --brokers localhost:9092
     """
@@ -41,20 +42,33 @@ def publish(
 
     if topic not in ("auto", "traces", "feedback", "changes"):
         raise Failed(f"--topic: is auto, traces, feedback or changes, not {topic}")
+    if rate is not None and not 0 < rate < math.inf:
+        raise Failed(f"--rate: is above 0, not {rate:g}; without it, as fast as possible")
     settings = Settings(brokers=brokers) if brokers else Settings()
     _readable(files)
+    acknowledged = 0
     try:
         with progress("publishing") as bar:
-            done = asyncio.run(run(settings, files, topic, rate, bar))  # type: ignore[arg-type]
+
+            def seen(events: int) -> None:
+                nonlocal acknowledged
+                acknowledged = events
+                bar(events)
+
+            done = asyncio.run(run(settings, files, topic, rate, seen))  # type: ignore[arg-type]
     except KafkaError as error:
-        raise Failed(f"{settings.brokers}: {error}", status=1) from error
+        before = f"; {acknowledged:,} events were acknowledged before" if acknowledged else ""
+        raise Failed(f"{settings.brokers}: {error}{before}", status=1) from error
+    for line, why in done.too_large:
+        typer.echo(f"{files[line.file]}:{line.number}: not published: {why}", err=True)
     if as_json:
-        typer.echo(
-            json.dumps({"events": done.events, "messages": done.messages, "seconds": round(done.seconds, 3)})
-        )
+        summary = {"events": done.events, "messages": done.messages, "too_large": len(done.too_large)}
+        typer.echo(json.dumps(summary | {"seconds": round(done.seconds, 3)}))
     else:
         parts = ", ".join(f"{count} to {name}" for name, count in done.messages.items())
         typer.echo(f"{done.events} events in {sum(done.messages.values())} messages: {parts or 'none'}")
+    if done.too_large:
+        raise typer.Exit(1)
 
 
 def replay(

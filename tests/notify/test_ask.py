@@ -117,6 +117,8 @@ def test_without_a_broker_it_says_what_is_needed(state: Path, monkeypatch: pytes
     [
         (["ack", "nobody"], 1, "no such incident"),
         (["explain", "nobody"], 1, "no such incident"),
+        (["resolve", ""], 2, "no id"),
+        (["resolve", " "], 2, "no id"),
         (["snooze", "ID"], 2, "--until-deploy"),
         (["snooze", "ID", "--for", "soon"], 2, "30m, 2h or 1d"),
         (["snooze", "ID", "--for", "9999999d"], 2, "--for: is longer than time; mute has no end"),

@@ -60,7 +60,8 @@ def test_a_list_that_is_cut_says_by_how_many(state: Path) -> None:
     [
         (["show", "nobody"], 1, "no such incident"),
         (["show", "%"], 1, "no such incident"),
-        (["show", ""], 2, "more than one"),
+        (["show", ""], 2, "no id"),
+        (["show", " "], 2, "no id"),
     ],
 )
 def test_no_is_one_line(state: Path, arguments: list[str], status: int, says: str) -> None:
