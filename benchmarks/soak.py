@@ -93,11 +93,13 @@ def resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def run(events: int, segments: int, per_second: float, seed: int, commit: int, folder: Path) -> int:
+def run(
+    events: int, segments: int, per_second: float, seed: int, commit: int, horizon_ms: int, folder: Path
+) -> int:
     generator = Generator(segments, per_second, seed)
     collect_rarely()  # as every role does
     ledger = RocksLedger(folder, logged=False)
-    owner = Owner(0, OwnerPolicy(), Ledger(ledger))
+    owner = Owner(0, OwnerPolicy(join_horizon_ms=horizon_ms), Ledger(ledger, horizon_ms))
     sizes: dict[str, int] = {}
     seconds, uncommitted, alarms, memory = 0.0, 0, 0, []
     while generator.count < events:
@@ -110,7 +112,7 @@ def run(events: int, segments: int, per_second: float, seed: int, commit: int, f
         if uncommitted >= commit:
             outputs = owner.take_outputs()
             entries = owner.changes()
-            owner.ledger.flush(generator.count)
+            owner.ledger.flush(generator.count, owner.watermark)
             uncommitted = 0
             seconds += process_time() - begun
             alarms += sum(getattr(signal, "pages", False) for signal in outputs.signals)
@@ -169,13 +171,20 @@ def main() -> int:
     parser.add_argument("--per-second", type=float, default=200.0, help="of event time, all segments (200)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--commit", type=int, default=20_000, help="rows between two commits (20000)")
+    parser.add_argument("--horizon-days", type=float, default=14, help="of event time, for identities (14)")
     given = parser.parse_args()
     if given.events < FLUSH * 10 or given.segments < 1 or given.per_second <= 0:
         parser.error(f"--events at least {FLUSH * 10}, --segments at least 1, --per-second above 0")
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         return run(
-            given.events, given.segments, given.per_second, given.seed, given.commit, Path(folder) / "ledger"
+            given.events,
+            given.segments,
+            given.per_second,
+            given.seed,
+            given.commit,
+            round(given.horizon_days * 86_400_000),
+            Path(folder) / "ledger",
         )
 
 

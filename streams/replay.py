@@ -70,7 +70,8 @@ def replay(
     rows = read_rows(files, ingest or IngestPolicy(), seen)
     items, processed = rows.items, len(rows.items)
     span = (items[0][0][0], items[-1][0][0]) if items else (0, 0)
-    owner = Owner(0, policy or OwnerPolicy(), Ledger(MemoryLedger()))
+    policy = policy or OwnerPolicy()
+    owner = Owner(0, policy, Ledger(MemoryLedger(), policy.join_horizon_ms))
     signals: list[SignalRecord] = []
     requests: list[CaseRequest] = []
     changes = [(app, row) for row, app, _ in items if type(row) is ChangeRow]
@@ -89,7 +90,7 @@ def replay(
         owner.finish(applied)
         if watch is not None:
             watch(owner, applied)
-        owner.ledger.flush(0)
+        owner.ledger.flush(0, owner.watermark)
         owner.chunks.forget()
         outputs = owner.take_outputs()
         signals += outputs.signals

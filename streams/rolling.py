@@ -25,10 +25,11 @@ from streams.health import Heartbeat
 from streams.owner_policy import owner_policy
 from streams.settings import Settings
 from streams.state.base import Fenced, Output, StateStore
+from streams.state.ended import name_of, remove_ended
 from streams.state.kafka import KafkaState
 from streams.state.rocks import RocksLedger
 from streams.state.sqlite import SqliteState
-from streams.steps.ledger import Ledger
+from streams.steps.ledger import Ledger, Rebuild
 from streams.steps.owner import Owner
 from streams.steps.pack import decode
 from streams.steps.refuse import dead_letter
@@ -119,7 +120,7 @@ class Partition:
         ]
         self._refused = []
         await self.store.commit(self.position, self.owner.changes(), messages)
-        self.owner.ledger.flush(self.position)
+        self.owner.ledger.flush(self.position, self.owner.watermark)
         self.committed, self.committed_at = self.position, time.monotonic()
         self.rows, self.idle = 0, True
 
@@ -219,16 +220,19 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _open(self, tp: TopicPartition) -> None:
         settings = self.settings
         stream = (await topic_lives(settings, [OBSERVATIONS]))[OBSERVATIONS.name].stream
+        for name in await asyncio.to_thread(remove_ended, settings.state_dir, self.topic, stream):
+            log.info("rolling: removed %s, of a stream that has ended", name)
         store = self._store(tp.partition, stream)
         opened = await store.open()
         position = await self._readable(tp, opened.position)
         ledger = RocksLedger(
-            settings.state_dir / "ledger" / f"{stream}-{tp.partition}", logged=settings.embedded
+            settings.state_dir / "ledger" / name_of(self.topic, stream, tp.partition),
+            logged=settings.embedded,
         )
-        owner = Owner(tp.partition, self.policy, Ledger(ledger))
-        owner.restore(opened.entries)
+        owner = Owner(tp.partition, self.policy, Ledger(ledger, self.policy.join_horizon_ms))
         owned = Partition(owner, store, ledger, stream)
         await self._rebuild(tp, owner.ledger, position)
+        owner.restore(opened.entries)
         owned.position = owned.committed = position
         self.partitions[tp.partition] = owned
         self.reader.seek(tp, position)
@@ -237,7 +241,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
     def _store(self, partition: int, stream: str) -> StateStore:
         if not self.settings.embedded:
             return KafkaState(self.settings, partition)
-        path = self.settings.state_dir / "rolling" / f"{stream}-{partition}.sqlite"
+        path = self.settings.state_dir / "rolling" / f"{name_of(self.topic, stream, partition)}.sqlite"
         return SqliteState(path, self._send)
 
     async def _send(self, outputs: Sequence[Output]) -> None:
@@ -279,6 +283,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
         start = ledger.position
         if start >= upto:
             return
+        rebuild = Rebuild(ledger, self.policy.lateness_ms)
         reader = consumer(self.settings, "rolling-rebuild", group_id=None)
         await reader.start()
         try:
@@ -288,9 +293,9 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
             while (reached := await reader.position(tp)) < upto:
                 for record in (await reader.getmany(tp, timeout_ms=200)).get(tp, []):
                     if record.offset < upto:
-                        _fold(ledger, record.value)
-                ledger.flush(min(reached, upto))
-            ledger.flush(upto)
+                        _fold(rebuild, record.value)
+                rebuild.flush(min(reached, upto))
+            rebuild.flush(upto)
         finally:
             await reader.stop()
 
@@ -302,13 +307,12 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
             give_up("rolling", "no partition was assigned for three session timeouts")
 
 
-def _fold(ledger: Ledger, value: bytes | None) -> None:
+def _fold(rebuild: Rebuild, value: bytes | None) -> None:
     try:
         message = decode(value or b"")
     except ValueError:
         return  # dead-lettered when it was absorbed
-    if isinstance(message, ObservationBatch):
-        ledger.fold(message)
+    rebuild.absorb(message)
 
 
 async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:

@@ -127,7 +127,11 @@ class Settings(BaseSettings):
     conversation_ms: int = Field(
         600_000, ge=1_000, description="A conversation's outcome is decided after this"
     )
-    join_horizon_days: Finite = Field(14, gt=0, description="Feedback finds its trace for this long")
+    join_horizon_days: Finite = Field(
+        14,
+        gt=0,
+        description="Feedback finds its trace, and a repeated event is known, for this long at least",
+    )
     score_wait_ms: int = Field(
         600_000, ge=1_000, description="The faithfulness detector waits this long for a score"
     )

@@ -31,7 +31,7 @@ from streams.steps.app_state import AppState
 from streams.steps.case_requests import case_request, trace_case
 from streams.steps.chunks import ChunkLog
 from streams.steps.inflight import Pending, PendingRows, Result, result_of
-from streams.steps.ledger import SCORE_REQUESTED, Known, Ledger, coordinates
+from streams.steps.ledger import JOIN_HORIZON_MS, SCORE_REQUESTED, Known, Ledger, coordinates
 from streams.steps.watermark import Watermark
 
 
@@ -41,7 +41,7 @@ class OwnerPolicy(NamedTuple):
     lateness_ms: int = 1_000
     conversation_ms: int = 600_000
     score_wait_ms: int = 600_000
-    join_horizon_ms: int = 14 * 86_400_000
+    join_horizon_ms: int = JOIN_HORIZON_MS
     window_ms: int = 300_000
     segments: int = 1
     rules: tuple[Rule, ...] = DEFAULT_RULES
@@ -88,6 +88,7 @@ class Owner:
             self._settle()
             return
         app = self.app(message.app)
+        self.ledger.reach(message.rows)
         if self._absorb_new_traces(app, message):
             return
         ledger, sources, marks = self.ledger, message.sources, app.marks
@@ -189,6 +190,7 @@ class Owner:
             app.decide(now - self.policy.conversation_ms)
             app.conversations.forget_outcomes(now - self.policy.conversation_ms)
             app.expire_waiting(now - self.policy.join_horizon_ms)
+        self.ledger.forget(now)
         self._flush()
 
     def _apply(self, app: AppState, items: list[Pending]) -> None:
@@ -361,8 +363,10 @@ class Owner:
         return owner_state.write(self)
 
     def restore(self, entries: dict[str, bytes]) -> None:
-        """Become the owner that wrote ``entries``."""
+        """Become the owner that wrote ``entries``; its ledger is complete by now."""
         owner_state.restore(self, entries)
+        if self.watermark.value is not None:
+            self.ledger.forget(self.watermark.value)
 
     def standings(self) -> list[Standing]:
         """How every detector stands, once for each window's length of event time; else nothing.

@@ -224,7 +224,7 @@ def added_up(records: Iterable[object]) -> dict[WindowKey, WindowSums]:
 
 
 def fresh(policy: OwnerPolicy = POLICY) -> Owner:
-    return Owner(0, policy, Ledger(MemoryLedger()))
+    return Owner(0, policy, Ledger(MemoryLedger(), policy.join_horizon_ms))
 
 
 def concluded(owner: Owner) -> Concluded:
