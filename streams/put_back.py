@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from schemas.dead_letter import KEPT_BYTES
 from schemas.identity import Coordinates
 from schemas.topics import APP_MESSAGE_BYTES, CHANGES, FEEDBACK, TRACES
 from sinks.evalstore import Letter
@@ -27,7 +27,7 @@ async def put_all_back(settings: Settings, letters: Sequence[Letter], dry: bool)
     """Publish what would be accepted now; returns when the broker has acknowledged all of it.
 
     An event put back twice is counted once: its identity is its own. ``dry``: publish nothing. Messages of
-    which too little was kept are fetched from their topics. Raises ``KafkaError``.
+    which the store has less than the whole are fetched from their topics. Raises ``KafkaError``.
     """
     messages = await _messages(settings, [letter for letter in letters if not _whole(letter)])
     decided = [
@@ -39,7 +39,11 @@ async def put_all_back(settings: Settings, letters: Sequence[Letter], dry: bool)
 
 
 def _whole(letter: Letter) -> bool:
-    return letter.size <= KEPT_BYTES and letter.original_encoding == "utf-8"
+    """Whether the store has the original: not cut, not escaped, and nothing of it withheld."""
+    return (
+        letter.original_encoding == "utf-8"
+        and hashlib.sha256(letter.original.encode()).hexdigest() == letter.sha256
+    )
 
 
 def _at(letter: Letter) -> Coordinates:

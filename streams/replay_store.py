@@ -11,6 +11,7 @@ from typing import NamedTuple
 from schemas.signal import Recovery, Signal, WindowStat
 from sinks.evalstore.owner import StoreOwner
 from streams.replay import Replayed, cases_of
+from streams.steps.letter import kept_letter
 from streams.steps.privacy import Privacy
 
 BATCH = 1_000
@@ -43,7 +44,7 @@ def write_store(
             recoveries=[s for s in done.signals if isinstance(s, Recovery)],
             windows=[s for s in done.signals if isinstance(s, WindowStat)],
             incidents=done.incidents(),
-            dead_letters=done.dead_letters,
+            dead_letters=[kept_letter(letter, privacy) for letter in done.dead_letters],
             now=_now(),
         )
         owner.publish(_now())

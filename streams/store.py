@@ -41,6 +41,7 @@ from streams.api.serve import ApiServer
 from streams.batches import BatchLoop, consumer, producer
 from streams.calibrations import CalibrationRun
 from streams.settings import Settings
+from streams.steps.letter import kept_letter
 from streams.steps.refuse import dead_letter
 from streams.topics import ensure_topics, topic_lives
 
@@ -231,7 +232,13 @@ class StoreWork:
         """Write a batch in one transaction; the caller commits its offsets after that."""
         batch, faults = decode(records, self.settings.topic_prefix, self.streams)
         now = time.time_ns() // 1_000_000
-        written = await self._in_thread(lambda: self.owner.write(*batch[:-1], now=now))
+
+        def write() -> Written:
+            privacy = self.settings.privacy_of
+            letters = [kept_letter(letter, privacy) for letter in batch.dead_letters]
+            return self.owner.write(*batch._replace(dead_letters=letters)[:-1], now=now)
+
+        written = await self._in_thread(write)
         if written.forgotten:
             log.info(
                 "store: %d values of a batch were forgotten on request, and not stored", written.forgotten

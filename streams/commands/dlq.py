@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,7 +51,8 @@ def list_command(
 ) -> None:
     """List refused events, the newest first, and how many there are of each kind.
 
-    What an application got wrong is mended in a file (--originals) and published with gleaner publish.
+    What an application got wrong is mended in a file (--originals) and published with gleaner publish. The
+    file holds what the application's privacy policy lets the store keep.
 
     Example: gleaner dlq list --reason invalid_field --since 24h
     """
@@ -90,7 +92,9 @@ def show(
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False,
 ) -> None:
-    """Show one refused event: what is wrong with it, where it stood, and its first 64 KiB.
+    """Show one refused event: what is wrong with it, where it stood, and what the store keeps of it.
+
+    That is its first 64 KiB, less what the application's privacy policy withholds.
 
     Example: gleaner dlq show 3f2a91c0 --original > event.json
     """
@@ -110,8 +114,8 @@ def show(
         if plain[name] is not None:
             typer.echo(f"{name:<18} {one_line(plain[name])}")
     typer.echo("\n" + printable(letter.original))
-    if len(letter.original.encode()) < letter.size:
-        typer.echo(f"\n… {letter.size:,} bytes in all; the rest is on the topic while that keeps it")
+    if hashlib.sha256(letter.original.encode()).hexdigest() != letter.sha256:
+        typer.echo(f"\nnot as it came: that is {letter.size:,} bytes, on the topic while that keeps it")
 
 
 @app.command("replay")

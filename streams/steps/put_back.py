@@ -16,7 +16,7 @@ from streams.steps.ingest import KINDS
 class RefusedEvent(NamedTuple):
     """A refused event: its topic, its place in its message's array, the broker's time of it, and itself.
 
-    ``original`` is None where less than all of it was kept; ``sha256`` is that of the whole.
+    ``original`` is None where the store has less than all of it; ``sha256`` is that of the whole.
     """
 
     topic: str
@@ -48,10 +48,10 @@ def put_back(
     data = refused.original
     if data is None:
         if message is None:
-            return "only its beginning was kept, and its message is no longer on the topic"
+            return "the store keeps not all of it, and its message is no longer on the topic"
         data = _element(message, refused.element)
         if hashlib.sha256(data).hexdigest() != refused.sha256:
-            return "only its beginning was kept, and another message is in its place"
+            return "the store keeps not all of it, and another message is in its place"
     (element, *more) = split(data, max_event_bytes)
     if isinstance(element, Refused):
         return f"it would be refused again: {element.message}"

@@ -48,9 +48,9 @@ def test_an_element_of_an_array_is_found_in_its_message() -> None:
     letter = refuse(message, limit=60_000)
     assert (letter.at.index, len(letter.original)) == (1, 65_536)
     gone = put_back(refused(letter, whole=False))
-    assert gone == "only its beginning was kept, and its message is no longer on the topic"
+    assert gone == "the store keeps not all of it, and its message is no longer on the topic"
     other = put_back(refused(letter, whole=False), message.replace(b"y", b"z"))
-    assert other == "only its beginning was kept, and another message is in its place"
+    assert other == "the store keeps not all of it, and another message is in its place"
     back = put_back(refused(letter, whole=False), message)
     assert isinstance(back, Event)
     assert json.loads(back.data)["answer"] == events[1]["answer"]
