@@ -112,7 +112,7 @@ def run(
         if uncommitted >= commit:
             outputs = owner.take_outputs()
             entries = owner.changes()
-            owner.ledger.flush(generator.count, owner.watermark)
+            owner.flush_ledger(generator.count)
             uncommitted = 0
             seconds += process_time() - begun
             alarms += sum(getattr(signal, "pages", False) for signal in outputs.signals)

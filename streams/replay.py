@@ -90,7 +90,7 @@ def replay(
         owner.finish(applied)
         if watch is not None:
             watch(owner, applied)
-        owner.ledger.flush(0, owner.watermark)
+        owner.flush_ledger(0)
         owner.chunks.forget()
         outputs = owner.take_outputs()
         signals += outputs.signals

@@ -120,7 +120,7 @@ class Partition:
         ]
         self._refused = []
         await self.store.commit(self.position, self.owner.changes(), messages)
-        self.owner.ledger.flush(self.position, self.owner.watermark)
+        self.owner.flush_ledger(self.position)
         self.committed, self.committed_at = self.position, time.monotonic()
         self.rows, self.idle = 0, True
 

@@ -26,8 +26,9 @@ from streams.steps.watermark import Watermark
 SCORE_REQUESTED = Flag.SCORE_REQUESTED.value
 
 
-WATERMARK = b"@watermark"
-"""Its key in the newest bucket; those of identities begin with a letter."""
+PLACE = b"@place"
+"""Key of the place that it was written at, in the newest bucket; those of identities begin with a letter."""
+Marks = dict[Source, int]
 JOIN_HORIZON_MS = 14 * 86_400_000
 Lookup = Callable[[bytes], bytes | None]
 
@@ -235,9 +236,11 @@ class Ledger:
         self._turns[key] = now
         return now
 
-    def flush(self, position: int, watermark: Watermark) -> None:
-        """Write down all since the last flush, complete up to ``position``, where ``watermark`` was."""
-        entries = self._entries() | {WATERMARK: orjson.dumps(watermark.snapshot())}
+    def flush(self, position: int, watermark: Watermark, marks: Mapping[str, Marks]) -> None:
+        """Write down all since the last flush, complete up to ``position``; ``watermark`` and ``marks``, by
+        app, are those of that place."""
+        place = [(app, [(*source, mark) for source, mark in of.items()]) for app, of in marks.items()]
+        entries = self._entries() | {PLACE: orjson.dumps((watermark.snapshot(), place))}
         self._store.write(self._full | {self._bucket: entries}, position)
         self._fresh, self._turns, self._full = {}, {}, {}
         for bucket in {bucket for bucket, _ in self._store.lookups()} & self._gone:
@@ -249,10 +252,13 @@ class Ledger:
     def position(self) -> int:
         return self._store.position()
 
-    def written_watermark(self) -> dict[str, Any] | None:
-        """The snapshot of the watermark at ``position``; None in an empty ledger."""
-        data = next((found for get in self._lookups if (found := get(WATERMARK)) is not None), None)
-        return None if data is None else orjson.loads(data)
+    def written_at(self) -> tuple[dict[str, Any], dict[str, Marks]] | None:
+        """The snapshot of the watermark, and the marks by app, at ``position``; None in an empty ledger."""
+        data = next((found for get in self._lookups if (found := get(PLACE)) is not None), None)
+        if data is None:
+            return None
+        watermark, place = orjson.loads(data)
+        return watermark, {app: {Source(*source): mark for *source, mark in of} for app, of in place}
 
     def _get(self, key: bytes) -> bytes | None:
         data = self._fresh.get(key)
@@ -278,19 +284,21 @@ class Ledger:
 class Rebuild:
     """Absorbs messages again, for their identities alone: how a missing part of a ledger is made good.
 
-    It goes on with the watermark that the ledger was written with, and so forgets where the first run did.
+    It goes on with the watermark and the marks that the ledger was written with, and so forgets where the
+    first run did, and passes over what that passed over.
     """
 
     def __init__(self, ledger: Ledger, lateness_ms: int) -> None:
         self.ledger, self.watermark = ledger, Watermark(lateness_ms)
-        self._marks: dict[tuple[str, Source], int] = {}
-        if (state := ledger.written_watermark()) is not None:
+        self.marks: dict[str, Marks] = {}
+        if (place := ledger.written_at()) is not None:
+            state, self.marks = place
             self.watermark.restore(state)
             if self.watermark.value is not None:
                 ledger.forget(self.watermark.value)
 
     def flush(self, position: int) -> None:
-        self.ledger.flush(position, self.watermark)
+        self.ledger.flush(position, self.watermark, self.marks)
 
     def absorb(self, message: ObservationBatch | Progress) -> None:
         if isinstance(message, Progress):
@@ -299,12 +307,12 @@ class Rebuild:
             return
         ledger, batch = self.ledger, message
         ledger.reach(batch.rows)
+        marks = self.marks.setdefault(batch.app, {})
         for row in batch.rows:
-            source = batch.sources[row.source]
-            place, mark = (batch.app, source), row.offset << INDEX_BITS | row.element
-            if mark <= self._marks.get(place, -1):
-                continue  # a redelivery: whoever absorbed it first passed it over, too
-            self._marks[place] = mark
+            source, mark = batch.sources[row.source], row.offset << INDEX_BITS | row.element
+            if mark <= marks.get(source, -1):
+                continue  # a redelivery
+            marks[source] = mark
             at = coordinates(source, row.offset, row.element)
             if isinstance(row, TraceRow):
                 if ledger.add_trace(batch.app, row, at, batch.profiles[row.profile]) and row.conversation_id:

@@ -368,6 +368,10 @@ class Owner:
         if self.watermark.value is not None:
             self.ledger.forget(self.watermark.value)
 
+    def flush_ledger(self, position: int) -> None:
+        """Write the ledger down, after the state that has absorbed everything before ``position``."""
+        self.ledger.flush(position, self.watermark, {name: app.marks for name, app in self.apps.items()})
+
     def standings(self) -> list[Standing]:
         """How every detector stands, once for each window's length of event time; else nothing.
 

@@ -130,7 +130,7 @@ class Machine:
                 self.entries[key] = value
         self.committed = self.position
         if flush:
-            self.owner.ledger.flush(self.position, self.owner.watermark)
+            self.owner.flush_ledger(self.position)
 
     def send(self) -> None:
         """The first half of a commit that is not one transaction: what it sends is out, and the state is
@@ -268,7 +268,7 @@ def test_a_rebuilt_ledger_is_the_ledger(seed: int, length: int, horizon_ms: int)
     for message in messages:
         owner.absorb(message)
         rebuild.absorb(message)
-    owner.ledger.flush(len(messages), owner.watermark)
+    owner.flush_ledger(len(messages))
     rebuild.flush(len(messages))
     assert [b for b, _ in store.lookups()] == [b for b, _ in folded.lookups()]
     for (_, kept), (_, again) in zip(store.lookups(), folded.lookups(), strict=True):

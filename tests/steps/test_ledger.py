@@ -46,7 +46,7 @@ def test_what_is_not_flushed_is_read_and_what_is_flushed_stays() -> None:
     store = MemoryLedger()
     ledger = Ledger(store)
     ledger.add("one", HERE)
-    ledger.flush(7, Watermark(0))
+    ledger.flush(7, Watermark(0), {})
     ledger.add("two", HERE)
     assert not ledger.add("one", THERE)
     assert not ledger.add("two", THERE)
@@ -78,7 +78,7 @@ def test_folding_a_batch_twice_is_folding_it_once() -> None:
         ledger = Ledger(store)
         for _ in range(times):
             Rebuild(ledger, 0).absorb(batch)
-        ledger.flush(1, Watermark(0))
+        ledger.flush(1, Watermark(0), {})
     (kept,), (again,) = once.lookups(), twice.lookups()
     assert set(once) == set(twice)
     assert {key: kept[1](key) for key in once} == {key: again[1](key) for key in twice}
@@ -121,7 +121,7 @@ def test_an_identity_is_forgotten_a_horizon_after_the_next_bucket_began(flushed:
     assert claim(ledger, "x", 1)
     assert claim(ledger, "y", 9.9)
     if flushed:
-        ledger.flush(1, Watermark(0))
+        ledger.flush(1, Watermark(0), {})
     assert claim(ledger, "z", 10)
     ledger.forget(START + 20 * DAY - 1)
     assert known(ledger, "x", "y", "z") == ["x", "y", "z"]
@@ -137,9 +137,9 @@ def test_what_is_forgotten_is_deleted_when_it_is_written_down(crashed: bool) -> 
     store = MemoryLedger()
     ledger = Ledger(store, HORIZON)
     claim(ledger, "x", 1)
-    ledger.flush(1, Watermark(0))
+    ledger.flush(1, Watermark(0), {})
     claim(ledger, "z", 11)
-    ledger.flush(2, Watermark(0))
+    ledger.flush(2, Watermark(0), {})
     ledger.forget(START + 20 * DAY)
     assert known(ledger, "x", "z") == ["z"]
     assert known(Ledger(store, HORIZON), "x", "z") == ["x", "z"]
@@ -147,7 +147,7 @@ def test_what_is_forgotten_is_deleted_when_it_is_written_down(crashed: bool) -> 
         ledger = Ledger(store, HORIZON)
         ledger.forget(START + 20 * DAY)
         assert known(ledger, "x", "z") == ["z"]
-    ledger.flush(3, Watermark(0))
+    ledger.flush(3, Watermark(0), {})
     assert len(store.lookups()) == 1
     assert known(Ledger(store, HORIZON), "x", "z") == ["z"]
 
@@ -159,7 +159,7 @@ def test_it_does_not_grow_with_the_days() -> None:
         assert claim(ledger, f"t{day}", day)
         ledger.add(f"feedback {day}", HERE)
         ledger.forget(START + day * DAY)
-        ledger.flush(day, Watermark(0))
+        ledger.flush(day, Watermark(0), {})
         assert all(ledger.trace("a", f"t{back}") for back in range(max(day - 10, 0), day))
         most = max(most, len([key for key in store if key[:1] in (b"t", b"i")]))
     assert most == 2 * 20, "two horizons of one trace and one feedback a day"
@@ -170,7 +170,7 @@ def test_after_a_month_of_silence_nothing_new_is_forgotten() -> None:
     ledger = Ledger(MemoryLedger(), HORIZON)
     claim(ledger, "old", 0)
     ledger.add("feedback", HERE)
-    ledger.flush(1, Watermark(0))
+    ledger.flush(1, Watermark(0), {})
     claim(ledger, "new", 45)
     ledger.forget(START + 45 * DAY)
     assert known(ledger, "old", "new") == ["old", "new"]
@@ -191,7 +191,7 @@ def test_a_conversation_is_known_for_as_long_as_it_goes_on() -> None:
     """And a trace for no longer, however often it comes again."""
     ledger = Ledger(MemoryLedger(), HORIZON)
     claim(ledger, "x", 1)
-    ledger.flush(1, Watermark(0))
+    ledger.flush(1, Watermark(0), {})
     claim(ledger, "y", 11)
     assert not claim(ledger, "x", 12, THERE)
     ledger.forget(START + 20 * DAY)
