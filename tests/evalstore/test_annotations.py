@@ -185,13 +185,13 @@ def test_the_latest_stands_whatever_the_clock_says(owner: StoreOwner) -> None:
 
 
 def test_the_same_is_said_again_after_it_was_undone(owner: StoreOwner) -> None:
-    """Within one millisecond: an event of its own, and it stands."""
+    """Within one millisecond: an event of its own, and it stands. (An undo is known by its time.)"""
     seen = set()
-    for _ in range(3):
+    for undone in range(3):
         done = owner.annotate(says(0, (Kind.LABEL, "a"), (Kind.MUST, "b")), as_written, MARCH)
         seen.add(done.id)
         assert review_state(owner._con, case(0)).labels == ["a"]
-        assert owner.undo(Undo("ann"), MARCH).id == done.id
+        assert owner.undo(Undo("ann"), MARCH + undone).id == done.id
         assert review_state(owner._con, case(0)).labels == []
     assert len(seen) == 3
 
@@ -397,7 +397,8 @@ def test_a_snapshot_of_the_version_before_is_read_without_them(tmp_path: Path) -
     whole = find_case(con, case(1))
     assert (whole["expected_answer"], whole["labels"], whole["expected_from"]) == ("30 days", [], None)
     json.dumps(whole, default=str)
-    assert migrate(con) == [12], "and then it has them"
+    later = [step.version for step in migrations() if step.version >= 12]
+    assert migrate(con) == later, "and then it has them"
     assert next(list_cases(con)).labels == []
     con.close()
 
