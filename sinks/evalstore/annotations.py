@@ -116,7 +116,8 @@ def _bounded(text: str, most: int, what: str) -> str:
         raise ValueError(f"{what} is not empty")
     if len(text) > most:
         raise ValueError(f"{what} has at most {most:,} characters")
-    return storable(text)[0]  # type: ignore[no-any-return]
+    stored: str = storable(text)[0]
+    return stored
 
 
 _FORM: dict[Kind, Callable[[str], str]] = {

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -38,6 +38,7 @@ def publish(
     """
     from aiokafka.errors import KafkaError
 
+    from streams.publish import Target
     from streams.publish import publish as run
 
     if topic not in ("auto", "traces", "feedback", "changes"):
@@ -55,7 +56,7 @@ def publish(
                 acknowledged = events
                 bar(events)
 
-            done = asyncio.run(run(settings, files, topic, rate, seen))  # type: ignore[arg-type]
+            done = asyncio.run(run(settings, files, cast(Target, topic), rate, seen))
     except KafkaError as error:
         before = f"; {acknowledged:,} events were acknowledged before" if acknowledged else ""
         raise Failed(f"{settings.brokers}: {error}{before}", status=1) from error

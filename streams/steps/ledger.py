@@ -20,7 +20,17 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from schemas.identity import INDEX_BITS, Coordinates
-from schemas.observation import Flag, Kind, ObservationBatch, Profile, Progress, Row, Source, TraceRow
+from schemas.observation import (
+    FeedbackRow,
+    Flag,
+    ObservationBatch,
+    Profile,
+    Progress,
+    Row,
+    ScoreRow,
+    Source,
+    TraceRow,
+)
 from streams.steps.watermark import Watermark
 
 SCORE_REQUESTED = Flag.SCORE_REQUESTED.value
@@ -317,12 +327,12 @@ class Rebuild:
             if isinstance(row, TraceRow):
                 if ledger.add_trace(batch.app, row, at, batch.profiles[row.profile]) and row.conversation_id:
                     ledger.note_turn(batch.app, row)
-            elif row.kind == Kind.FEEDBACK:
-                ledger.add(row.feedback_id, at)  # type: ignore[union-attr]
-            elif row.kind == Kind.SCORE:
-                ledger.add(row.score_id, at)  # type: ignore[union-attr]
+            elif isinstance(row, FeedbackRow):
+                ledger.add(row.feedback_id, at)
+            elif isinstance(row, ScoreRow):
+                ledger.add(row.score_id, at)
             else:
-                ledger.add(row.change_id, at)  # type: ignore[union-attr]
+                ledger.add(row.change_id, at)
 
 
 def scorable(row: TraceRow) -> bool:
