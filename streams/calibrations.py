@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiokafka.errors import KafkaError
 
 from schemas.calibration import Calibration, Calibrations
+from streams.wall import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class CalibrationRun:
         read: Callable[[], Awaitable[Figures]],
         send: Callable[[Calibrations], Awaitable[object]],
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        wall: Callable[[], int] = now_ms,
     ) -> None:
         self.read, self.send, self.clock, self.wall = read, send, clock, wall
         self.next_look = self.sent_at = float("-inf")

@@ -35,7 +35,7 @@ from sinks.slack.routes import Routes
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from sinks.slack.storm import blocks
 from sinks.standing import standing
-from streams.notify import Notify
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 
 SETTLE = 90 * MINUTE

@@ -123,7 +123,7 @@ async def _owning(
 
     from streams.settings import Settings
     from streams.steps.harvest import harvest
-    from streams.store import StoreWork
+    from streams.store.work import StoreWork
 
     whole = corpus(cases + int(rate * seconds) + rate, 0, seed)
     given = [harvest(request, event, None).case for request, event in requests(whole.traces, seed)]

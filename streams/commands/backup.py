@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from streams.commands.owner import StoreFile
 from streams.commands.printable import json_line, printable
 from streams.commands.reader import reader
 from streams.settings import Settings
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore.backup import Backup
@@ -49,7 +49,7 @@ def make(
     with reader(path):  # publishes, where nobody owns the store and its file is newer
         pass
     _say(
-        _guarded(lambda: make_backup(path, out or _directory(settings, path), time.time_ns() // 1_000_000)),
+        _guarded(lambda: make_backup(path, out or _directory(settings, path), now_ms())),
         as_json,
     )
 
@@ -106,7 +106,7 @@ def restore_command(
     def restored() -> Backup:
         found = restore(backup, store.absolute())
         with StoreOwner.open(store.absolute()) as owner:
-            owner.publish(time.time_ns() // 1_000_000)
+            owner.publish(now_ms())
         return found
 
     found = _guarded(restored)

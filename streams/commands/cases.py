@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +19,7 @@ from streams.commands.reader import Store, reader, say_what_waits
 from streams.commands.regroup import agreement, merge, split, undo
 from streams.commands.review import review
 from streams.commands.sql import sql
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore import CaseFilter, CaseSummary
@@ -138,7 +138,7 @@ def _filter(app_name: str | None, reason: str | None, since: str | None, text: s
 
     if reason is not None and reason not in list(CaseReason):
         raise Failed(f"--reason {printable(reason)}: is one of {', '.join(CaseReason)}")
-    begin = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
+    begin = None if since is None else parse_since(since, now_ms())
     return CaseFilter(app_name, reason, begin, text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from sinks.console_digest import print_digest
 from streams.commands.fail import Failed
 from streams.commands.incident_file import State
 from streams.settings import Settings
+from streams.wall import now_ms
 
 
 def digest(
@@ -35,7 +35,7 @@ def digest(
     settings = Settings().model_copy(update={name: path for name, path in given.items() if path is not None})
     period = Period.WEEKLY if weekly else Period.DAILY
     try:
-        found = made(settings, period, time.time_ns() // 1_000_000)
+        found = made(settings, period, now_ms())
     except FileNotFoundError as error:
         raise Failed(str(error)) from None
     except sqlite3.Error as error:

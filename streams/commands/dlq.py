@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +16,7 @@ from streams.commands.fail import Failed
 from streams.commands.printable import json_line, one_line, printable
 from streams.commands.reader import Store, reader
 from streams.settings import Settings
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore import Letter, LetterFilter
@@ -194,7 +194,7 @@ def _filter(reason: str | None, topic: str | None, since: str | None) -> LetterF
         raise Failed(f"--reason: is one of {', '.join(Refusal)}, not {printable(reason)}")
     if topic is not None and topic not in TOPICS:
         raise Failed(f"--topic: is one of {', '.join(TOPICS)}, not {printable(topic)}")
-    after = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
+    after = None if since is None else parse_since(since, now_ms())
     return LetterFilter(reason, topic, after)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from streams.commands.gate_view import run_in_words, say
 from streams.commands.owner import TIMEOUT, by_the_owner
 from streams.commands.printable import json_line, printable
 from streams.commands.reader import Store, reader
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore.releases.bundle import Release
@@ -73,7 +73,7 @@ def gate(
     from sinks.evalstore.releases.gate import gate as decide
     from sinks.evalstore.releases.kept import as_request
 
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     floors = tuple(_floor(text) for text in slice_floor or ())
     if math.isnan(min_score):  # of options with bounds typer refuses it
         raise Failed("--min-score nan: is no number to compare with")

@@ -26,6 +26,7 @@ from sinks.clean import clean
 from streams.commands.fail import Failed
 from streams.commands.incident_file import State, file_of, named, rows
 from streams.settings import Settings
+from streams.wall import now_ms
 
 LOOK_SECONDS = 0.1
 DAY_MS = 86_400_000
@@ -140,7 +141,7 @@ def _ask(
     until_deploy: bool = False,
     assignee: str | None = None,
 ) -> None:
-    settings, actor, now = Settings(), by or getpass.getuser(), time.time_ns() // 1_000_000
+    settings, actor, now = Settings(), by or getpass.getuser(), now_ms()
     here = file_of(state).is_file()
     whole = [one.id for one in named(state, incident_id)] if here else [_whole(incident_id, state)]
     try:
@@ -269,7 +270,7 @@ def _end(for_: str | None, until: str | None) -> int | None:
         found = DURATION.fullmatch(for_.strip())
         if found is None:
             raise Failed(f"--for: is a time such as 30m, 2h or 1d, not {clean(for_, 40)}")
-        end = (time.time_ns() // 1_000_000) + int(found[1]) * UNITS[found[2]]
+        end = now_ms() + int(found[1]) * UNITS[found[2]]
         if end > LATEST_MS:
             raise Failed("--for: is longer than time; mute has no end")
         return end

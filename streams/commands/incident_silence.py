@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from streams.commands.incident_file import file_of, incidents, rows
 from streams.event_clock import EventClock
 from streams.rules_file import load_rules
 from streams.settings import Settings
+from streams.wall import now_ms
 
 HOUR_MS = 3_600_000
 CLOCKS = "select app, watermark, wall from clocks"
@@ -55,7 +55,7 @@ def explain_silence(rule: str, segment: str, at: str | None, as_json: bool, stat
     if len(parts) != 3 or not all(parts):
         raise Failed("--segment: is APP/ENVIRONMENT/ROUTE, such as support-bot/production/chat")
     of = (parts[0], parts[1], parts[2])
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     when = now if at is None else parse_since(at, now, "--at")
     answer = silence(load_rules(Settings().rules), rule, of, when, _known(state, rule, of, when))
     if as_json:
@@ -109,7 +109,7 @@ def _units(
             (*of, OF.get(signal, signal).value),
         ).fetchone()
         clock = EventClock({row["app"]: (row["watermark"], row["wall"]) for row in db.execute(CLOCKS)})
-        upto = clock.at(of[0], time.time_ns() // 1_000_000)
+        upto = clock.at(of[0], now_ms())
         # What has not closed yet would look like no data.
         if first is None or first > at - HOUR_MS or upto is None or upto < at - HOUR_MS // 2:
             return 0, 0.0, False

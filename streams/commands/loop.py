@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from streams.commands.fail import Failed
 from streams.commands.gate_view import run_in_words
 from streams.commands.printable import json_line, one_line
 from streams.commands.reader import Store, reader
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore.releases.exact import Interval
@@ -45,7 +45,7 @@ def loop(
     from sinks.evalstore.releases.loop import GROUPS, failures, groups
     from streams.commands.release import find
 
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     with reader(store) as con:
         sets = find(con, earlier), find(con, later)
         known = [live_since(con, one.frozen.release, one.frozen.frozen_at) for one in sets]

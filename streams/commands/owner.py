@@ -11,6 +11,7 @@ import typer
 from streams.commands.fail import Failed
 from streams.commands.printable import printable
 from streams.settings import Settings
+from streams.wall import now_ms
 
 POLL = 0.1
 TIMEOUT = 120.0
@@ -39,7 +40,7 @@ def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[st
     from sinks.evalstore.requests import answer_to, ask, take_back
 
     deadline = time.monotonic() + timeout
-    asked = time.time_ns() // 1_000_000
+    asked = now_ms()
     where: Path | None = None
     private = Settings().said_of
     while True:
@@ -47,7 +48,7 @@ def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[st
             with StoreOwner.open(path) as owner:
                 reply = take_back(where) if where is not None else None
                 if reply is None:
-                    now = time.time_ns() // 1_000_000
+                    now = now_ms()
                     return perform(owner, request, private, now, asked=asked)[1]
                 return _checked(reply)
         except StoreBusy:

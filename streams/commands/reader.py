@@ -13,6 +13,7 @@ import typer
 from streams.commands.fail import Failed
 from streams.commands.printable import printable
 from streams.settings import Settings
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore import Connection
@@ -29,7 +30,7 @@ def reader(store: Path | None) -> Iterator[Connection]:
     from sinks.evalstore import NoSuchCase, NoSuchLetter, StoreError, open_for_reading
 
     try:
-        con = open_for_reading(store or _default(), time.time_ns() // 1_000_000)
+        con = open_for_reading(store or _default(), now_ms())
         try:
             yield con
         finally:

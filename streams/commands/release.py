@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ from streams.commands.fail import Failed
 from streams.commands.owner import TIMEOUT, StoreFile, Timeout, by_the_owner, store_file
 from streams.commands.printable import json_line, one_line, printable
 from streams.commands.reader import Store, reader
+from streams.wall import now_ms
 
 if TYPE_CHECKING:
     from sinks.evalstore.releases.bundle import Release
@@ -69,7 +69,7 @@ def freeze(
     except ValueError as error:
         raise Failed(f"--size {size}: {error}") from None
     path = store_file(store)
-    begin = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
+    begin = None if since is None else parse_since(since, now_ms())
     with reader(path) as con:
         kept = _clusters_of(con, keep) if keep is not None else set()
         choice = choose_from(con, Wanted(app_name, reason, begin, where, label and label.lower()), kept)

@@ -42,8 +42,8 @@ def store() -> None:
 
     Example: GLEANER_STORE_PATH=/var/lib/gleaner/store.duckdb gleaner store
     """
-    from streams import store as role
     from streams.roles import run_role
+    from streams.store import role
 
     run_role(role.run, Settings())
 
@@ -53,7 +53,7 @@ def notify() -> None:
 
     Example: GLEANER_SLACK_TOKEN=xoxb-… GLEANER_SLACK_CHANNEL=C0123 gleaner notify
     """
-    from streams import notify as role
+    from streams.notify import role
     from streams.roles import run_role
 
     run_role(role.run, Settings())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from streams.commands.cases import parse_since
 from streams.commands.printable import json_line, printable
 from streams.commands.reader import Store, reader
+from streams.wall import now_ms
 
 
 def signals(
@@ -33,7 +33,7 @@ def signals(
     """
     from sinks.evalstore import SegmentFilter, rolling
 
-    until = None if at is None else parse_since(at, time.time_ns() // 1_000_000, "--at")
+    until = None if at is None else parse_since(at, now_ms(), "--at")
     with reader(store) as con:
         figures = list(rolling(con, SegmentFilter(app_name, environment, route, until)))
     if as_json:

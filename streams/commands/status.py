@@ -12,6 +12,7 @@ import typer
 from streams.commands.fail import Failed
 from streams.commands.reader import next_snapshot
 from streams.settings import Settings
+from streams.wall import now_ms
 
 
 def status(
@@ -45,7 +46,7 @@ def status(
     except KafkaError as error:
         raise Failed(f"{settings.brokers}: {error}", status=1) from error
     left = sum(sum(topics.values()) for topics in behind.values())
-    stored = time.time_ns() // 1_000_000
+    stored = now_ms()
     waits = _waits(settings, stored)
     while wait and not left and waits and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, NamedTuple
 
 from schemas.incident import Incident
 from sinks.evalstore import Connection, Totals, event_counters, open_for_reading, totals
 from streams.demo.home import Home
 from streams.demo.watch import ACCEPTED
+from streams.wall import now_ms
 
 
 class Result(NamedTuple):
@@ -38,7 +38,7 @@ class Result(NamedTuple):
 
 
 def open_store(home: Home) -> Connection:
-    return open_for_reading(home.store, time.time_ns() // 1_000_000)
+    return open_for_reading(home.store, now_ms())
 
 
 def read_result(con: Connection, published: int, seconds: float) -> Result:

@@ -29,7 +29,8 @@ from streams.api.keys import Keys, named_tokens
 from streams.api.serve import ApiServer
 from streams.settings import Settings
 from streams.steps.privacy import Privacy, said
-from streams.store import QUERIES_AT_ONCE, Served, StoreWork
+from streams.store.served import QUERIES_AT_ONCE, Served
+from streams.store.work import StoreWork
 from tests.evalstore.releases.test_freeze import failure
 from tests.evalstore.samples import MARCH, make_incident, make_recovery, make_signal
 

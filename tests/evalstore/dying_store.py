@@ -18,9 +18,10 @@ from typing import Any, NoReturn, cast
 
 from duckdb import DuckDBPyConnection
 
-from streams import store
 from streams.roles import run_role
 from streams.settings import Settings
+from streams.store import role
+from streams.store.work import StoreWork
 
 POINTS = ("before", "during", "after", "checkpoint")
 
@@ -63,7 +64,7 @@ class Dying:
         threading.Timer(self._seconds, die).start()
 
 
-class DyingWork(store.StoreWork):
+class DyingWork(StoreWork):
     async def open(self) -> None:
         await super().open()
         point, _, seconds = os.environ.get("GLEANER_DIE", "never:0").partition(":")
@@ -71,7 +72,7 @@ class DyingWork(store.StoreWork):
 
 
 if __name__ == "__main__":
-    store.StoreWork = DyingWork  # type: ignore[misc]
+    vars(role)["StoreWork"] = DyingWork
     session = int(os.environ["GLEANER_LEAST_SESSION_MS"])
     timing = {"session_timeout_ms": session, "heartbeat_ms": session // 6}
-    run_role(store.run, Settings().model_copy(update=timing))
+    run_role(role.run, Settings().model_copy(update=timing))

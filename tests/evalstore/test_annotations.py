@@ -36,7 +36,7 @@ from sinks.evalstore.requests import answer_to, ask
 from sinks.evalstore.review_state import review_state
 from streams.settings import Settings
 from streams.steps.privacy import Privacy, said
-from streams.store import StoreWork
+from streams.store.work import StoreWork
 from tests.evalstore.releases.test_freeze import failure
 from tests.evalstore.samples import MARCH, as_written
 

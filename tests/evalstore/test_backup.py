@@ -22,10 +22,10 @@ from sinks.evalstore.regroup import Split
 from sinks.evalstore.releases.freezing import Freeze
 from sinks.evalstore.releases.reviews import Review, Verdict
 from sinks.evalstore.snapshots import sync
-from streams import store as role
 from streams.cli import app
 from streams.settings import Settings
-from streams.store import StoreWork
+from streams.store import role
+from streams.store.work import StoreWork
 from tests.evalstore.releases.test_freeze import failure, run
 from tests.evalstore.samples import (
     MARCH,

@@ -29,10 +29,11 @@ from sinks.evalstore.requests import answer_to, ask
 from sinks.outbox_schema import connect_read_only
 from sinks.samples import CALIBRATED, HARDLY
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
-from streams import store
 from streams.calibrations import AGAIN_SECONDS, EVERY_SECONDS, SHARE, CalibrationRun
 from streams.cli import app
 from streams.settings import Settings
+from streams.store import role
+from streams.store.work import StoreWork
 from streams.topics import ensure_topics
 from tests.evalstore.releases.test_freeze import failure
 from tests.evalstore.samples import MARCH
@@ -229,7 +230,7 @@ async def test_a_slow_broker_holds_up_no_batch_and_no_end(tmp_path: Path) -> Non
         await never.wait()
 
     with ThreadPoolExecutor(1) as thread:
-        work = store.StoreWork(Settings(store_path=tmp_path / "store.duckdb"), thread, {})
+        work = StoreWork(Settings(store_path=tmp_path / "store.duckdb"), thread, {})
         await work.open()
         work.calibrating = CalibrationRun(work.calibrations, send)
         async with asyncio.timeout(30):
@@ -287,7 +288,7 @@ async def test_from_a_review_to_the_footer_of_a_page(
         cases = [low(n) for n in range(12)]
         await produce(kafka, settings, *((CASES, one.case_id, one) for one in cases))
         stop = asyncio.Event()
-        storing = asyncio.create_task(store.run(settings, stop))
+        storing = asyncio.create_task(role.run(settings, stop))
         path = settings.store_file()
 
         def known() -> Calibrations | None:

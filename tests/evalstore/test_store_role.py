@@ -26,7 +26,8 @@ from sinks.evalstore.releases.bundle import read_bundle
 from sinks.evalstore.releases.freezing import list_releases
 from sinks.evalstore.requests import answer_to, ask, pending
 from streams.settings import Settings
-from streams.store import StoreWork, decode, due
+from streams.store.batch import decode
+from streams.store.work import StoreWork, due
 from streams.topics import ensure_topics
 from tests.delivery.harness import SESSION_MS, least_session_ms
 from tests.evalstore.samples import (

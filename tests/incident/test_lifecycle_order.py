@@ -24,7 +24,7 @@ from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Resolution
 from schemas.signal import Recovery, Severity, Signal, SignalName, WindowStat
 from sinks.outbox import Outbox
-from streams.notify_boards import batch_of, board_of, units
+from streams.notify.boards import batch_of, board_of, units
 from tests.incident.signals import HOUR, MINUTE, T0, alarm, command, recovery, window
 
 SEGMENT = ("support-bot", "production")

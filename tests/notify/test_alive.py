@@ -16,7 +16,7 @@ from sinks.outbox import Outbox
 from sinks.slack.client import SlackSink
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from streams.health import Heartbeat
-from streams.notify_alive import asks_of, beating
+from streams.notify.alive import asks_of, beating
 from streams.settings import Settings
 from tests.notify.test_fallback import Receiver
 

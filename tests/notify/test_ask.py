@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import streams.notify as role
 from schemas.change import ChangeEvent
 from schemas.codec import encode
 from schemas.command import Verb
@@ -25,6 +24,7 @@ from streams.batches import producer
 from streams.commands.fail import Failed
 from streams.commands.incident_file import incidents
 from streams.commands.incidents import app
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.incident.signals import HOUR, T0, alarm, command, recovery
@@ -52,7 +52,7 @@ async def state(tmp_path: Path) -> AsyncIterator[Path]:
         """The topic is another test's business."""
 
     outbox = Outbox.open(tmp_path / "notify.sqlite")
-    notify = role.Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish)
+    notify = Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish)
     await notify.handle([record(alarm("s1", SignalName.COST, app="other"))])
     ((cost,),) = [outbox.open_incidents("other", "production", 0)]
     asked = [

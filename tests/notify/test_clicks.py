@@ -17,8 +17,8 @@ from sinks.slack.buttons import Press
 from sinks.slack.http import PATH
 from sinks.slack.sandbox import APP_TOKEN, CHANNEL, TOKEN, Sandbox
 from sinks.slack.sandbox_clicks import YOU
-from streams.notify import sink_of
-from streams.notify_clicks import answer_of
+from streams.notify.clicks import answer_of
+from streams.notify.sink import sink_of
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.incident.signals import T0, alarm, command

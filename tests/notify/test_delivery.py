@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import streams.notify as role
 from benchmarks.alerts.crashes import Crash, Points
 from schemas.effect import Effect, EffectKind, NotifyReason
 from schemas.incident import CasePreview
@@ -20,6 +19,7 @@ from sinks.outbox import Outbox
 from sinks.outbox_schema import InUse
 from sinks.samples import SAMPLES
 from sinks.slack.sandbox import TOKEN, Sandbox
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 from tests.incident.signals import HOUR, MINUTE, T0, alarm, note, preview, recovery
 from tests.notify.world import World
@@ -33,11 +33,10 @@ STORY: list[list[Signal | Recovery | CasePreview]] = [
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with Sandbox() as slack:
         made = World(tmp_path, slack, STORY)
         slack.clock = made.clock
-        monkeypatch.setattr(role, "now_ms", lambda: made.now)
         yield made
 
 
@@ -105,14 +104,12 @@ async def test_a_restart_at_any_point(
     async with Sandbox() as slack:
         first = World(tmp_path / "count", slack, story)
         slack.clock = first.clock
-        monkeypatch.setattr(role, "now_ms", lambda: first.now)
         await first.live(counting)
     assert counting.passed > 40
     for crash_at in range(counting.passed):
         async with Sandbox(visible_after=2.0) as slack:
             world = World(tmp_path / str(crash_at), slack, story)
             slack.clock = world.clock
-            monkeypatch.setattr(role, "now_ms", lambda world=world: world.now)
             with pytest.raises(Crash):
                 await world.live(Points(crash_at))
             await world.live(Points())
@@ -352,5 +349,5 @@ async def commit(settings: Settings, outbox: Outbox, signal: Signal | Recovery, 
         """The topic is another test's business."""
 
     at_once = settings.model_copy(update={"group_wait_seconds": 0})
-    notify = role.Notify(at_once, outbox, publish)
+    notify = Notify(at_once, outbox, publish)
     outbox.commit(notify._reduce([signal], now), now)

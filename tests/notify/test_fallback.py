@@ -30,8 +30,8 @@ from sinks.slack.client import SlackSink
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from sinks.slack.sandbox_channel import Channel
 from sinks.webhook import DELIVERY, SIGNATURE, TIMESTAMP, WebhookHop
-from streams import notify as role
-from streams.notify_hops import hops_of
+from streams.notify.hops import hops_of
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 from tests.incident.signals import T0, alarm, command, recovery
 from tests.notify.test_delivery import commit, stored
@@ -129,7 +129,7 @@ async def obey(outbox: Outbox, *commands: Any, now: int) -> None:
     async def publish(_: object) -> None:
         """The topic is another test's business."""
 
-    notify = role.Notify(Settings(group_wait_seconds=0), outbox, publish)
+    notify = Notify(Settings(group_wait_seconds=0), outbox, publish)
     outbox.commit(notify._reduce(commands, now), now)
 
 

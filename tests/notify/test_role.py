@@ -34,10 +34,14 @@ from sinks.slack.desk import Desk
 from sinks.slack.limits import OURS, problems
 from sinks.slack.render import render
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
-from streams import notify as role
 from streams.lag import READS
+from streams.notify import role
+from streams.notify.beside import answer, deliver
+from streams.notify.reduce import Notify
+from streams.notify.sink import charts_of
 from streams.settings import Settings
 from streams.topics import ensure_topics, topic_lives, try_topics
+from streams.wall import now_ms
 from tests.incident.signals import HOUR, MODEL, T0, alarm, note, preview, window
 from tests.notify.test_delivery import commit
 from tests.notify.world import record
@@ -62,9 +66,9 @@ class Told:
 
 
 @pytest.fixture
-async def made(tmp_path: Path) -> AsyncIterator[tuple[role.Notify, Outbox, Told]]:
+async def made(tmp_path: Path) -> AsyncIterator[tuple[Notify, Outbox, Told]]:
     outbox, told = Outbox.open(tmp_path / "notify.sqlite"), Told()
-    yield role.Notify(Settings(state_dir=tmp_path), outbox, told.publish), outbox, told
+    yield Notify(Settings(state_dir=tmp_path), outbox, told.publish), outbox, told
     outbox.close()
 
 
@@ -75,7 +79,7 @@ def stored(outbox: Outbox) -> list[Incident]:
 
 
 async def test_windows_and_standings_are_kept_and_are_no_events(
-    made: tuple[role.Notify, Outbox, Told],
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     notify, outbox, told = made
     standing = Standing(app="a", environment="e", route="r", at=5, watched=())
@@ -93,7 +97,7 @@ RAGAS = "ragas_faithfulness"
 
 
 async def test_an_incident_carries_what_reviewers_said_of_its_scorer(
-    made: tuple[role.Notify, Outbox, Told],
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     """As it was known at the incident's last change; news of reviews alone change, and edit, nothing."""
     notify, outbox, told = made
@@ -132,7 +136,7 @@ async def test_an_incident_carries_what_reviewers_said_of_its_scorer(
 
 
 async def test_what_was_called_no_problem_is_remembered_in_the_file(
-    made: tuple[role.Notify, Outbox, Told],
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     """A board is read from the file for every batch: so is how many like it were no problem."""
     notify, outbox, _ = made
@@ -146,20 +150,20 @@ async def test_what_was_called_no_problem_is_remembered_in_the_file(
     assert (second.recurs, second.recurs_false) == (1, 1)
 
 
-def test_slack_shows_charts_unless_told_otherwise(made: tuple[role.Notify, Outbox, Told]) -> None:
+def test_slack_shows_charts_unless_told_otherwise(made: tuple[Notify, Outbox, Told]) -> None:
     _, outbox, _ = made
     sink = SlackSink(TOKEN, CHANNEL)
-    drawn = role.charts_of(Settings(), outbox, sink)
+    drawn = charts_of(Settings(), outbox, sink)
     assert drawn is not None
     assert drawn is sink.charts
     assert drawn.uploads is not None
-    plain = role.charts_of(Settings(slack_charts=False), outbox, sink)
+    plain = charts_of(Settings(slack_charts=False), outbox, sink)
     assert plain is not None
     assert plain.uploads is None, "the line of blocks stays"
-    assert role.charts_of(Settings(), outbox, MemorySink()) is None
+    assert charts_of(Settings(), outbox, MemorySink()) is None
 
 
-async def test_only_alarms_notes_previews_and_commands_count(made: tuple[role.Notify, Outbox, Told]) -> None:
+async def test_only_alarms_notes_previews_and_commands_count(made: tuple[Notify, Outbox, Told]) -> None:
     notify, outbox, told = made
     await notify.handle([record(WINDOW), record(REPORT), record(note("n1")), record(preview("a"))])
     assert stored(outbox) == []
@@ -178,7 +182,7 @@ async def test_only_alarms_notes_previews_and_commands_count(made: tuple[role.No
 
 
 async def test_undecodable_records_are_named_and_skipped(
-    made: tuple[role.Notify, Outbox, Told], caplog: pytest.LogCaptureFixture
+    made: tuple[Notify, Outbox, Told], caplog: pytest.LogCaptureFixture
 ) -> None:
     notify, outbox, _ = made
     bad = ConsumerRecord("signals", 3, 42, 0, 0, b"k", b'{"secret": 1}', None, 1, 1, ())
@@ -191,7 +195,7 @@ async def test_undecodable_records_are_named_and_skipped(
 
 
 async def test_a_command_until_after_the_last_year_is_skipped(
-    made: tuple[role.Notify, Outbox, Told],
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     """A mistyped snooze that an older command line has published must not stop what comes after it."""
     notify, outbox, _ = made
@@ -206,7 +210,7 @@ async def test_a_command_until_after_the_last_year_is_skipped(
     assert (outbox.verdict("c"), outbox.verdict("d")) == (("snoozed", True), None)
 
 
-async def test_what_the_topic_missed_is_told_later(made: tuple[role.Notify, Outbox, Told]) -> None:
+async def test_what_the_topic_missed_is_told_later(made: tuple[Notify, Outbox, Told]) -> None:
     notify, outbox, told = made
     told.down = True
     with pytest.raises(ConnectionError):
@@ -218,14 +222,14 @@ async def test_what_the_topic_missed_is_told_later(made: tuple[role.Notify, Outb
 
 
 async def test_a_command_may_come_with_what_opens_its_incident(
-    made: tuple[role.Notify, Outbox, Told], tmp_path: Path
+    made: tuple[Notify, Outbox, Told], tmp_path: Path
 ) -> None:
     """After a pause both topics are read at once: how records are split over batches changes nothing."""
     notify, outbox, _ = made
     await notify.handle([record(alarm("s1"))])
     (incident,) = stored(outbox)
     other = Outbox.open(tmp_path / "other" / "notify.sqlite")
-    again = role.Notify(Settings(state_dir=tmp_path), other, Told().publish)
+    again = Notify(Settings(state_dir=tmp_path), other, Told().publish)
     ack = Command(id="c", incident_id=incident.id, verb=Verb.ACK, actor="dana", time=T0 + HOUR)
     stranger = Command(id="d", incident_id="nobody", verb=Verb.ACK, actor="dana", time=T0 + HOUR)
     await again.handle([record(ack), record(stranger), record(alarm("s1"))])
@@ -236,7 +240,7 @@ async def test_a_command_may_come_with_what_opens_its_incident(
     other.close()
 
 
-async def test_redelivery_owes_nothing_new(made: tuple[role.Notify, Outbox, Told]) -> None:
+async def test_redelivery_owes_nothing_new(made: tuple[Notify, Outbox, Told]) -> None:
     notify, outbox, _ = made
     batch = [record(one) for one in (note("n1"), alarm("s1"), preview("a"), alarm("s2", SignalName.COST))]
     await notify.handle(batch)
@@ -248,15 +252,15 @@ async def test_redelivery_owes_nothing_new(made: tuple[role.Notify, Outbox, Told
 
 
 async def test_members_and_cases_of_one_cause_come_as_one_post(
-    made: tuple[role.Notify, Outbox, Told], monkeypatch: pytest.MonkeyPatch
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     notify, outbox, told = made
-    monkeypatch.setattr(role, "now_ms", lambda: 1_000)
+    notify.wall = lambda: 1_000
     await notify.handle([record(alarm("s1"))])
     await notify.handle([record(alarm("s2", SignalName.COST)), *(record(preview(case)) for case in "abc")])
     await notify.tick()
     assert outbox.rows.due(10**15) == []
-    monkeypatch.setattr(role, "now_ms", lambda: 6_000)
+    notify.wall = lambda: 6_000
     await notify.tick()
     (row,) = outbox.rows.due(6_000)
     assert (row.kind, row.reason) == (EffectKind.POST, NotifyReason.FIRST)
@@ -267,16 +271,16 @@ async def test_members_and_cases_of_one_cause_come_as_one_post(
 
 
 async def test_silence_is_seen_after_a_restart_although_nobody_reports_it(
-    made: tuple[role.Notify, Outbox, Told], monkeypatch: pytest.MonkeyPatch
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     """Units and event time are in the file; without a report event time goes on with the wall clock."""
     notify, outbox, told = made
     wall = 1_000_000
-    monkeypatch.setattr(role, "now_ms", lambda: wall)
+    notify.wall = lambda: wall
     end = T0 + HOUR
     report = RollingReport(partition=0, position=1, watermark=end, counters={"support-bot": {"traces": 9}})
     await notify.handle([record(one) for one in (alarm("s1"), window(end), report)])
-    again = role.Notify(notify.settings, outbox, told.publish)
+    again = Notify(notify.settings, outbox, told.publish, notify.wall)
     wall += Policy().stale_ms - 1
     await again.tick()
     assert stored(outbox)[0].stale is None
@@ -293,7 +297,7 @@ async def test_silence_is_seen_after_a_restart_although_nobody_reports_it(
 
 
 async def test_a_change_that_pages_has_no_numbers_and_still_an_alert(
-    made: tuple[role.Notify, Outbox, Told],
+    made: tuple[Notify, Outbox, Told],
 ) -> None:
     notify, outbox, _ = made
     await notify.handle([record(alarm("s1", SignalName.SERVED_MODEL, cause=MODEL, n=1))])
@@ -461,7 +465,7 @@ async def behind(reader: AIOKafkaConsumer) -> bool:
 async def test_words_to_whoever_clicks_hold_up_no_page(tmp_path: Path) -> None:
     """Slack takes no whisper for as long as the test lasts; the page goes out."""
     outbox, sink, stop = Outbox.open(tmp_path / "notify.sqlite"), MemorySink(), asyncio.Event()
-    await commit(Settings(state_dir=tmp_path), outbox, alarm("s1"), now=role.now_ms() - 60_000)
+    await commit(Settings(state_dir=tmp_path), outbox, alarm("s1"), now=now_ms() - 60_000)
     asked = asyncio.Event()
 
     class Slow(Desk):
@@ -473,8 +477,8 @@ async def test_words_to_whoever_clicks_hold_up_no_page(tmp_path: Path) -> None:
             await stop.wait()
 
     tasks = [
-        asyncio.create_task(role._answer(Slow(), stop)),
-        asyncio.create_task(role._deliver(Delivery(outbox, sink, MemorySink()), stop)),
+        asyncio.create_task(answer(Slow(), stop)),
+        asyncio.create_task(deliver(Delivery(outbox, sink, MemorySink()), stop)),
     ]
     async with asyncio.timeout(30):
         await asked.wait()

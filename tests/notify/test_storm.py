@@ -28,8 +28,8 @@ from sinks.slack.sandbox_channel import Channel
 from sinks.slack.storm import render_storm
 from sinks.storm import Storm, StormPolicy, leaves, ranked, spokesman
 from sinks.storm_words import lines, names, storm_headline, why
-from streams import notify as role
-from streams.notify_boards import board_of
+from streams.notify.boards import board_of
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 from tests.incident.signals import HOUR, MODEL, T0, alarm, command, recovery
 
@@ -63,7 +63,7 @@ class Life:
         self.outbox.db.execute("pragma synchronous = off")
         self.sink, self.console, self.now = sink, MemorySink(), BEGIN
         self.delivery = Delivery(self.outbox, sink, self.console)
-        self.notify = role.Notify(Settings(group_wait_seconds=0), self.outbox, self.publish)
+        self.notify = Notify(Settings(group_wait_seconds=0), self.outbox, self.publish)
 
     async def publish(self, _: object) -> None:
         """The topic is another test's business."""

@@ -26,7 +26,7 @@ from sinks.slack.sandbox_clicks import YOU
 from sinks.slack.storm import open_list
 from sinks.storm import Storm, ranked
 from streams.commands.incidents import app
-from streams.notify_clicks import answers_of, each_of, listing_of
+from streams.notify.clicks import answers_of, each_of, listing_of
 from tests.incident.signals import T0, alarm, command, recovery
 from tests.notify.test_storm import BEGIN, SECOND, Life, app_of, signals
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import streams.notify as role
 from schemas.effect import EffectKind
 from schemas.incident import IncidentState
 from schemas.signal import SignalName
@@ -18,6 +17,7 @@ from sinks.memory import MemorySink
 from sinks.outbox import Outbox
 from sinks.outbox_schema import MIGRATIONS, VERSION
 from sinks.samples import SAMPLES
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 from tests.incident.signals import HOUR, T0, recovery
 
@@ -97,7 +97,7 @@ async def test_an_old_file_becomes_a_new_one_and_loses_nothing(tmp_path: Path, v
     async def publish(_: object) -> None:
         """The topic is another test's business."""
 
-    notify = role.Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish)
+    notify = Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish)
     cost = SAMPLES["cost"]
     back = recovery(
         "r", T0 + HOUR, SignalName.COST, app=cost.app, environment=cost.environment, route=cost.route,

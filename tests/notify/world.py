@@ -19,7 +19,7 @@ from sinks.memory import MemorySink
 from sinks.outbox import Outbox
 from sinks.slack.client import SlackSink
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
-from streams.notify import Notify
+from streams.notify.reduce import Notify
 from streams.settings import Settings
 
 
@@ -70,7 +70,7 @@ class World:
 
         sink = CrashingSink(SlackSink(TOKEN, CHANNEL, self.slack.url, 2), points)
         delivery = Delivery(outbox, sink, self.fallback)
-        notify = Notify(settings, outbox, publish)
+        notify = Notify(settings, outbox, publish, lambda: self.now)
         try:
             await notify.publish_owed()
             delivery.recover(self.now)

@@ -19,7 +19,7 @@ from sinks.slack.render import EVENT_TYPE
 from sinks.slack.routes import Route, Routes, mentions
 from sinks.slack.sandbox import CHANNEL, TOKEN, Sandbox
 from sinks.slack.sandbox_channel import Channel
-from streams.notify import routes_of
+from streams.notify.sink import routes_of
 from streams.settings import Settings
 from tests.notify.test_delivery import stored
 

@@ -1,61 +1,29 @@
-"""The notify role: sole owner of incidents and of their delivery.
-
-Signals, case previews, announced changes and commands go through the pure reducer, and so does the passing
-of time; incidents, the ids of what made them and the messages they owe become true in one SQLite
-transaction; then the topic ``incidents`` is told, then the offsets are committed. Delivery runs beside it
-and drains what is owed.
-"""
+"""A batch of records, or the passing of time, becomes incidents and the messages that they owe."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import ConsumerRecord
 
 from detectors.incident import DONE, Board, Deploy, Event, Policy, Step, Verdict
 from schemas.calibration import Calibrations
-from schemas.codec import encode
 from schemas.command import Command
 from schemas.incident import CasePreview, Incident
 from schemas.signal import RollingReport, Signal, Standing, WindowStat
-from schemas.topics import INCIDENTS
-from sinks.base import Sink
 from sinks.batch import Asked, Batch
-from sinks.console import ConsoleSink
-from sinks.delivery import Delivery
 from sinks.outbox import Outbox
-from sinks.pace import Paces
-from sinks.slack.buttons import Offer
-from sinks.slack.charts import Charts
-from sinks.slack.client import SlackSink
-from sinks.slack.desk import Desk
-from sinks.slack.routes import Routes, mentions
-from sinks.slack.upload import Uploads
-from sinks.storm import StormPolicy
-from streams.batches import BatchLoop, consumer, producer
-from streams.digests import DigestRun, poster_of
 from streams.event_clock import EventClock
-from streams.lag import READS
-from streams.notify_alive import beating
-from streams.notify_boards import batch_of, board_of, units
-from streams.notify_clicks import desk_of, listening
-from streams.notify_events import Undecodable, decode, order
-from streams.notify_hops import hops_of
-from streams.rules_file import load_rules
+from streams.notify.boards import batch_of, board_of, units
+from streams.notify.events import Undecodable, decode, order
 from streams.settings import Settings
-from streams.topics import try_topics
+from streams.wall import now_ms
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.2
-STOP_SECONDS = 5.0
-CHART_SECONDS = 0.5
-"""Between two calls for charts, so that they take little of what Slack allows a channel."""
 Publish = Callable[[Sequence[Incident]], Awaitable[None]]
 Segment = tuple[str, str]
 """App and environment."""
@@ -72,10 +40,10 @@ class Notify:
         settings: Settings,
         outbox: Outbox,
         publish: Publish,
-        wall: Callable[[], int] | None = None,
+        wall: Callable[[], int] = now_ms,
     ) -> None:
         self.settings, self.outbox, self.publish = settings, outbox, publish
-        self.wall = wall or (lambda: now_ms())
+        self.wall = wall
         self.policy = policy_of(settings)
         self.clock = EventClock(outbox.clocks())
         self.counts: Counter[str] = Counter()
@@ -233,168 +201,3 @@ def policy_of(settings: Settings) -> Policy:
         # A window tells of its units when it has closed, and of the next ones a window later.
         stale_ms=max(Policy.stale_ms, 2 * settings.window_ms + settings.conversation_ms),
     )
-
-
-def sink_of(settings: Settings) -> Sink:
-    """Slack where there is a token and a channel, else the console."""
-    token = settings.slack_token.get_secret_value()
-    if token and settings.slack_channel:
-        return SlackSink(
-            token,
-            settings.slack_channel,
-            settings.slack_url,
-            offer=Offer(settings.slack_clicks, settings.incident_url, settings.trace_url),
-            routes=routes_of(settings),
-        )
-    missing = "GLEANER_SLACK_CHANNEL" if token else "GLEANER_SLACK_TOKEN"
-    log.warning("notify: alerts go to the console: %s is not set", missing)
-    return ConsoleSink()
-
-
-def routes_of(settings: Settings) -> Routes:
-    """The routes, and where one asks for them the owners of the rules file; raises ``RulesError``."""
-    rules = load_rules(settings.rules) if any(route.owner != "*" for route in settings.routes) else ()
-    return Routes(
-        settings.slack_channel,
-        mentions(settings.slack_oncall, settings.slack_oncall_next),
-        settings.routes,
-        {rule.name: rule.owner for rule in rules if rule.owner},
-    )
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink | None = None) -> None:
-    """Own the incidents until ``stop``; raises ``InUse`` where another process owns them."""
-    stop = stop or asyncio.Event()
-    outbox = Outbox.open(
-        settings.state_dir / "notify.sqlite", storm=StormPolicy(own=settings.incident_messages_an_hour)
-    )
-    sink = sink or sink_of(settings)
-    delivery = Delivery(
-        outbox,
-        sink,
-        ConsoleSink(),
-        hops=hops_of(settings),
-        fallback_after_ms=round(settings.fallback_after_minutes * 60_000),
-    )
-    sender = producer(settings)
-    charts = charts_of(settings, outbox, sink, delivery.paces)
-    try:
-        await sender.start()
-        await try_topics(settings, (*READS["notify"], INCIDENTS))
-        notify = Notify(settings, outbox, _publisher(settings, sender))
-        desk = None
-        if settings.slack_clicks and isinstance(sink, SlackSink):
-            desk = desk_of(settings, outbox, sender, sink)
-        outbox.forget(now_ms())
-        await notify.publish_owed()
-        reader = consumer(settings, "notify", *READS["notify"])
-        loop = BatchLoop("notify", settings, reader, notify.handle, idle=notify.tick)
-        delivery.recover(now_ms())
-        delivering = asyncio.create_task(_deliver(delivery, stop))
-        answering = asyncio.create_task(_answer(desk, stop))
-        drawing = asyncio.create_task(_draw(charts, delivery, stop))
-        digesting = asyncio.create_task(
-            DigestRun(settings, outbox, poster_of(settings, sink), now_ms).run(stop)
-        )
-        living = asyncio.create_task(beating(settings, delivery, sink, stop))
-        stopping = asyncio.create_task(_stop(stop, loop))
-        try:
-            async with listening(settings, desk):
-                await loop.run()
-        finally:
-            stop.set()
-            await stopping
-            # A call that is cut short here leaves its row "sending": the next start looks for it first.
-            beside = (delivering, answering, drawing, digesting, living)
-            await asyncio.wait(beside, timeout=STOP_SECONDS)
-            for task in beside:
-                task.cancel()
-        notify.release()
-        await notify.publish_owed()
-        await _drain(delivery)
-    finally:
-        await sender.stop()
-        await sink.close()
-        await delivery.chain.close()
-        outbox.close()
-
-
-def _publisher(settings: Settings, sender: AIOKafkaProducer) -> Publish:
-    topic = settings.topic(INCIDENTS)
-
-    async def publish(incidents: Sequence[Incident]) -> None:
-        sent = [await sender.send(topic, encode(one), key=one.id.encode()) for one in incidents]
-        await asyncio.gather(*sent)
-
-    return publish
-
-
-async def _deliver(delivery: Delivery, stop: asyncio.Event) -> None:
-    """Delivery beside the batches: a slow Slack holds up no signal."""
-    while not stop.is_set():
-        try:
-            await delivery.step(now_ms())
-        except Exception:
-            # Whatever it is, the rows are still owed; the next tick finds them.
-            log.exception("notify: delivery failed, goes on")
-            await _pause(stop, 2.0)
-        await _pause(stop, TICK_SECONDS)
-
-
-async def _answer(desk: Desk | None, stop: asyncio.Event) -> None:
-    """Words to people who clicked, beside the delivery: no page waits until Slack has taken them."""
-    while desk is not None and not stop.is_set():
-        try:
-            await desk.answer()
-        except Exception:
-            log.exception("notify: a click was not answered, goes on")
-            await _pause(stop, 2.0)
-        await _pause(stop, TICK_SECONDS)
-
-
-def charts_of(settings: Settings, outbox: Outbox, sink: Sink, paces: Paces | None = None) -> Charts | None:
-    """What a sink for Slack shows of the signals' recent past; None for other sinks."""
-    if not isinstance(sink, SlackSink):
-        return None
-    sink.charts = Charts(outbox, Uploads(sink.client) if settings.slack_charts else None, paces)
-    return sink.charts
-
-
-async def _draw(charts: Charts | None, delivery: Delivery, stop: asyncio.Event) -> None:
-    """Charts beside the delivery, and after it: one step at a time, when nothing else is owed."""
-    while not stop.is_set():
-        try:
-            if charts is not None and not delivery.outbox.rows.due(now_ms()):
-                await charts.step(now_ms())
-        except Exception:
-            # As of the delivery: what is owed stands in the file.
-            log.exception("notify: a chart failed, goes on")
-            await _pause(stop, 30.0)
-        await _pause(stop, CHART_SECONDS)
-
-
-async def _drain(delivery: Delivery) -> None:
-    """What is owed goes out before the end, as far as it can in some seconds; the rest stays in the file."""
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            while delivery.outbox.rows.due(now_ms()):
-                await delivery.step(now_ms())
-                await asyncio.sleep(TICK_SECONDS)
-    except TimeoutError:
-        log.warning("notify: %d messages are left for the next start", delivery.outbox.rows.open_count())
-
-
-async def _stop(stop: asyncio.Event, loop: BatchLoop) -> None:
-    await stop.wait()
-    loop.stop()
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        pass

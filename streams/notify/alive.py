@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from sinks.alive import EVERY_SECONDS, Alive, Ask
 from sinks.base import Sink
@@ -12,6 +11,7 @@ from sinks.delivery import Delivery
 from sinks.slack.client import SlackSink
 from streams.health import STALE_SECONDS, silence
 from streams.settings import Settings
+from streams.wall import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ async def beating(settings: Settings, delivery: Delivery, sink: Sink, stop: asyn
     alive = Alive(settings.alive_url, *asks_of(settings, delivery, sink))
     while not stop.is_set():
         try:
-            await alive.beat(time.time_ns() // 1_000_000)
+            await alive.beat(now_ms())
         except Exception:
             log.exception("notify: no heartbeat this time")
         try:

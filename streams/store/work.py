@@ -1,8 +1,4 @@
-"""The store role: cases, incidents, signals and dead letters into DuckDB, snapshots for its readers.
-
-Sole owner of the store's file. DuckDB runs in one thread of its own, so that heartbeats go on while it
-writes; offsets are committed after its transaction, and a batch that comes twice changes nothing.
-"""
+"""What the store role does, its one DuckDB thread beside the event loop: write, publish, answer, chores."""
 
 from __future__ import annotations
 
@@ -11,176 +7,39 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import ConsumerRecord
-from pydantic import ValidationError
 
-from schemas.calibration import Calibration, Calibrations
-from schemas.case import EvalCase
-from schemas.codec import Refused, encode
-from schemas.dead_letter import DeadLetter, Refusal
-from schemas.identity import Coordinates
-from schemas.incident import Incident
-from schemas.signal import SIGNAL_RECORD, Recovery, RollingReport, Signal, Standing, WindowStat
-from schemas.topics import CALIBRATIONS, CASES, DEAD_LETTERS, INCIDENTS, SIGNALS, Topic
-from sinks.evalstore import Connection, StoreBusy, StoreOwner, Written
-from sinks.evalstore.annotations import Private
+from schemas.calibration import Calibration
+from sinks.evalstore import StoreBusy, StoreOwner, Written
 from sinks.evalstore.asked import perform
 from sinks.evalstore.backup import backups_of, make_backup
 from sinks.evalstore.calibration import calibrations
-from sinks.evalstore.children import Children
 from sinks.evalstore.due import Chore
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.requests import answer, pending, read
-from sinks.evalstore.snapshots import snapshots_of
 from streams.api.serve import ApiServer
-from streams.batches import BatchLoop, consumer, producer
 from streams.calibrations import CalibrationRun
 from streams.settings import Settings
 from streams.steps.letter import kept_letter
-from streams.steps.refuse import dead_letter
-from streams.topics import ensure_topics, topic_lives
+from streams.store.batch import decode
+from streams.store.served import Served
+from streams.wall import now_ms
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Record = EvalCase | Signal | Recovery | WindowStat | RollingReport | Standing | Incident | DeadLetter
-
-READERS: dict[Topic, Callable[[bytes], Record]] = {
-    CASES: EvalCase.model_validate_json,
-    SIGNALS: SIGNAL_RECORD.validate_json,
-    INCIDENTS: Incident.model_validate_json,
-    DEAD_LETTERS: DeadLetter.model_validate_json,
-}
-"""How each topic's values are read; what raises ``ValueError`` is a fault of Gleaner's own."""
 
 OWNER_WAIT = 10.0
 """Seconds that the store waits for another owner to let go: a reader that publishes takes less."""
 DUE_SECONDS = 20.0
 """Between two looks at what is to be done at night."""
-QUERIES_AT_ONCE = 2
-"""Of the HTTP API's users: each in a process of its own."""
 PUBLISH_SHARE = 0.25
 """Publishing takes at most this share of the store's time, however large the store has become: snapshots
 of a store that takes long to copy come less often than ``snapshot_seconds``."""
-
-
-async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
-    """Store what the topics bring until ``stop``; publishes a last snapshot before it returns.
-
-    Raises ``StoreBusy`` where another process keeps owning the file.
-    """
-    await ensure_topics(settings, (*READERS, CALIBRATIONS))
-    lives = await topic_lives(settings, READERS)
-    streams = {topic.name: life.stream for topic, life in zip(READERS, lives.values(), strict=True)}
-    sender = producer(settings)
-
-    async def tell(found: Calibrations) -> None:
-        await sender.send_and_wait(settings.topic(CALIBRATIONS), encode(found), key=b"all")
-
-    with ThreadPoolExecutor(1, "duckdb") as thread:
-        work = StoreWork(settings, thread, streams)
-        work.calibrating = CalibrationRun(work.calibrations, tell)
-        try:
-            await sender.start()
-            await work.open()
-            reader = consumer(settings, "store", *READERS)
-            loop = BatchLoop("store", settings, reader, work.handle, idle=work.between_batches)
-            stopping = asyncio.create_task(_stop_when(stop, loop)) if stop is not None else None
-            try:
-                await loop.run()
-            finally:
-                if stopping is not None:
-                    stopping.cancel()
-        finally:
-            await work.close()
-            await sender.stop()
-
-
-async def _stop_when(stop: asyncio.Event, loop: BatchLoop) -> None:
-    await stop.wait()
-    loop.stop()
-
-
-class Batch(NamedTuple):
-    """The values of a batch by what they are."""
-
-    cases: list[EvalCase]
-    signals: list[Signal]
-    recoveries: list[Recovery]
-    windows: list[WindowStat]
-    reports: list[RollingReport]
-    incidents: list[Incident]
-    dead_letters: list[DeadLetter]
-    standings: list[Standing]
-    """Notify keeps these; the store writes all that is before them."""
-
-
-def decode(records: Sequence[ConsumerRecord], prefix: str, streams: dict[str, str]) -> tuple[Batch, int]:
-    """The batch that ``records`` hold, and how many of them could not be read.
-
-    Those become dead letters with their coordinates; their content is never logged.
-    """
-    batch = Batch([], [], [], [], [], [], [], [])
-    lists: dict[type, list[Any]] = dict(zip(KINDS, batch, strict=True))
-    readers = {prefix + topic.name: (topic, read) for topic, read in READERS.items()}
-    faults = 0
-    for record in records:
-        topic, read = readers[record.topic]
-        try:
-            value = read(record.value or b"")
-        except ValueError as error:
-            faults += 1
-            at = Coordinates(streams.get(topic.name, ""), topic.name, record.partition, record.offset)
-            why = _why(error)
-            log.error("store: %s[%d]@%d: %s", record.topic, record.partition, record.offset, why)
-            refused = Refused(Refusal.INVALID, f"no {topic.value}: {why}")
-            value = dead_letter(refused, at, max(record.timestamp, 0), record.value)
-        lists[type(value)].append(value)
-    return batch, faults
-
-
-KINDS = (EvalCase, Signal, Recovery, WindowStat, RollingReport, Incident, DeadLetter, Standing)
-"""The types of a batch's fields, in their order."""
-
-
-def _why(error: ValueError) -> str:
-    """What is wrong with which field; the values themselves are foreign text, and stay out of the log."""
-    if not isinstance(error, ValidationError):
-        return type(error).__name__
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    return f"{field}: {first['type']}" if field else first["type"]
-
-
-class Served:
-    """What the HTTP API has of the store's owner: reads in its own threads, foreign SQL in processes of
-    their own, all else in the owner's thread."""
-
-    def __init__(self, owner: StoreOwner, thread: ThreadPoolExecutor, private: Private) -> None:
-        self._owner, self._thread, self._private = owner, thread, private
-        self._children = Children(snapshots_of(owner.path), QUERIES_AT_ONCE)
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        return self._owner.readers.reading()
-
-    def query(self, sql: str, *, seconds: float, limit: int) -> bytes:
-        return self._children.run(sql, seconds=seconds, limit=limit)
-
-    def act(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Readers of snapshots see it with the next one, readers of the API once this returns."""
-        now = time.time_ns() // 1_000_000
-        asked = self._thread.submit(perform, self._owner, request, self._private, now, publish=False)
-        what, done = asked.result()
-        log.info("store: %s on request", what)
-        return done
-
-    def close(self) -> None:
-        self._children.close()
 
 
 class StoreWork:
@@ -231,7 +90,7 @@ class StoreWork:
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Write a batch in one transaction; the caller commits its offsets after that."""
         batch, faults = decode(records, self.settings.topic_prefix, self.streams)
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
 
         def write() -> Written:
             privacy = self.settings.privacy_of
@@ -276,7 +135,7 @@ class StoreWork:
         """In the DuckDB thread. What is wrong is the asker's answer; whom it names stays out of the log."""
         try:
             wanted, asked = read(request)
-            now = time.time_ns() // 1_000_000
+            now = now_ms()
             what, done = perform(self.owner, wanted, self.settings.said_of, now, asked=asked)
         except BadRequest as error:
             return {"error": str(error), "refused": True}
@@ -303,7 +162,7 @@ class StoreWork:
         if now < self.looked_at + DUE_SECONDS or self._backup is not None:
             return
         self.looked_at = now
-        at, hour = time.time_ns() // 1_000_000, self.settings.night_hour
+        at, hour = now_ms(), self.settings.night_hour
         for chore in await self._in_thread(lambda: self.owner.due(at, hour)):
             if chore is Chore.WINDOWS:
                 gone = await self._in_thread(lambda: self.owner.drop_windows(self.settings.windows_keep_days))
@@ -355,7 +214,7 @@ class StoreWork:
         """A snapshot that fails (a full disk) is tried again when the next is due; storing goes on."""
         began = time.monotonic()
         try:
-            await self._in_thread(lambda: self.owner.publish(time.time_ns() // 1_000_000))
+            await self._in_thread(lambda: self.owner.publish(now_ms()))
             self.snapshots += 1
         except Exception:
             log.exception("store: no snapshot was published, readers keep the former one")

@@ -27,6 +27,7 @@ from sinks.slack.socket import SocketClicks
 from sinks.slack.storm import open_list
 from sinks.standing import standing
 from streams.settings import Settings
+from streams.wall import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def desk_of(settings: Settings, outbox: Outbox, sender: AIOKafkaProducer, slack:
         Allowed.parse(settings.slack_actors),
         publish,
         lambda commands: answers_of(outbox, commands),
-        lambda: time.time_ns() // 1_000_000,
+        now_ms,
         lambda command: each_of(outbox, command),
         lambda storm_id: listing_of(outbox, storm_id, slack.offer),
     )
