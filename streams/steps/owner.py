@@ -10,10 +10,9 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, TypeGuard
 
-from detectors.harvest import feedback_outcome, feedback_reason, trace_reasons
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.standing import standing
-from schemas.case import CaseReason, CaseRequest
+from schemas.case import CaseRequest
 from schemas.identity import INDEX_BITS, Coordinates
 from schemas.observation import (
     ChangeRow,
@@ -28,10 +27,11 @@ from schemas.observation import (
 from schemas.signal import RollingReport, SignalRecord, Standing
 from streams.steps import owner_state
 from streams.steps.app_state import AppState
-from streams.steps.case_requests import case_request, trace_case
+from streams.steps.case_requests import trace_case
 from streams.steps.chunks import ChunkLog
-from streams.steps.inflight import Pending, PendingRows, Result, result_of
-from streams.steps.ledger import JOIN_HORIZON_MS, SCORE_REQUESTED, Known, Ledger, coordinates
+from streams.steps.inflight import Pending, PendingRows, Result
+from streams.steps.joins import Joins
+from streams.steps.ledger import JOIN_HORIZON_MS, SCORE_REQUESTED, Ledger, coordinates
 from streams.steps.watermark import Watermark
 
 
@@ -76,6 +76,7 @@ class Owner:
         self.outputs = Outputs([], [])
         self.pending = PendingRows()
         self.chunks = ChunkLog()
+        self.joins = Joins(ledger, self.chunks, self.outputs.cases)
         self.reported: dict[str, dict[str, int]] = {}
         self._stood = -1
         """Number of the window in which the detectors' standing was last told."""
@@ -114,7 +115,7 @@ class Owner:
             elif isinstance(row, ScoreRow):
                 if ledger.add(row.score_id, at):
                     app.count("scores")
-                    self._score(app, row, at)
+                    self.joins.score(app, row, at)
                     scored = True
                 else:
                     app.count("duplicate_scores")  # a score is no event of an application's
@@ -170,7 +171,7 @@ class Owner:
         now = self.watermark.value
         if now is not None and row[0] <= now:
             app.count("late")
-            self._late(app, row, profile, at)
+            self.joins.late(app, row, profile, at)
             return
         item = Pending(row[0], row[1], row[2], app.name, at, row, profile)
         self.pending.fresh.append(item)
@@ -203,7 +204,7 @@ class Owner:
             if not isinstance(row, TraceRow) or profile is None:
                 app.decide(time - undecided)  # what is said now is of those that are still open
                 if isinstance(row, FeedbackRow):
-                    self._feedback(app, row, at)
+                    self.joins.feedback(app, row, at)
                 elif isinstance(row, ChangeRow):
                     app.on_change(row)
                 continue
@@ -232,7 +233,7 @@ class Owner:
             if waiting and (early_feedback := waiting.take(trace_id)):
                 app.decide(time - undecided)
                 for early_row, where in early_feedback:
-                    self._feedback(app, early_row, where)
+                    self.joins.feedback(app, early_row, where)
 
     def _queue(self, app: AppState, item: Pending, unit: bool, result: Result | None) -> None:
         """A trace whose score is awaited, or whose turn is behind one that is."""
@@ -266,50 +267,7 @@ class Owner:
             assert profile is not None
             self.outputs.cases.append(trace_case(name, row, profile, at, reasons))
 
-    # -- feedback ----------------------------------------------------------------------------------
-
-    def _feedback(self, app: AppState, row: FeedbackRow, at: Coordinates) -> None:
-        known = self.ledger.trace(app.name, row.trace_id)
-        if known is None or row.trace_id in app.pending:
-            app.wait(row, at)
-            return
-        self._feedback_case(app, row, at, known)
-        outcome = feedback_outcome(row.feedback_kind, row.negative)
-        if outcome:
-            app.conversations.note(known.conversation_id, row.trace_id, known.time, outcome)
-
-    def _feedback_case(self, app: AppState, row: FeedbackRow, at: Coordinates, known: Known) -> None:
-        reason = feedback_reason(row.feedback_kind, row.negative)
-        if reason is not None:
-            self.outputs.cases.append(case_request(app.name, row.trace_id, known, (reason,), at))
-
     # -- scores ------------------------------------------------------------------------------------
-
-    def _score(self, app: AppState, row: ScoreRow, at: Coordinates) -> None:
-        result = result_of(row, at)
-        if row.value is None:
-            app.count("unscored")
-        known = self.ledger.trace(app.name, row.trace_id)
-        if known is not None and row.low and row.value is not None:
-            reasons = (CaseReason.LOW_SCORE,)
-            self.outputs.cases.append(
-                case_request(app.name, row.trace_id, known, reasons, at, row.value, row.scorer)
-            )
-        item, awaited = app.pending.get(row.trace_id), app.scores.waiting(row.trace_id)
-        if item is not None:
-            if row.trace_id not in app.scores.early:
-                app.scores.early[row.trace_id] = result
-                self.chunks.pending.append(item)
-        elif awaited is not None:
-            if awaited.result is None:
-                awaited.result = result
-                self.chunks.awaited.append(awaited)
-        elif known is None:
-            app.count("unjoined")
-        else:
-            # Its turn in the queue is over: it counts in the window, and in no detector.
-            app.count("late_scores")
-            app.segment(known.environment, known.route, known.time).windows.late_score(known.time, result)
 
     def _settle(self) -> None:
         """Scores before windows: a window that closes holds all that has been decided of it."""
@@ -334,27 +292,6 @@ class Owner:
                 self.outputs.signals.extend(signals)
             if unit:
                 self.outputs.signals.extend(app.pool_score(row, profile, result))
-
-    # -- late --------------------------------------------------------------------------------------
-
-    def _late(self, app: AppState, row: Row, profile: Profile | None, at: Coordinates) -> None:
-        """Late events count in windows and cases, and in no detector."""
-        if type(row) is TraceRow:
-            assert profile is not None
-            app.segment(profile.environment, profile.route, row.time).windows.late_trace(row)
-            reasons = trace_reasons(row.flags)
-            if reasons:
-                self.outputs.cases.append(trace_case(app.name, row, profile, at, reasons))
-            for waiting, where in app.waiting.take(row.trace_id):
-                self._feedback(app, waiting, where)
-        elif type(row) is FeedbackRow:
-            known = self.ledger.trace(app.name, row.trace_id)
-            if known is None:
-                app.wait(row, at)
-            else:
-                self._feedback_case(app, row, at, known)
-        elif type(row) is ChangeRow:
-            app.on_change(row)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -402,8 +339,10 @@ class Owner:
         one more part each of what has come late."""
         for app in self.apps.values():
             self.outputs.signals.extend(app.collect_windows())
-        outputs, self.outputs = self.outputs, Outputs([], [])
-        return outputs
+        taken = Outputs(self.outputs.signals.copy(), self.outputs.cases.copy())
+        self.outputs.signals.clear()
+        self.outputs.cases.clear()
+        return taken
 
     def decided_before(self) -> int | None:
         """Conversations that began before this time are decided."""
