@@ -11,6 +11,8 @@ CALM_UNITS = 100.0
 """Units that the normal rate counts for where nothing is said to have moved; the baseline has more."""
 WILD_UNITS = 2.0
 """Units that the mean of all counts for where something has: any rate is possible."""
+LEAST_DISPERSION = 0.2
+"""Shares never count for more than five units of 0 and 1, however little they vary."""
 SHRINK = 5.0
 """Units at the common mean that a group's own mean is drawn together with."""
 STEPS = 8
@@ -54,19 +56,22 @@ class Rates:
     ``B(a + hits, b + misses) / B(a, b)``, a and b 100 units at the normal rate (calm) or 2 at the
     mean of all.
 
-    Exact for 0 and 1; the priors are choices. Of fractions a quasi-likelihood, and careful: none of their
-    distributions with a given mean varies more. **Misleads** where units depend on each other.
+    Exact for 0 and 1; the priors are choices. Of fractions a quasi-likelihood (Wedderburn, Biometrika 61,
+    1974): units that vary by a part ``dispersion`` of what 0 and 1 would count for 1 / dispersion of those.
+    It is careful, since units from before and after a move vary more than either. **Misleads** where units
+    depend on each other.
 
     >>> rates = Rates(Series([0, 18], [18, 2], [0.0, 2.0], {}, True, 0.0), 0.02)
     >>> rates.alone(18, 0.0, True) + rates.alone(2, 2.0, False) > rates.alone(20, 2.0, False)
     True
     """
 
-    __slots__ = ("_calm", "_calm_norm", "_normal", "_wild", "_wild_norm", "normal")
+    __slots__ = ("_calm", "_calm_norm", "_normal", "_weight", "_wild", "_wild_norm", "normal")
 
     def __init__(self, series: Series, normal: float) -> None:
         self.normal = normal
         self._normal = min(max(normal, 1e-3), 1.0 - 1e-3)
+        self._weight = 1.0 / min(max(series.dispersion, LEAST_DISPERSION), 1.0)
         n, hits = sum(series.ns), sum(series.totals)
         mean = min(max((hits + 10.0 * normal) / (n + 10.0), 1e-4), 1.0 - 1e-4)
         self._calm = CALM_UNITS * self._normal, CALM_UNITS * (1.0 - self._normal)
@@ -77,12 +82,13 @@ class Rates:
         return total
 
     def alone(self, n: int, total: float, calm: bool) -> float:
+        hits, misses = self._weight * total, self._weight * (n - total)
         a, b = self._wild
-        wild = log_beta(a + total, b + n - total) - self._wild_norm
+        wild = log_beta(a + hits, b + misses) - self._wild_norm
         if not calm:
             return wild
         a, b = self._calm
-        return _either(log_beta(a + total, b + n - total) - self._calm_norm, wild)
+        return _either(log_beta(a + hits, b + misses) - self._calm_norm, wild)
 
     def together(self, ours: tuple[Group, Group], others: tuple[Group, Group]) -> float:
         """Both rates rise by one difference, or by one factor: eight of each, alike likely beforehand."""
@@ -94,7 +100,8 @@ class Rates:
         found = []
         for rise, factor in zip(RISES, FACTORS, strict=True):
             for p, q in ((mine + rise, other + rise), (mine * factor, other * factor)):
-                found.append(_binomial(now, min(p, 0.98)) + _binomial(since, min(q, 0.98)))
+                after = _binomial(now, min(p, 0.98)) + _binomial(since, min(q, 0.98))
+                found.append(self._weight * after)
         before = self.alone(was.n, was.total, True) + self.alone(theirs.n, theirs.total, True)
         return before + log_sum(found) - log(2.0 * STEPS)
 

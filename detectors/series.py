@@ -10,6 +10,8 @@ from detectors.unit import Unit
 from schemas.observation import Profile
 
 USER = "user_id"
+DISPERSED = 50
+"""Single units from which on their dispersion is told."""
 
 
 class Key(NamedTuple):
@@ -27,7 +29,9 @@ class Series(NamedTuple):
     """Slots in the order of time: a block, or a single unit.
 
     ``times`` are those of a slot's first unit, ``totals`` sums of y (of amounts: of their logarithms, less
-    the time of day; ``shares``: y lies between 0 and 1), ``variance`` that of single units.
+    the time of day; ``shares``: y lies between 0 and 1), ``variance`` that of single units. ``dispersion``
+    of shares is that variance in parts of ``m (1 - m)``, the largest that units of their mean m can have:
+    1 where they are 0 and 1, or too few to tell.
     """
 
     times: list[int]
@@ -36,6 +40,7 @@ class Series(NamedTuple):
     entries: dict[Key, Entries]
     shares: bool
     variance: float
+    dispersion: float = 1.0
 
 
 def time_of(slot: Block | Unit) -> int:
@@ -85,7 +90,9 @@ def series(
         made.ns.append(n)
         made.totals.append(whole)
     mean = sum(single) / len(single) if single else 0.0
-    return made._replace(variance=sum([(one - mean) ** 2 for one in single]) / max(len(single), 1))
+    variance = sum([(one - mean) ** 2 for one in single]) / max(len(single), 1)
+    largest = mean * (1.0 - mean) if shares and len(single) >= DISPERSED else 0.0
+    return made._replace(variance=variance, dispersion=variance / largest if largest > 0.0 else 1.0)
 
 
 def _cells(block: Block, names: Mapping[str, str]) -> list[tuple[Key, Cell]]:

@@ -58,6 +58,20 @@ def test_half_a_rollout() -> None:
     assert (cause.dimension, cause.previous, cause.current) == ("prompt_version", "v6", "v7")
 
 
+def test_scores_acquit_a_version_that_came_120_units_before() -> None:
+    """Scores vary less than units of 0 and 1 would, and tell so much more of when they moved."""
+    blamed = {"as they vary": 0, "as 0 and 1": 0}
+    for seed in range(40):
+        random = Random(seed)
+        healthy = units(random, 400, 0.12) + units(random, 120, 0.12, 400, NEW)
+        onset = healthy[-1][0] + 1
+        found = series(healthy + units(random, 50, 0.3, onset, NEW), shares=True)
+        changes = [Change(healthy[400][0], "prompt_version", "v6", "v7")]
+        for how, seen in (("as they vary", found), ("as 0 and 1", found._replace(dispersion=1.0))):
+            blamed[how] += attribute(seen, 0.12, changes, onset).cause is not None
+    assert 3 * blamed["as they vary"] < blamed["as 0 and 1"]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_changed_blames_nothing(seed: int) -> None:
     random = Random(seed)

@@ -26,6 +26,19 @@ def test_a_rate_of_its_own_against_the_formula() -> None:
     assert rates.alone(2, 2.0, True) == pytest.approx(log(either)), "100 units at the normal rate, or its own"
 
 
+def test_shares_that_vary_less_count_for_more_units_of_0_and_1() -> None:
+    """Halves of 1/4 and 3/4 vary by a quarter of what halves of 0 and 1 do: each counts for four."""
+    quarters = many([0.25, 0.75] * 30)
+    assert quarters.dispersion == pytest.approx(0.25)
+    rates, binary = Rates(quarters, 0.5), Rates(quarters._replace(dispersion=1.0), 0.5)
+    for calm in (False, True):
+        assert rates.alone(3, 1.0, calm) == pytest.approx(binary.alone(12, 4.0, calm))
+    assert many([0.0, 1.0] * 30).dispersion == pytest.approx(1.0)
+    assert many([0.25, 0.75] * 24).dispersion == 1.0, "too few to tell"
+    constant = Rates(many([0.5] * 60), 0.5)
+    assert constant.alone(1, 0.5, False) == pytest.approx(binary.alone(5, 2.5, False)), "five at most"
+
+
 def test_a_group_of_amounts_against_the_formula() -> None:
     """Excess over 1 in units of variance 4: one mean, normal around 1 with variance 4, or 0.04."""
     means = Means(many([1.0, 5.0], shares=False), 1.0)
