@@ -37,7 +37,7 @@ def kept_letter(letter: DeadLetter, privacy_of: Callable[[str], Privacy]) -> Dea
     if bare == events:
         return letter  # to the byte: it can be put back without its topic
     data = orjson.dumps(bare if isinstance(value, list) else bare[0])
-    return letter.model_copy(update={"original": data.decode(), "message": redactor.text(letter.message)})
+    return letter.model_copy(update={"original": data.decode(), "message": _message(letter)})
 
 
 STRICTNESS = (Privacy.FULL, Privacy.REDACTED, Privacy.IDS_ONLY)
@@ -53,4 +53,9 @@ def _text(letter: DeadLetter, policy: Privacy) -> DeadLetter:
         return letter
     redactor = Redactor()
     original = redactor.text(letter.original) if policy is Privacy.REDACTED else ""
-    return letter.model_copy(update={"original": original, "message": redactor.text(letter.message)})
+    return letter.model_copy(update={"original": original, "message": _message(letter)})
+
+
+def _message(letter: DeadLetter) -> str:
+    """What is wrong with the field, without the wrong value: that is text, and cut where no rule knows it."""
+    return letter.message.split(" (got ", 1)[0]

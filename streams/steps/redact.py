@@ -51,14 +51,25 @@ class Redactor:
         return text
 
     def value(self, value: Any) -> Any:
-        """Every string inside a JSON value, keys excepted."""
+        """Every string inside a JSON value, keys excepted: a key says what its text is.
+
+        >>> Redactor().value({"password": "hunter2Xy", "phone": "5551234567", "day": "hunter2Xy"})
+        {'password': '[KEY_1]', 'phone': '[PHONE_1]', 'day': 'hunter2Xy'}
+        """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
             return [self.value(item) for item in value]
         if isinstance(value, dict):
-            return {key: self.value(item) for key, item in value.items()}
+            return {key: self._said(key, item) for key, item in value.items()}
         return value
+
+    def _said(self, key: str, item: Any) -> Any:
+        if not isinstance(item, str):
+            return self.value(item)
+        before = f"{key}: "
+        found = self.text(before + item)
+        return found.removeprefix(before) if found.startswith(before) else self.text(item)
 
     def _apply(self, rule: Rule, text: str) -> str:
         parts: list[str] = []

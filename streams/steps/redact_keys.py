@@ -20,7 +20,7 @@ def _mixed(match: Match) -> Span:
 
 def _assigned(match: Match) -> Span:
     """The value only, if it looks like a secret: characters of several kinds, and not few different ones."""
-    value = match["value"].rstrip(".")
+    value = match["value"].rstrip(".\\")  # a backslash: of an escaped quotation mark
     kinds = sum(1 for kind in (_LOWER, _UPPER, _DIGIT, _OTHER) if kind.search(value))
     if match["password"]:
         secret = len(value) >= 6 and kinds >= 2
@@ -32,7 +32,7 @@ def _assigned(match: Match) -> Span:
     return (begin, begin + len(value)) if secret else None
 
 
-def _url_password(match: Match) -> Span:
+def _value(match: Match) -> Span:
     return match.span("value")
 
 
@@ -91,11 +91,20 @@ KEYS: Final = (
     Rule("KEY", re.compile(rf"(?<![A-Za-z0-9])(?:{_PREFIXED})"), whole, needs=_PREFIXES),
     Rule("KEY", re.compile(r"(?<![A-Za-z0-9])(?:AC|SK)[a-f0-9]{32}(?!\w)"), whole, needs=("ac", "sk")),
     Rule("KEY", re.compile(r"(?i)(?<=bearer )[\w.~+/-]{16,2048}=*"), _random_looking, needs=("bearer ",)),
+    Rule(
+        "KEY",
+        re.compile(
+            r"""(?i)authorization["']?\s{0,3}[:=]\s{0,3}["']?"""
+            r"(?:token|api-?key) (?P<value>[\w.~+/-]{16,2048}=*)"
+        ),
+        _value,
+        needs=("authorization",),
+    ),
     Rule("KEY", re.compile(r"(?i)(?<=basic )[A-Za-z0-9+/]{16,512}={0,2}"), _mixed, needs=("basic ",)),
     Rule(
         "KEY",
         re.compile(r"(?<=://)[^\s/:@\[\]]{0,64}:(?P<value>[^\s/@\[\]]{3,128})(?=@)"),
-        _url_password,
+        _value,
         needs=("://",),
     ),
     Rule(
@@ -103,7 +112,7 @@ KEYS: Final = (
         re.compile(
             r"(?i)(?:(?P<password>password|passwd|passphrase|pwd|passwort)"
             r"|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|auth[_-]?key|credential)"
-            r"""[a-z0-9_-]{0,16}["']?\s{0,3}(?:=>|:=|=|:|\s(?:is|was|ist)\s)\s{0,3}["'`]?"""
+            r"""[a-z0-9_-]{0,16}(?:\\{0,3}["'])?\s{0,3}(?:=>|:=|=|:|\s(?:is|was|ist)\s)\s{0,3}(?:\\{0,3}["'`])?"""
             r"""(?P<value>[^\s"'`,;<>\[\]{}()]{6,512})"""
         ),
         _assigned,

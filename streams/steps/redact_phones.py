@@ -68,7 +68,8 @@ PHONES: Final = (
         lambda text: digits_of(text).removeprefix("00"),
         needs=("00",),
     ),
-    # North America: (555) 123-4567, 1-555-123-4567, 555.123.4567; with spaces alone where a word says so.
+    # North America: (555) 123-4567, 1-555-123-4567, 555.123.4567; with spaces or nothing between the digits
+    # where a word says so.
     Rule(
         "PHONE",
         re.compile(
@@ -79,7 +80,7 @@ PHONES: Final = (
     ),
     Rule(
         "PHONE",
-        re.compile(r"(?<![\w.+,/-])(?:1 )?[0-9]{3} [0-9]{3} [0-9]{4}(?!\w|[.,-]\d)"),
+        re.compile(r"(?<![\w.+,/-])(?:(?:1 )?[0-9]{3} [0-9]{3} [0-9]{4}|1?[2-9][0-9]{9})(?!\w|[.,-]\d)"),
         _phone(10, called=True),
         lambda text: digits_of(text)[-10:],
         needs=_CALLS,

@@ -45,6 +45,19 @@ def test_an_event_is_kept_by_its_applications_policy(policy: Privacy, holds: dic
     assert found.field == "input_tokens"
 
 
+@pytest.mark.parametrize("policy", [Privacy.IDS_ONLY, Privacy.REDACTED])
+def test_the_message_quotes_no_text_that_the_event_may_not_keep(policy: Privacy) -> None:
+    wrong = {
+        "trace_id": "t",
+        "app": "hr",
+        "messages": "Ann was ill: ann.smith.of.payroll@bigcompany.example.com",
+    }
+    letter = refuse(json.dumps(wrong).encode())
+    assert "Ann was ill" in letter.message
+    found = under(letter, hr=policy)
+    assert (found.field, found.message) == ("messages", "messages: input should be a JSON array")
+
+
 def test_what_has_nothing_to_hide_is_kept_to_the_byte() -> None:
     letter = refuse(b'{ "trace_id": "t",  "input_tokens": -1 }')
     assert under(letter) == letter

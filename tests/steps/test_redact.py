@@ -49,6 +49,12 @@ def redacted(text: str) -> str:
         ("555-123-4567", "[PHONE_1]"),
         ("555.123.4567", "[PHONE_1]"),
         ("call me at 555 123 4567", "call me at [PHONE_1]"),
+        ("phone: 5551234567", "phone: [PHONE_1]"),
+        ("my mobile number is 9876543210", "my mobile number is [PHONE_1]"),
+        ("ann.o'brien@example.com", "[EMAIL_1]"),
+        ("'ann@example.com' and ann%40example.com", "'[EMAIL_1]' and [EMAIL_1]"),
+        ("Authorization: Token 9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b", "Authorization: Token [KEY_1]"),
+        (r"{\"password\": \"hunter2x9\"}", r"{\"password\": \"[KEY_1]\"}"),
         ("+1 (555) 123-4567", "[PHONE_1]"),
         ("phone: 07700900123", "phone: [PHONE_1]"),
         ("2001:db8::ff00:42:8329", "[IP_1]"),
@@ -251,3 +257,20 @@ def test_hostile_text_takes_no_time_to_speak_of(unit: str) -> None:
     begun = time.process_time()
     redacted(unit * (2**20 // len(unit)))
     assert time.process_time() - begun < 60
+
+
+def test_a_key_says_what_its_text_is() -> None:
+    given = {
+        "password": "hunter2Xy",
+        "api_key": "abcdef0123456789abcdef",
+        "phone": "5551234567",
+        "order": "5551234567",
+        "ann@example.org": "hello",
+        "deep": [{"client_secret": "s3cr3t-value"}],
+    }
+    assert Redactor().value(given) == given | {
+        "password": "[KEY_1]",
+        "api_key": "[KEY_2]",
+        "phone": "[PHONE_1]",
+        "deep": [{"client_secret": "[KEY_3]"}],
+    }
