@@ -8,6 +8,7 @@ from schemas.digest import Digest
 from sinks.digest_words import LINES, headline, sections, title
 from sinks.slack.escape import escape, prose
 from sinks.slack.limits import OURS, texts
+from sinks.slack.mrkdwn import section
 
 EVENT_TYPE = "gleaner_digest"
 LINES_LENGTH = (200, 160, 120, 80)
@@ -43,13 +44,9 @@ def blocks(digest: Digest, length: int) -> list[dict[str, Any]]:
             "block_id": "digest:title",
             "text": {"type": "plain_text", "text": escape(title(digest), OURS.header), "emoji": False},
         },
-        _section("digest:headline", prose(headline(digest).partition(": ")[2], 300)),
+        section("digest:headline", prose(headline(digest).partition(": ")[2], 300)),
     ]
     for place, (heading, lines) in enumerate(sections(digest)):
         listed = "\n".join(f"• {prose(one, length)}" for one in lines[:LINES])
-        found.append(_section(f"digest:{place}", f"*{prose(heading, 80)}*\n{listed}"))
+        found.append(section(f"digest:{place}", f"*{prose(heading, 80)}*\n{listed}"))
     return found
-
-
-def _section(block_id: str, text: str) -> dict[str, Any]:
-    return {"type": "section", "block_id": block_id, "text": {"type": "mrkdwn", "text": text}}

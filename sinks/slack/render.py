@@ -19,6 +19,7 @@ from sinks.numbers import percent
 from sinks.slack.buttons import Offer, buttons
 from sinks.slack.escape import date, entities, escape, prose
 from sinks.slack.limits import OURS
+from sinks.slack.mrkdwn import mrkdwn, section
 from sinks.slack.picture import NO_PICTURE, Picture
 from sinks.standing import standing
 
@@ -39,14 +40,15 @@ def render(message: Message, offer: Offer = NO_OFFER, picture: Picture = NO_PICT
         escalated = message.reason is NotifyReason.ESCALATED
         mention = offer.mention(incident.escalation_level) if escalated else ""
         start = f"{mention} " if mention else ""
-        block = _mrkdwn(f"news:{incident.revision}", start + prose(line, 900))
-        payload = _payload(message, start + escape(line, words.LOCK_SCREEN * 2), [block])
+        block = section(f"news:{incident.revision}", start + prose(line, 900))
+        found = [] if message.degrade is Degrade.TEXT_ONLY else [block]
+        payload = _payload(message, start + prose(line, words.LOCK_SCREEN * 2), found)
         # Who is called sees it in the channel, too.
         return payload | ({"reply_broadcast": True} if mention else {})
     headline = escape(words.headline(incident), OURS.text)
     if message.degrade is Degrade.TEXT_ONLY:
         lines = [words.headline(incident), first_action(incident), words.footer(incident)]
-        return _payload(message, "\n".join(escape(line, 900) for line in lines), [])
+        return _payload(message, "\n".join(prose(line, 900) for line in lines), [])
     whole = message.degrade is Degrade.FULL
     return _payload(message, headline, blocks(incident, offer, picture if whole else NO_PICTURE, cases=whole))
 
@@ -69,19 +71,19 @@ def blocks(
                 "emoji": False,
             },
         },
-        _mrkdwn(f"verdict:{at}", verdict),
-        _mrkdwn(f"facts:{at}", "\n".join(_facts(incident, picture))),
+        section(f"verdict:{at}", verdict),
+        section(f"facts:{at}", "\n".join(_facts(incident, picture))),
     ]
     if picture.spark:
-        found.append(_mrkdwn(f"spark:{at}", prose(picture.spark, 200)))
-    found.append(_mrkdwn(f"why:{at}", _list("What changed", words.why(incident))))
+        found.append(section(f"spark:{at}", prose(picture.spark, 200)))
+    found.append(section(f"why:{at}", _list("What changed", words.why(incident))))
     if others := words.also(incident, 6):
-        found.append(_mrkdwn(f"also:{at}", _list("Moved with it", others)))
+        found.append(section(f"also:{at}", _list("Moved with it", others)))
     if cases and words.has_cases(incident):
         found.append(_cases(incident, offer, f"cases:{at}"))
     if words.to_do(incident):
         do = f"*Do first:* {prose(first_action(incident), 600)}{_runbook(incident)}"
-        found.append(_mrkdwn(f"do:{at}", do))
+        found.append(section(f"do:{at}", do))
     offered = buttons(incident, offer)
     if offered is not None:
         found.append(offered)
@@ -98,7 +100,7 @@ def blocks(
         {
             "type": "context",
             "block_id": f"foot:{at}",
-            "elements": [{"type": "mrkdwn", "text": foot}],
+            "elements": [mrkdwn(foot)],
         }
     )
     return found
@@ -178,7 +180,3 @@ def _rich(kind: str, parts: list[tuple[str, int, bool]]) -> Block:
 
 def _list(heading: str, lines: list[str]) -> str:
     return f"*{heading}*\n" + "\n".join(f"• {prose(line, 380)}" for line in lines[:7])
-
-
-def _mrkdwn(block_id: str, text: str) -> Block:
-    return {"type": "section", "block_id": block_id, "text": {"type": "mrkdwn", "text": text}}

@@ -41,6 +41,8 @@ class Clicks:
         self.waiting: dict[str, asyncio.Future[None]] = {}
         self.numbers = itertools.count(1)
         self.opened = 0
+        self.turned_away: list[str] = []
+        """Why the next connections end before a greeting."""
 
     def ticket(self) -> str:
         """Opens one connection, once."""
@@ -58,6 +60,9 @@ class Clicks:
         self.opened += 1
         self.sockets.append(socket)
         try:
+            if self.turned_away:
+                await socket.send_json({"type": "disconnect", "reason": self.turned_away.pop(0)})
+                return socket
             await socket.send_json({"type": "hello", "num_connections": len(self.sockets)})
             async for frame in socket:
                 envelope = json.loads(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else {}

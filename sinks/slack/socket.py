@@ -11,7 +11,9 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from sinks.base import RetryAfter
 from sinks.slack.desk import Taken
+from sinks.slack.failures import outcome
 
 log = logging.getLogger(__name__)
 sdk_log = logging.getLogger(f"{__name__}.sdk")
@@ -20,6 +22,8 @@ sdk_log.setLevel(logging.INFO)
 
 HEARTBEAT_SECONDS = 10.0
 RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
+RECYCLED = ("warning", "refresh_requested")
+"""Why Slack ends a connection on purpose; there is another one at once."""
 MAX_FRAME = 1024 * 1024
 
 
@@ -37,6 +41,8 @@ class SocketClicks:
         )
         self.take = take
         self.connected = asyncio.Event()
+        self._asked_to_wait = 0.0
+        """Seconds, of the last refusal."""
         self.taking: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -46,7 +52,7 @@ class SocketClicks:
                 why = await self._once()
                 failures = 0 if why == "" else failures + 1
                 if failures:
-                    wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
+                    wait = max(RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1], self._asked_to_wait)
                     log.warning("no clicks from Slack (%s): trying again in %.0f s", why, wait)
                     await asyncio.sleep(wait)
         finally:
@@ -57,6 +63,7 @@ class SocketClicks:
     async def _once(self) -> str:
         """One connection until its end; why there was none, in a word that holds no secret."""
         # The address carries a ticket, and errors of aiohttp carry the address: only their type is told.
+        self._asked_to_wait = 0.0
         try:
             answer = await self.client.apps_connections_open(app_token=str(self.client.token))
             async with (
@@ -67,6 +74,8 @@ class SocketClicks:
             ):
                 return await self._listen(socket)
         except SlackApiError as error:
+            refused = outcome(error)
+            self._asked_to_wait = refused.seconds if isinstance(refused, RetryAfter) else 0.0
             data = getattr(error.response, "data", None)
             return str(data.get("error"))[:80] if isinstance(data, dict) else "refused"
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -86,8 +95,8 @@ class SocketClicks:
                     self.connected.set()
                     log.info("Slack sends clicks by Socket Mode")
                 case "disconnect":
-                    # Slack recycles connections on purpose.
-                    return ""
+                    reason = str(envelope.get("reason"))[:80]
+                    return "" if greeted and reason in RECYCLED else reason
                 case _ if isinstance(envelope.get("envelope_id"), str):
                     task = asyncio.create_task(self._handle(socket, envelope))
                     self.taking.add(task)

@@ -10,6 +10,7 @@ from sinks.base import Degrade, Message
 from sinks.slack.buttons import Offer, storm_buttons
 from sinks.slack.escape import entities, escape, prose
 from sinks.slack.limits import OURS
+from sinks.slack.mrkdwn import mrkdwn, section
 from sinks.slack.render import EVENT_TYPE, NO_OFFER
 from sinks.storm import Storm
 
@@ -26,14 +27,15 @@ def render_storm(message: Message, storm: Storm, offer: Offer = NO_OFFER) -> dic
         line = storm_words.news(message, storm)
         mention = offer.mention(storm.level) if message.reason is NotifyReason.ESCALATED else ""
         start = f"{mention} " if mention else ""
-        block = _mrkdwn(f"news:{storm.revision}", start + prose(line, 900))
-        payload = _payload(message, start + escape(line, words.LOCK_SCREEN * 2), [block])
+        block = section(f"news:{storm.revision}", start + prose(line, 900))
+        found = [] if message.degrade is Degrade.TEXT_ONLY else [block]
+        payload = _payload(message, start + prose(line, words.LOCK_SCREEN * 2), found)
         # What grew or needs somebody is shown in the channel, too: an edit of the digest calls nobody.
         loud = message.reason in (NotifyReason.ESCALATED, NotifyReason.GREW)
         return payload | ({"reply_broadcast": True} if loud else {})
     text = escape(storm_words.storm_headline(storm), OURS.text)
     if message.degrade is Degrade.TEXT_ONLY:
-        return _payload(message, "\n".join(escape(line, 600) for line in storm_words.short_lines(storm)), [])
+        return _payload(message, "\n".join(prose(line, 600) for line in storm_words.short_lines(storm)), [])
     return _payload(message, text, blocks(storm, offer, names=message.degrade is Degrade.FULL))
 
 
@@ -51,12 +53,12 @@ def blocks(storm: Storm, offer: Offer = NO_OFFER, *, names: bool = True) -> list
                 "emoji": False,
             },
         },
-        _mrkdwn(f"verdict:{at}", verdict),
-        _mrkdwn(f"do:{at}", f"*Do first:* {prose(storm_words.storm_action(storm), 600)}"),
+        section(f"verdict:{at}", verdict),
+        section(f"do:{at}", f"*Do first:* {prose(storm_words.storm_action(storm), 600)}"),
     ]
     if worst := storm_words.worst(storm):
         lines = "\n".join(f"• {prose(line, 200)}" for line in worst)
-        found.append(_mrkdwn(f"worst:{at}", f"*The worst*\n{lines}"))
+        found.append(section(f"worst:{at}", f"*The worst*\n{lines}"))
     if (offered := storm_buttons(storm, offer)) is not None:
         found.append(offered)
     listed, left = storm_words.names(storm, _measure) if names else ([], _more(storm))
@@ -69,11 +71,9 @@ def blocks(storm: Storm, offer: Offer = NO_OFFER, *, names: bool = True) -> list
             texts[-1] += line
     for number, text in enumerate(texts):
         if text.strip():
-            found.append(_mrkdwn(f"names:{number}:{at}", text.rstrip("\n")))
+            found.append(section(f"names:{number}:{at}", text.rstrip("\n")))
     foot = prose(storm_words.footer(storm, left), 500)
-    found.append(
-        {"type": "context", "block_id": f"foot:{at}", "elements": [{"type": "mrkdwn", "text": foot}]}
-    )
+    found.append({"type": "context", "block_id": f"foot:{at}", "elements": [mrkdwn(foot)]})
     return found
 
 
@@ -128,7 +128,3 @@ def _payload(message: Message, text: str, found: list[Block]) -> dict[str, Any]:
         "revision": message.incident.revision,
     }
     return {"text": text, "blocks": found, "metadata": {"event_type": EVENT_TYPE, "event_payload": ids}}
-
-
-def _mrkdwn(block_id: str, text: str) -> Block:
-    return {"type": "section", "block_id": block_id, "text": {"type": "mrkdwn", "text": text}}

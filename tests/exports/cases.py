@@ -16,6 +16,7 @@ HOSTILE = (
     "{{%",
     "=cmd|' /C calc'!A0 | two | bars, a, comma; \\n \\\\ ${HOME} $(id) `id`",
     "NUL is \0 and tab is \t, CR LF is \r\n.",
+    "CR alone is \r.",
 )
 
 

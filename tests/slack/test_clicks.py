@@ -243,6 +243,18 @@ async def test_a_group_that_cannot_be_read_allows_nobody_new(slack: Sandbox) -> 
     assert len(office.log) == 2, "who was a member a while ago still is"
 
 
+async def test_who_is_turned_away_before_a_greeting_waits(
+    slack: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too many connections, a disabled link: Slack says so on the socket, and each address costs a call."""
+    monkeypatch.setattr("sinks.slack.socket.RETRY_SECONDS", (0.01, 0.02, 0.03))
+    slack.clicks.turned_away = ["too_many_websockets", "link_disabled", "warning"]
+    async with by_socket(slack, Office(slack)) as socket:
+        await connected(slack, socket, 4)
+    said = [record.args for record in caplog.records if "no clicks from Slack" in record.msg]
+    assert said == [("too_many_websockets", 0.01), ("link_disabled", 0.02), ("warning", 0.03)]
+
+
 async def test_connections_that_slack_recycles(slack: Sandbox) -> None:
     office = Office(slack)
     async with by_socket(slack, office) as socket:

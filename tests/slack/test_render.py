@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,8 +61,28 @@ def test_every_form_is_within_our_own_limits(kind: str, degrade: Degrade) -> Non
     assert problems(pictured, OURS) == []
     assert ("image" in {block["type"] for block in pictured["blocks"]}) == (degrade is Degrade.FULL)
     assert bool(payload["blocks"]) == (degrade is not Degrade.TEXT_ONLY)
+    formatted = list(_formatted(pictured["blocks"]))
+    assert all(one["verbatim"] for one in formatted), "else Slack makes links of what foreign text says"
+    assert bool(formatted) == (degrade is not Degrade.TEXT_ONLY)
     whole = degrade is Degrade.FULL and words.has_cases(SAMPLES[kind])
     assert ("rich_text" in json.dumps(payload["blocks"])) == whole
+
+
+def _formatted(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict) and value.get("type") == "mrkdwn":
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _formatted(inner)
+
+
+def test_a_reply_that_was_refused_goes_out_as_text_only() -> None:
+    app = SAMPLES["cost"].model_copy(update={"app": "*shop* <!channel>"})
+    refused = Message("o", EffectKind.REPLY, NotifyReason.REFIRED, app, degrade=Degrade.TEXT_ONLY)
+    payload = render(refused)
+    assert payload["blocks"] == []
+    assert payload["text"]
+    assert "*" not in payload["text"]
+    assert "*" not in render(replace(refused, kind=EffectKind.POST))["text"]
 
 
 def test_the_lock_screen_line_is_enough() -> None:

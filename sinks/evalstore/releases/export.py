@@ -58,10 +58,11 @@ def _frozen(cases: Sequence[Case], release: str, path: Path) -> None:
 def _csv(cases: Sequence[Case], release: str, path: Path) -> None:
     """Lists and objects are JSON text; what is not known is an empty field.
 
-    A text that a spreadsheet would run as a formula stays as it is: a file for programs.
+    A text that a spreadsheet would run as a formula stays as it is: a file for programs. Lines end as
+    RFC 4180 says, which also makes Python's csv quote a lone carriage return: to others it ends a line.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, shapes.FLAT, lineterminator="\n")
+    writer = csv.DictWriter(text, shapes.FLAT, lineterminator="\r\n")
     writer.writeheader()
     for case in cases:
         writer.writerow(shapes.flat(case))

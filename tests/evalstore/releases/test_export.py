@@ -141,6 +141,14 @@ def test_what_an_earlier_gleaner_froze_is_exported_without_what_it_did_not_know(
         assert path.read_text().replace("r1", "now") == now.read_text() or target == "langfuse"
 
 
+def test_a_lone_carriage_return_ends_no_row(tmp_path: Path) -> None:
+    path = export([case | {"question": "How\rlong?"} for case in CASES], "r1", "csv", tmp_path)
+    rows = duckdb.connect().execute(f"SELECT question FROM read_csv('{path}', header = true)").fetchall()
+    assert rows == [("How\rlong?",)] * len(CASES)
+    with path.open(encoding="utf-8", newline="") as file:
+        assert [row["question"] for row in csv.DictReader(file)] == ["How\rlong?"] * len(CASES)
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     items: list[dict[str, Any]] = (
