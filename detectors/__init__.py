@@ -14,7 +14,9 @@ module                      decides
 ``esr``                     the mixture e-SR, with its guarantee
 ``tilted_esr``              the same on ranks: bets that grow with how far above the others a unit is
 ``baseline``                learning, arming, pinning; the threshold that a budget asks for
-``cost_reference``          what requests normally cost: a ``bottom_k`` sample, a profile of the day
+``cost_reference``          what requests normally cost: a ``bottom_k`` sample, sums by hour of the day
+``cost_cycle``              whether costs differ by the hour, and whether ranks bear a profile of the day
+``cost_normal``             what a baseline of costs defends
 ``cost_scale``              where a request's cost stands in that sample
 ``control_variate``         what a sample owes to chance
 ``recovery``                the end of an alarm, shown by a mirrored detector

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
-from math import exp, log, sqrt
-from statistics import stdev
+from math import exp, log
 from typing import Any
 
 from detectors.baseline import HOUR_MS
 from detectors.bottom_k import BottomK
-from detectors.tilted_esr import position
 from detectors.unit import NO_PROFILE, Unit
 
 SAMPLE = 1_000
@@ -24,6 +21,8 @@ GRID = 10_000
 MINUTE_MS = 60_000
 FREE = -10_000_000
 """The log cost of a request that cost nothing: below every paid one."""
+UNCOUNTED = 0.01
+"""Part of all requests that counts by hour may lack."""
 HOUR_UNITS = 30
 """Requests that every hour of the day needs before a profile of the day may be drawn."""
 _hashed = partial(blake2b, digest_size=5, person=b"cost")
@@ -54,10 +53,10 @@ class CostReference:
     that it is independent of which traces the judge samples). It is a uniform sample without
     replacement, the same at every run and in every order.
 
-    Means of dollars are over all requests; the profile is over all paid ones.
+    Means of dollars are over all requests, of log costs by hour over all paid ones.
     """
 
-    __slots__ = ("_hour_n", "_hour_sum", "exact", "first", "last", "n", "sample", "total")
+    __slots__ = ("_hour_free", "_hour_n", "_hour_sum", "exact", "first", "last", "n", "sample", "total")
 
     def __init__(self) -> None:
         self.n = 0
@@ -66,6 +65,7 @@ class CostReference:
         self.last = 0
         self._hour_n = [0] * 24
         self._hour_sum = [0.0] * 24
+        self._hour_free = [0] * 24
         self.sample = BottomK(SAMPLE)
         """Of log costs and the minutes they were paid in."""
         self.exact = True
@@ -91,7 +91,7 @@ class CostReference:
         if self.n == 0:
             self.first = self.last = units[0][0]
         total, last, hour_n, hour_sum = self.total, self.last, self._hour_n, self._hour_sum
-        sample = self.sample
+        hour_free, sample = self._hour_free, self.sample
         for (time, dollars, trace_id, _, _), logged in zip(units, logs, strict=True):
             total += dollars
             if time > last:
@@ -100,72 +100,56 @@ class CostReference:
                 hour = time // HOUR_MS % 24
                 hour_n[hour] += 1
                 hour_sum[hour] += logged
+            else:
+                hour_free[time // HOUR_MS % 24] += 1
             key = _from_bytes(_hashed(trace_id.encode()).digest())
             if key < sample.limit:
                 sample.add(key, logged, time // MINUTE_MS)
         self.n += len(units)
         self.total, self.last = total, last
 
-    def profile(self) -> tuple[float, ...]:
-        """Mean log cost at -0.5, 0.5, … 24.5 h; empty where an hour has fewer than 30 paid requests."""
+    def hours(self) -> list[tuple[int, float]]:
+        """Paid requests of each hour of the day and their mean log cost, on the grid; empty where an hour has
+        fewer than 30."""
         if min(self._hour_n) < HOUR_UNITS:
-            return ()
-        means = [total / n / GRID for n, total in zip(self._hour_n, self._hour_sum, strict=True)]
-        return (means[23], *means, means[0])
+            return []
+        return [(n, total / n) for n, total in zip(self._hour_n, self._hour_sum, strict=True)]
 
-    def raised(self, profile: tuple[float, ...], residuals: list[int], errors: float) -> tuple[float, ...]:
-        """The profile plus so many standard errors of each hour's mean: an hour that was underestimated by
-        chance would else be a steady rise at that time of every day."""
-        paid = [r / GRID for r in residuals if r != FREE]
-        deviation = stdev(paid) if len(paid) > 1 else 0.0
-        margins = [errors * deviation / sqrt(n) for n in self._hour_n]
-        return tuple([mean + margins[(hour - 1) % 24] for hour, mean in enumerate(profile)])
+    @property
+    def usual(self) -> float:
+        """Mean log cost of all paid requests, on the grid."""
+        paid = sum(self._hour_n)
+        return sum(self._hour_sum) / paid if paid else 0.0
+
+    @property
+    def free(self) -> float:
+        """Share of requests that cost nothing."""
+        return max(1.0 - sum(self._hour_n) / self.n, 0.0) if self.n else 0.0
+
+    def free_hours(self) -> list[tuple[int, float]]:
+        """Requests of each hour of the day and the share of them that cost nothing; empty where an hour has
+        fewer than 30, and where an older version did not count the free ones."""
+        counted = [paid + free for paid, free in zip(self._hour_n, self._hour_free, strict=True)]
+        # What was taken back may be an estimate, so the counts agree but for its rounding.
+        if min(counted) < HOUR_UNITS or abs(sum(counted) - self.n) > UNCOUNTED * self.n:
+            return []
+        return [(n, free / n) for n, free in zip(counted, self._hour_free, strict=True)]
 
     def residuals(self, profile: tuple[float, ...]) -> list[int]:
-        """The sample's log costs without the daily cycle, sorted."""
+        """The sample's log costs without the daily cycle, by hash."""
         if not profile:
-            return sorted([logged for _, logged, _ in self.sample.entries()])
-        return sorted(
-            [
-                logged - season(profile, minute * MINUTE_MS) if logged != FREE else FREE
-                for _, logged, minute in self.sample.entries()
-            ]
-        )
-
-    def luck(self, profile: tuple[float, ...], residuals: list[int]) -> list[tuple[int, float]]:
-        """Of each request of the sample: where it stands among ``residuals`` (sorted), as
-        :func:`~detectors.tilted_esr.position`, and by how much its log cost is above the mean of its hour
-        (without a profile: of all), which is 0 in the mean of the whole reference, exactly, by the sums.
-        Where
-        these are estimates, nothing is known of the sample's luck: 0 of each."""
-        size = len(residuals)
-        pairs = []
-        places: dict[int, int] = {}
-        for _, logged, minute in self.sample.entries():
-            time = minute * MINUTE_MS
-            r = logged - season(profile, time) if profile and logged != FREE else logged
-            if r not in places:
-                left = bisect_left(residuals, r)
-                places[r] = position(left, bisect_right(residuals, r, left), size)
-            pairs.append((places[r], self._unlike(logged, time, bool(profile))))
-        return pairs
-
-    def _unlike(self, logged: int, time: int, by_hour: bool) -> float:
-        """How far a log cost is above the mean of its hour, or of all; 0 for a free request, and where the
-        sums are not exact."""
-        if logged == FREE or not self.exact:
-            return 0.0
-        if by_hour:
-            hour = time // HOUR_MS % 24
-            return logged - self._hour_sum[hour] / self._hour_n[hour]
-        return logged - sum(self._hour_sum) / sum(self._hour_n)
+            return [logged for _, logged, _ in self.sample.entries()]
+        return [
+            logged - season(profile, minute * MINUTE_MS) if logged != FREE else FREE
+            for _, logged, minute in self.sample.entries()
+        ]
 
     def forget(self, since: int, units: list[tuple[int, float]]) -> None:
         """Take back what was learned from ``since`` on: it belongs to an incident.
 
         ``units`` are the last ones ``(time, dollars)``, oldest first. Where they begin after ``since`` the
         others are known by the sample alone: their number and their costs are estimated by it, and the sums
-        are no longer those of the sample's population (see :meth:`luck`).
+        are no longer those of the sample's population.
         """
         if units and units[0][0] >= since and self.n > len(units):
             self._estimate_away(since)
@@ -174,10 +158,12 @@ class CostReference:
                 if time >= since and self.n > 0:
                     self.n -= 1
                     self.total -= dollars
+                    hour = time // HOUR_MS % 24
                     if dollars > 0.0:
-                        hour = time // HOUR_MS % 24
                         self._hour_n[hour] -= 1
                         self._hour_sum[hour] -= log_cost(dollars)
+                    else:
+                        self._hour_free[hour] = max(self._hour_free[hour] - 1, 0)
         self.sample.keep(lambda minute: minute < since // MINUTE_MS)
         self.last = max(min(self.last, since), self.first)
 
@@ -193,6 +179,10 @@ class CostReference:
             self._hour_sum[hour] -= many * sum(logs) / len(logs)
             if not self._hour_n[hour]:
                 self._hour_sum[hour] = 0.0
+        for _, logged, minute in gone:
+            if logged == FREE:
+                hour = minute // 60 % 24
+                self._hour_free[hour] = max(self._hour_free[hour] - round(each), 0)
         dollars = sum([exp(logged / GRID) for logged, _ in paid])
         self.n -= round(each * len(gone))
         self.total = max(self.total - each * dollars, 0.0)
@@ -201,7 +191,7 @@ class CostReference:
     def snapshot(self) -> dict[str, Any]:
         return {
             "sums": [self.n, self.total, self.first, self.last],
-            "hours": [list(self._hour_n), list(self._hour_sum)],
+            "hours": [list(self._hour_n), list(self._hour_sum), list(self._hour_free)],
             "limit": self.sample.limit,
             "exact": self.exact,
         }
@@ -210,5 +200,7 @@ class CostReference:
         """Take over a snapshot, and the parts of the sample."""
         self.n, self.total, self.first, self.last = state["sums"]
         self._hour_n, self._hour_sum = list(state["hours"][0]), list(state["hours"][1])
+        # Versions before free requests were counted by hour have two lists.
+        self._hour_free = list(state["hours"][2]) if len(state["hours"]) > 2 else [0] * 24
         self.sample.restore(state["limit"], sample)
         self.exact = state["exact"]

@@ -28,16 +28,16 @@ class CostScale:
     """A frozen sample of log costs without their daily cycle, sorted, and what is read off it.
 
     ``profile`` is the mean log cost by the time of day (:func:`~detectors.cost_reference.season`; empty: none
-    is known), ``tolerance`` a rise of log costs, on the grid, that is forgiven.
+    is known), ``tolerance`` a rise of log costs, on the grid, that is forgiven, ``p99`` above what a request
+    is one of the tail.
     """
 
     __slots__ = ("_limit", "_minute", "_season", "median", "p99", "profile", "sample", "tolerance")
 
-    def __init__(self, profile: tuple[float, ...], sample: list[int], tolerance: int) -> None:
-        self.profile, self.sample, self.tolerance = profile, sample, tolerance
+    def __init__(self, profile: tuple[float, ...], sample: list[int], tolerance: int, p99: int) -> None:
+        self.profile, self.sample, self.tolerance, self.p99 = profile, sample, tolerance, p99
         self._minute: int | None = None
         self._season = 0
-        self.p99 = sample[int(TAIL * len(sample))]
         paid = sample[bisect_right(sample, FREE) :]
         self.median = paid[len(paid) // 2] if paid else FREE
         mad = sorted([abs(r - self.median) for r in paid])[len(paid) // 2] / GRID if paid else 0.0
@@ -70,7 +70,7 @@ class CostScale:
     def places(self, residuals: list[int]) -> tuple[list[int], list[int]]:
         """Each one's position (:func:`~detectors.tilted_esr.position`), equal costs in the middle of their
         ranks,
-        and which are above the 99th percentile. ``residuals`` are less the tolerance."""
+        and which are of the tail. ``residuals`` are less the tolerance."""
         ref, p99 = self.sample, self.p99
         size, half, after = len(ref), POSITIONS // 2, len(ref) + 1
         places: list[int] = []
@@ -91,7 +91,7 @@ class CostScale:
         return [(bisect_left(ref, r) + bisect_right(ref, r) + 1) / steps for r in self._forgiven(units)]
 
     def flags(self, units: Sequence[Unit]) -> list[float]:
-        """1 for each unit above the sample's 99th percentile."""
+        """1 for each unit of the tail."""
         return [1.0 if r > self.p99 else 0.0 for r in self._forgiven(units)]
 
     def _forgiven(self, units: Sequence[Unit]) -> list[int]:

@@ -72,7 +72,9 @@ class TiltedESR:
     that needs 17 requests for a factor of 3, where these need 9 (docs/decisions/0030).
 
     **Provable:** with means of ``w_k`` at most ``m_k``, E[T] >= threshold and P(T <= n) <= n / threshold. For
-    units exchangeable with the sample's the means are ``USUAL``, ties only lower them (w is convex).
+    units exchangeable with the sample's, without ties, the means are ``USUAL``; ties lower those of the large
+    bets, and raise those of the small ones by up to 0.3 % (w is concave in the rank far below the middle),
+    which the caller adds (:func:`detectors.cost_normal.normal`).
     **Misleads** where the sample is not what is normal, and in bursts: requests that one broken client
     repeats are not independent, five above the 99th percentile in a row are an alarm at a threshold of
     50,000.

@@ -16,6 +16,8 @@ import numpy as np
 
 from benchmarks.detectors.protocol import in_parallel
 from benchmarks.detectors.streams import (
+    AMOUNTS,
+    Array,
     Stream,
     badness,
     conversations,
@@ -108,12 +110,25 @@ def on_a_day(family: str, seed: int) -> Sequence[Outcome]:
     else:
         ys = daily_rate(rng, at)
         detector = BoundedDetector(rate_bets, BUDGET_WEEKS, ArmingPolicy(), 0.005)
+    return _learning(detector, _units(at, ys, "t"))
+
+
+def of_few_values(kind: str, seed: int) -> Sequence[Outcome]:
+    """Eight days of amounts with few values, or many free ones: 10,000 a day."""
+    rng = np.random.default_rng(seed)
+    at = times(rng, int(DAYS * PER_DAY), PER_DAY)
+    # The sample is drawn by the hashes of ids: others in each stream.
+    return _learning(
+        CostDetector(BUDGET_WEEKS, ArmingPolicy()), _units(at, AMOUNTS[kind](rng, at), f"{seed}-")
+    )
+
+
+def _units(at: Array, ys: Array, prefix: str) -> list[Unit]:
     moments = (at * 1000).astype(int).tolist()
-    units: list[Unit] = [
-        (moment, y, f"t{place}", HEALTHY, None)
+    return [
+        (moment, y, f"{prefix}{place}", HEALTHY, None)
         for place, (moment, y) in enumerate(zip(moments, ys.tolist(), strict=True))
     ]
-    return _learning(detector, units)
 
 
 def _learning(detector: Detector, units: list[Unit]) -> Sequence[Outcome]:
@@ -209,6 +224,16 @@ def _day(family: str) -> NullCase:
 CASES = (
     *[_reference(family, units) for family in ("faithfulness", "rate") for units in (200, 1_000)],
     *[_day(family) for family in ("faithfulness", "rate", "cost")],
+    *[
+        NullCase(
+            f"amounts, {kind}, eight days",
+            partial(of_few_values, kind),
+            ("provisional baseline", "pinned baseline"),
+            (True, True),
+            0.4,
+        )
+        for kind in AMOUNTS
+    ],
     NullCase(
         "clustered conversations, two weeks",
         clustered,

@@ -6,11 +6,14 @@ Bernoulli; costs are log-normal with a heavy tail of 1 % and a daily cycle, at 1
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Amounts = Callable[[np.random.Generator, Array], Array]
+"""Amounts of requests at these times (seconds)."""
 
 DAY = 86_400.0
 MIX = {0.88: (0.03, 0.60), 0.83: (0.05, 0.53), 0.78: (0.08, 0.46), 0.65: (0.15, 0.33)}
@@ -59,6 +62,60 @@ def log_costs(rng: np.random.Generator, at: Array, spread: float = 0.7, swing: f
     logs = np.log(0.004) + swing * np.sin(2 * np.pi * at / DAY) + spread * rng.standard_normal(n)
     heavy: Array = logs + np.where(rng.random(n) < 0.01, np.log1p(rng.pareto(1.5, n)), 0)
     return heavy
+
+
+def _prices(first: float, second: float, share: float, swing: float = 0.0) -> Amounts:
+    """Two prices; the share of the second swings by so much of it over the day."""
+
+    def draw(rng: np.random.Generator, at: Array) -> Array:
+        found: Array = np.where(
+            rng.random(len(at)) < share * (1.0 + swing * np.sin(2 * np.pi * at / DAY)), second, first
+        )
+        return found
+
+    return draw
+
+
+def _lengths(rng: np.random.Generator, at: Array) -> Array:
+    found: Array = rng.choice([100.0, 200.0, 300.0], p=[0.6, 0.2, 0.2], size=len(at))
+    return found
+
+
+def _free(share: float, swing: float) -> Amounts:
+    """Log-normal amounts without a cycle, but for the share of them that is 0."""
+
+    def draw(rng: np.random.Generator, at: Array) -> Array:
+        free = rng.random(len(at)) < share * (1.0 + swing * np.sin(2 * np.pi * at / DAY))
+        found: Array = np.where(free, 0.0, np.exp(log_costs(rng, at, swing=0.0)))
+        return found
+
+    return draw
+
+
+def _capped(rng: np.random.Generator, at: Array) -> Array:
+    """A daily cycle, and two in a hundred at a cap that knows none: a timeout."""
+    found: Array = np.where(rng.random(len(at)) < 0.02, 0.05, np.minimum(np.exp(log_costs(rng, at)), 0.05))
+    return found
+
+
+def _models(rng: np.random.Generator, at: Array) -> Array:
+    """Two models, each within a tenth of its own price."""
+    near = np.exp(0.1 * rng.standard_normal(len(at)))
+    found: Array = np.where(rng.random(len(at)) < 0.5, 0.002, 0.04) * near
+    return found
+
+
+AMOUNTS: Mapping[str, Amounts] = {
+    "two prices 85:15": _prices(0.04, 0.08, 0.15),
+    "two prices 98:2": _prices(0.005, 0.5, 0.02),
+    "two prices, the dear one more by day": _prices(0.04, 0.08, 0.15, 0.5),
+    "three lengths": _lengths,
+    "half of them free": _free(0.5, 0.0),
+    "a quarter free, more by night": _free(0.25, 0.4),
+    "a cap at the top": _capped,
+    "two narrow prices": _models,
+}
+"""Amounts with few values, or many free ones; healthy, by name."""
 
 
 def daily_badness(rng: np.random.Generator, at: Array) -> Array:

@@ -20,6 +20,7 @@ from detectors.bottom_k import BottomK
 from detectors.bounded import BoundedDetector
 from detectors.changes import VersionWatch
 from detectors.cost import CostDetector
+from detectors.cost_normal import normal
 from detectors.cost_reference import CostReference, log_cost
 from detectors.detector import Detector
 from detectors.esr import MixtureESR, rate_bets
@@ -124,9 +125,10 @@ def _watch(watch: VersionWatch, at: int, random: Random) -> Any:
 
 
 def _reference(reference: CostReference, at: int, random: Random) -> Any:
-    cost = dollars(random)
+    cost = dollars(random) if random.random() < 0.9 else 0.0
     reference.learn(at * 600_000, f"t{at}", cost, log_cost(cost))
-    return reference.mean, reference.residuals(reference.profile())[:3]
+    found = normal(reference, True, 1.0) if at % 50 == 49 else None
+    return reference.mean, reference.residuals(())[:3], found
 
 
 def _rate_windows(windows: RateWindows, at: int, random: Random) -> Any:
