@@ -82,6 +82,27 @@ def rfc3339(milliseconds: int) -> str:
     return moment.isoformat(timespec=digits).replace("+00:00", "Z")
 
 
+SECONDS = (1_000_000_000, 10_000_000_000)
+"""Numbers from the first to below the second are epoch seconds, of 2001 to 2286. In milliseconds they are
+January to April 1970, of which no application has an answer to tell."""
+
+
+def parse_event_time(value: Any) -> int:
+    """The time of an event that somebody else wrote: as ``parse_time``, but a number that can only be epoch
+    seconds is refused. Taken for milliseconds it would put a day of traffic into 86 seconds of 1970.
+
+    >>> parse_event_time(1772323200000), parse_event_time(0)
+    (1772323200000, 0)
+    >>> parse_event_time(1772323200)
+    Traceback (most recent call last):
+        ...
+    ValueError: is in epoch seconds: give milliseconds (times 1000), or RFC 3339 with a zone
+    """
+    if type(value) in (int, float) and SECONDS[0] <= value < SECONDS[1]:
+        raise ValueError("is in epoch seconds: give milliseconds (times 1000), or RFC 3339 with a zone")
+    return parse_time(value)
+
+
 EpochMs = Annotated[
     int,
     BeforeValidator(parse_time),
@@ -90,6 +111,23 @@ EpochMs = Annotated[
     ),
 ]
 """An instant in epoch milliseconds, read from RFC 3339 with a zone or from the number itself."""
+
+EventTime = Annotated[
+    int,
+    BeforeValidator(parse_event_time),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "exclusiveMaximum": SECONDS[0]},
+                {"type": "number", "minimum": SECONDS[1]},
+            ],
+            "description": "RFC 3339 with a zone, or epoch milliseconds; epoch seconds are refused",
+        },
+        mode="validation",
+    ),
+]
+"""As ``EpochMs``, for what others write: see ``parse_event_time``."""
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Name = Annotated[str, Field(max_length=MAX_ID_LENGTH)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from schemas.base import EpochMs, Id, Name, Value
+from schemas.base import EventTime, Id, Name, Value
 
 
 class ChangeEvent(Value):
@@ -19,7 +19,7 @@ class ChangeEvent(Value):
     dimension: Id
     current: Name = Field(alias="to")
     previous: Name | None = Field(default=None, alias="from")
-    timestamp: EpochMs | None = None
+    timestamp: EventTime | None = None
     app: Id | None = None
     environment: Id | None = None
     author: Name | None = None

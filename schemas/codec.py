@@ -18,7 +18,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from schemas.base import EARLIEST_MS, LATEST_MS
 from schemas.change import ChangeEvent
 from schemas.dead_letter import Refusal
-from schemas.feedback import FEEDBACK_KINDS, FeedbackEvent
+from schemas.feedback import FEEDBACK_KINDS, FeedbackEvent, FeedbackKind
 from schemas.identity import INDEX_BITS
 from schemas.topics import MAX_EVENT_BYTES
 from schemas.trace import Context, TraceEvent
@@ -194,16 +194,26 @@ def _dump(item: Any) -> bytes:
         return b""
 
 
+_BOTH: Final = frozenset({"environment", "route", "conversation_id", "release", "tags"})
+"""Fields of a trace that feedback likes to copy from it: they don't tell the one from the other."""
+_TRACE_FIELDS: Final = TraceEvent.model_fields.keys() - FeedbackEvent.model_fields.keys() - _BOTH
+_KINDS: Final = ", ".join(FeedbackKind.__args__)  # type: ignore[attr-defined]
+
+
 def classify(value: dict[str, Any]) -> EventKind | Refused:
     """Which event an object is, where its topic doesn't tell: a line of a file.
 
     ``event`` decides if present; else ``dimension`` with ``to`` and no ``trace_id`` is a change; else a
-    known ``kind`` without model, answer or tokens is feedback; else it is a trace.
+    known ``kind`` without model, answer or tokens is feedback; else it is a trace. An unknown ``kind`` beside
+    no field that only a trace has is refused: it is misspelt feedback, and as a trace it would take the
+    identity of the real one.
 
     >>> classify({"trace_id": "t", "kind": "thumbs", "value": "up"})
     'feedback'
     >>> classify({"dimension": "prompt_version", "to": "v7"})
     'change'
+    >>> classify({"trace_id": "t", "kind": "thumbs_down"}).field
+    'kind'
     """
     named = value.get("event")
     if named is not None:
@@ -217,6 +227,9 @@ def classify(value: dict[str, Any]) -> EventKind | Refused:
         traits = ("model", "answer", "input_tokens", "output_tokens")
         if not any(value.get(trait) is not None for trait in traits):
             return "feedback"
+    elif isinstance(kind, str) and not any(value.get(field) is not None for field in _TRACE_FIELDS):
+        message = f'kind: of feedback is one of {_KINDS}; a trace says "event": "trace" (got {_short(kind)})'
+        return Refused(Refusal.INVALID, message, "kind", _dump(value))
     return "trace"
 
 

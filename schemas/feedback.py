@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from schemas.base import Amount, EpochMs, Id, Name, Number, Value
+from schemas.base import Amount, EventTime, Id, Name, Number, Value
 
 FeedbackKind = Literal[
     "rating", "thumbs", "accepted", "correction", "escalation", "abandoned", "follow_up", "review"
@@ -29,7 +29,7 @@ class FeedbackEvent(Value):
     trace_id: Id
     kind: FeedbackKind
     feedback_id: Id | None = None
-    timestamp: EpochMs | None = None
+    timestamp: EventTime | None = None
     app: Id | None = None
     value: bool | Number | Name | None = None
     reason: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from schemas.base import Amount, Count, EpochMs, Id, Lax, Name, Number, Value
+from schemas.base import Amount, Count, EventTime, Id, Lax, Name, Number, Value
 
 
 class Context(Value):
@@ -30,7 +30,7 @@ class TraceEvent(Value):
     """
 
     trace_id: Id
-    timestamp: EpochMs | None = None
+    timestamp: EventTime | None = None
     app: Id | None = None
     environment: Id | None = None
     route: Id | None = None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from schemas.base import EpochMs, Id, Name
+from schemas.base import EventTime, Id, Name
 from schemas.signal import SignalName
 from streams.lines import read_lines
 
@@ -21,8 +21,8 @@ class _Line(BaseModel):
     app: Id
     environment: Id
     route: Id
-    start: EpochMs
-    end: EpochMs
+    start: EventTime
+    end: EventTime
     signal: SignalName | None = None
     name: Name | None = None
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from schemas.base import parse_time
+from schemas.base import parse_event_time
 from schemas.codec import EventKind, Refused, classify
 
 
@@ -34,13 +34,16 @@ def read_lines(path: Path, file: int = 0) -> Iterator[Line]:
 
 
 def kind_of(value: object) -> EventKind:
-    """The kind of event of a parsed line; what cannot be told apart goes the way of a trace."""
+    """The kind of event of a parsed line. What is no event goes where that is said of it: feedback of a kind
+    that there is not the way of feedback, everything else that of a trace."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         value = value[0]
     if not isinstance(value, dict):
         return "trace"
     kind = classify(value)
-    return "trace" if isinstance(kind, Refused) else kind
+    if isinstance(kind, Refused):
+        return "feedback" if kind.field == "kind" else "trace"
+    return kind
 
 
 def time_of(value: object) -> int | None:
@@ -50,7 +53,7 @@ def time_of(value: object) -> int | None:
     if not isinstance(value, dict) or value.get("timestamp") is None:
         return None
     try:
-        return parse_time(value["timestamp"])
+        return parse_event_time(value["timestamp"])
     except ValueError:
         return None
 

@@ -12,12 +12,14 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from typer import Typer
 from typer.testing import CliRunner
 
+from schemas.codec import Refused, validate
 from schemas.topics import APP_MESSAGE_BYTES, CHANGES, FEEDBACK, TRACES
 from streams.commands.fail import Failed
 from streams.commands.run import publish
 from streams.commands.status import status
 from streams.fetch import Fetcher
 from streams.lag import lag
+from streams.publish import topic_of
 from streams.settings import Settings
 from streams.topics import ensure_topics
 
@@ -49,6 +51,15 @@ def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: str) -> None:
     problem = CLI.invoke(APP, ["publish", str(file), "--rate", rate]).exception
     assert isinstance(problem, Failed)
     assert (problem.status, "--rate: is above 0" in str(problem)) == (2, True)
+
+
+def test_feedback_of_a_misspelt_kind_goes_where_that_is_said_of_it() -> None:
+    event = {"trace_id": "t", "kind": "thumbs_down", "value": -1}
+    assert topic_of("auto", event) is topic_of("auto", [event, {"trace_id": "u"}]) is FEEDBACK
+    refused = validate("feedback", event)
+    assert isinstance(refused, Refused)
+    assert refused.message.startswith("kind: input should be 'rating'")
+    assert topic_of("auto", {"event": "span", "trace_id": "t"}) is TRACES
 
 
 @pytest.mark.kafka

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.base import EARLIEST_MS, LATEST_MS, parse_time, rfc3339
+from schemas.base import EARLIEST_MS, LATEST_MS, SECONDS, parse_event_time, parse_time, rfc3339
 
 NOON = 1_772_452_800_000
 
@@ -62,6 +62,21 @@ def test_what_is_a_time(value: Any, time: int) -> None:
 def test_what_is_none(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^(is no time|has no zone|is outside)"):
         parse_time(value)
+
+
+@pytest.mark.parametrize(
+    "value", [1_772_787_164, 1_772_787_164.0, 1_772_787_164.25, *(SECONDS[0], SECONDS[1] - 1)]
+)
+def test_seconds_are_no_time_of_an_event(value: float) -> None:
+    with pytest.raises(ValueError, match="seconds: give milliseconds"):
+        parse_event_time(value)
+
+
+@pytest.mark.parametrize(
+    "value", [0, 5, -1, 86_400_000, SECONDS[0] - 1, SECONDS[1], NOON, "1970-02-01T00:00:00Z"]
+)
+def test_other_times_are_as_they_were(value: Any) -> None:
+    assert parse_event_time(value) == parse_time(value)
 
 
 @given(st.integers(EARLIEST_MS, LATEST_MS))

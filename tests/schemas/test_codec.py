@@ -148,6 +148,10 @@ def wrong(event: str, fields: dict[str, Any]) -> Refused:
         ("trace", {"timestamp": "2026-03-02T08:00:00"}, "timestamp"),
         ("trace", {"timestamp": True}, "timestamp"),
         ("trace", {"timestamp": 1.5}, "timestamp"),
+        ("trace", {"timestamp": 1772787164}, "timestamp"),
+        ("trace", {"timestamp": 1772787164.25}, "timestamp"),
+        ("feedback", {"kind": "escalation", "timestamp": 1772787164}, "timestamp"),
+        ("change", {"timestamp": 1772787164}, "timestamp"),
         ("trace", {"timestamp": 10**18}, "timestamp"),
         ("trace", {"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp"),
         ("trace", {"timestamp": "9999-12-31T23:59:59-14:00"}, "timestamp"),
@@ -202,7 +206,11 @@ def test_a_value_as_a_number(kind: str, value: Any, number: float) -> None:
         ({"trace_id": "t", "kind": "rating"}, "feedback"),
         ({"trace_id": "t", "kind": "rating", "answer": "a"}, "trace"),
         ({"trace_id": "t", "kind": "rating", "answer": None}, "feedback"),
-        ({"trace_id": "t", "kind": "other"}, "trace"),
+        ({"trace_id": "t", "kind": "other", "latency_ms": 3}, "trace"),
+        ({"trace_id": "t", "kind": "other", "error": "boom", "value": 1}, "trace"),
+        ({"trace_id": "t", "kind": "other", "event": "trace"}, "trace"),
+        ({"trace_id": "t", "kind": None}, "trace"),
+        ({"trace_id": "t", "kind": 7}, "trace"),
         ({"dimension": "d", "to": "v"}, "change"),
         ({"dimension": "d", "to": "v", "trace_id": "t"}, "trace"),
         ({"event": "feedback", "answer": "a"}, "feedback"),
@@ -218,6 +226,26 @@ def test_an_unknown_event_is_refused_by_its_field() -> None:
     found = classify({"event": "span", "trace_id": "t"})
     assert isinstance(found, Refused)
     assert found.field == "event"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"value": -1},
+        {"comment": "wrong", "user_id": "u", "app": "shop"},
+        {"environment": "production", "route": "chat", "conversation_id": "c", "tags": {"a": 1}},
+        {"answer": None, "corrected_answer": "a"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("kind", ["thumbs_down", "Rating", "escalated", ""])
+def test_a_misspelt_kind_of_feedback_is_no_trace(kind: str, beside: dict[str, Any]) -> None:
+    """As one it would take the real trace's identity, and that one would be dropped as a duplicate."""
+    found = classify({"trace_id": "t", "kind": kind} | beside)
+    assert isinstance(found, Refused)
+    assert (found.reason, found.field) == (R.INVALID, "kind")
+    assert "rating, thumbs, accepted" in found.message
+    assert repr(kind) in found.message
 
 
 # -- the quick way -------------------------------------------------------------------------------------
@@ -268,6 +296,10 @@ LIKELY = st.fixed_dictionaries(
                 0,
                 1772438400000,
                 1772438400000.0,
+                1772438400,
+                1772438400.5,
+                9999999999,
+                10000000000,
                 1.5,
                 "2026-03-02T08:00:00Z",
                 "2026-03-02t08:00:00.5+02:00",
