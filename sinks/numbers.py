@@ -81,6 +81,14 @@ def one_in(rate: float) -> str:
     return f"1 in {round(1 / rate):,}"
 
 
+def count(number: int, noun: str) -> str:
+    """
+    >>> count(1, "incident"), count(12000, "trace")
+    ('1 incident', '12,000 traces')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def clock(at: int, beside: int | None = None) -> str:
     """A time of day in UTC; with its date where that isn't the date of ``beside``.
 

@@ -40,6 +40,9 @@ class Backtested(NamedTuple):
     last: int
     """Event time of the last event, ms."""
     dead_letters: list[DeadLetter]
+    traces: int
+    unscored: int
+    """Traces, and those of them without a score, of which rules on scores saw nothing."""
 
     def a_week(self, incidents: int) -> float | None:
         """So many incidents, a week of event time; None for less than a day of it."""
@@ -72,6 +75,8 @@ def backtest(
         done.changes,
         last,
         done.dead_letters,
+        done.traces,
+        done.unscored,
     )
 
 

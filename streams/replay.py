@@ -16,7 +16,7 @@ from schemas.case import CaseRequest, EvalCase
 from schemas.dead_letter import DeadLetter
 from schemas.identity import Coordinates
 from schemas.incident import Incident
-from schemas.observation import ChangeRow, ObservationBatch, Row, TraceRow
+from schemas.observation import ChangeRow, ObservationBatch, Row, ScoreRow, TraceRow
 from schemas.signal import Recovery, Signal, SignalRecord, WindowStat
 from streams.file_rows import FileRows, Item, Seen, read_rows
 from streams.steps.harvest import element_at, harvest
@@ -45,6 +45,9 @@ class Replayed(NamedTuple):
     """Event times of the first and the last event, ms."""
     changes: list[tuple[str, ChangeRow]]
     """The change events, each with its app, in event-time order."""
+    traces: int
+    unscored: int
+    """Traces accepted, and those of them without a score: neither their application's nor the scorer's."""
 
     def alarms(self) -> list[Signal]:
         return [signal for signal in self.signals if isinstance(signal, Signal)]
@@ -75,6 +78,8 @@ def replay(
     signals: list[SignalRecord] = []
     requests: list[CaseRequest] = []
     changes = [(app, row) for row, app, _ in items if type(row) is ChangeRow]
+    scored = [_scored(row, score) for row, _, score in items if type(row) is TraceRow]
+    traces, unscored = len(scored), scored.count(False)
     size = CHUNK if watch is None else max(min(CHUNK, len(items) // LOOKS), 1)
     items.reverse()  # what has been absorbed is given back from the end
     while items:
@@ -96,7 +101,22 @@ def replay(
         signals += outputs.signals
         requests += outputs.cases
     counters = {app.name: dict(app.counters) for app in owner.apps.values()}
-    return Replayed(rows.events, processed, rows.dead_letters, signals, requests, counters, span, changes)
+    return Replayed(
+        rows.events,
+        processed,
+        rows.dead_letters,
+        signals,
+        requests,
+        counters,
+        span,
+        changes,
+        traces,
+        unscored,
+    )
+
+
+def _scored(row: TraceRow, score: ScoreRow | None) -> bool:
+    return row.faithfulness is not None or (score is not None and score.value is not None)
 
 
 def _batches(chunk: Sequence[Item], rows: FileRows) -> Iterator[ObservationBatch]:

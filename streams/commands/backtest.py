@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sinks.numbers import count
 from streams.commands.fail import Failed
 from streams.commands.printable import one_line, printable
 from streams.commands.progress import progress
@@ -50,7 +51,8 @@ def backtest(
 ) -> None:
     """Replay recorded events through rules, detectors and grouping: what would have paged, when, how often.
 
-    The same code as production, in event-time order, without Kafka, store or Slack.
+    The same code as production, in event-time order, without Kafka, store or Slack. No scorer runs unless
+    --score says so: without it, answers count as scored only where their application scored them.
 
     With --labels it says how soon each known incident was paged, what was missed, and how many pages were
     false; with --no-problem which of the pages that people called no problem would come again, and what each
@@ -107,6 +109,8 @@ def backtest(
         data: dict[str, Any] = {
             "events": done.events,
             "dead_lettered": dead,
+            "traces": done.traces,
+            "unscored_traces": done.unscored,
             "span_days": round(done.span_days, 3),
             "seconds": round(done.seconds, 3),
             "alarms": [alarm_data(alarm, incident) for alarm, incident in done.alarms],
@@ -125,7 +129,7 @@ def backtest(
                 data["against"]["no_problem"] = hold(disowned, other.incidents).data()
         typer.echo(json.dumps(data))
         return
-    _print(done)
+    _print(done, score)
     say_dead_letters(done.dead_letters, "gleaner replay keeps them in its store")
     if labels is not None:
         _print_labels(done, known)
@@ -133,7 +137,10 @@ def backtest(
         _print_held(hold(disowned, done.incidents))
     if charts is not None:
         fired = [path for chart, path in zip(drawn, written, strict=True) if chart.alarms]
-        typer.echo(f"{len(written)} charts, each as PNG and SVG, in {charts}; {len(fired)} of what fired")
+        typer.echo(
+            f"{count(len(written), 'chart')}, each as PNG and SVG, in {charts};"
+            f" {len(fired) or 'none'} with an alarm (declared rules have no chart)"
+        )
         for path in fired:
             typer.echo(f"  {path}")
     if other is not None:
@@ -175,18 +182,24 @@ def _print_held(held: Held) -> None:
             )
 
 
-def _print(done: Backtested) -> None:
+def _print(done: Backtested, score: bool) -> None:
     dead = f", {len(done.dead_letters):,} of them dead-lettered," if done.dead_letters else ""
-    typer.echo(
-        f"{done.events:,} events{dead} over {done.span_days:.1f} days, replayed in {done.seconds:.1f} s"
-    )
+    read = f"{count(done.events, 'event')}{dead} over {done.span_days:.1f} days"
+    typer.echo(f"{read}, replayed in {done.seconds:.1f} s")
+    if done.unscored:
+        unscored = f"{done.unscored:,} of {done.traces:,} traces"
+        blind = "rules on faithfulness, grounded rate and unscored rate saw nothing of them"
+        if score:
+            typer.echo(f"{unscored} could not be scored (no question, contexts or answer): {blind}")
+        else:
+            typer.echo(f"{unscored} without a score: {blind}; --score scores them offline")
     rate = _weekly(done, len(done.incidents))
-    typer.echo(f"{len(done.alarms)} alarms in {len(done.incidents)} incidents{rate}")
+    typer.echo(f"{count(len(done.alarms), 'alarm')} in {count(len(done.incidents), 'incident')}{rate}")
     by_rule: dict[str, int] = {}
     for alarm, _ in done.alarms:
         by_rule[alarm.rule] = by_rule.get(alarm.rule, 0) + 1
-    for rule, count in sorted(by_rule.items()):
-        typer.echo(f"  {rule}: {count}")
+    for rule, fired in sorted(by_rule.items()):
+        typer.echo(f"  {rule}: {fired}")
     for incident in done.incidents:
         typer.echo(_line(incident))
 
@@ -217,7 +230,7 @@ def _print_labels(done: Backtested, known: list[Label]) -> None:
     typer.echo(f"{paged} of {len(found)} labelled incidents paged")
     for one in found:
         typer.echo(f"  {one_line(one.label.name)}: {_found(one)}")
-    typer.echo(f"{len(wrong)} false pages{_weekly(done, len(wrong))}")
+    typer.echo(f"{count(len(wrong), 'false page')}{_weekly(done, len(wrong))}")
     for incident in wrong:
         typer.echo("  " + _line(incident))
 
@@ -251,9 +264,11 @@ def _difference(done: Backtested, other: Backtested) -> None:
 
 
 def _line(incident: Incident) -> str:
+    """When it would have paged, and what: the page itself names a day only where its onset is on another."""
+    from schemas.base import rfc3339
     from sinks.words import headline
 
-    return headline(incident)
+    return f"{rfc3339(incident.detected_at)[:16].replace('T', ' ')}  {headline(incident)}"
 
 
 COMMANDS = (backtest,)

@@ -11,6 +11,7 @@ import typer
 
 from schemas.base import EARLIEST_MS, parse_time
 from schemas.case import CaseReason
+from sinks.numbers import count
 from streams.commands.annotate import assign, expect, label, must, must_not
 from streams.commands.fail import Failed
 from streams.commands.forget import forget
@@ -196,7 +197,7 @@ def _print(cases: list[CaseSummary], shown: int, kept: int, distinct: int) -> No
     screen = console()
     screen.print(case_list(cases[:shown], screen.width))
     typer.echo(
-        f"{_listed(len(cases), shown)}; the store holds {kept:,} cases, {distinct:,} distinct."
+        f"{_listed(len(cases), shown)}; the store holds {count(kept, 'case')}, {distinct:,} distinct."
         " Next: gleaner cases show CASE"
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from detectors.rules import DEFAULT_RULES, Rule
+from schemas.base import rfc3339
 from schemas.signal import Severity, SignalName
 from streams.backtest import backtest, compare, policy_with
 from streams.cli import app
@@ -53,12 +55,49 @@ def test_json_is_the_contract(events: Path) -> None:
     status, out, _ = run("backtest", "--events", events, "--json")
     data = json.loads(out)
     assert status == 0
-    assert set(data) == {"events", "dead_lettered", "span_days", "seconds", "alarms"}
+    assert set(data) == {
+        *("events", "dead_lettered", "traces", "unscored_traces", "span_days", "seconds", "alarms")
+    }
     alarm = next(alarm for alarm in data["alarms"] if alarm["rule"] == "escalation_spike")
     assert alarm["incident_id"]
     assert alarm["members"] == [
         {key: alarm[key] for key in ("signal", "rule", "onset", "detected_at")},
     ]
+
+
+def test_what_no_rule_could_see_is_said(tmp_path: Path) -> None:
+    """Without a scorer, rules on scores are blind to answers that their application did not score."""
+    own: dict[str, Any] = {"trace_id": "own", "scores": {"faithfulness": 0.9}}
+    plain: dict[str, Any] = {"trace_id": "plain", "question": "q?", "contexts": ["a b c"], "answer": "a b c"}
+    bare: dict[str, Any] = {"trace_id": "bare", "answer": "a"}
+    for names, told, scored in (
+        (
+            [own, plain, bare],
+            "2 of 3 traces without a score: rules on faithfulness, grounded rate and unscored rate saw"
+            " nothing of them; --score scores them offline",
+            "1 of 3 traces could not be scored",
+        ),
+        ([own], None, None),
+    ):
+        file = tmp_path / "e.jsonl"
+        lines = [json.dumps({"timestamp": "2026-03-06T09:12:44Z", **event}) + "\n" for event in names]
+        file.write_text("".join(lines))
+        for options, says in (([], told), (["--score"], scored)):
+            status, out, _ = run("backtest", "--events", file, *options)
+            assert status == 0
+            assert says in out if says else "score" not in out
+        data = json.loads(run("backtest", "--events", file, "--json")[1])
+        assert (data["traces"], data["unscored_traces"]) == (len(names), len(names) - 1)
+
+
+def test_each_incident_is_listed_with_its_day(events: Path) -> None:
+    done = backtest([events], policy_with(Settings(), DEFAULT_RULES))
+    status, out, _ = run("backtest", "--events", events)
+    assert status == 0
+    assert done.incidents
+    for incident in done.incidents:
+        day = rfc3339(incident.detected_at)
+        assert f"\n{day[:10]} {day[11:16]}  {incident.severity.value} · " in out
 
 
 def test_another_rules_file_is_compared(events: Path, tmp_path: Path) -> None:
