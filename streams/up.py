@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.one_up import only_one
 from streams.settings import EXIT_RESTART, Settings
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,10 @@ class Group:
 
 @contextlib.contextmanager
 def embedded_broker(state_dir: Path) -> Iterator[dict[str, str]]:
-    """A broker in a child process; yields the environment that points everything at it."""
+    """A broker in a child process; yields the environment that points everything at it.
+
+    As long as it runs, the file ``env`` in ``state_dir`` sets that environment in a shell.
+    """
     state_dir.mkdir(parents=True, exist_ok=True)
     address_file = state_dir / "broker.address"
     address_file.unlink(missing_ok=True)
@@ -115,16 +119,23 @@ def embedded_broker(state_dir: Path) -> Iterator[dict[str, str]]:
         (state_dir / "env.new").replace(state_dir / "env")
         yield environment
     finally:
+        # Whoever took it from now on would look for a broker that is gone.
+        for name in ("env", "broker.address"):
+            (state_dir / name).unlink(missing_ok=True)
         child.terminate()
         child.wait(10)
 
 
 def run_up(settings: Settings, embedded: bool) -> int:
-    """Run all roles until SIGTERM or SIGINT, or until one ends for good; returns the exit status."""
+    """Run all roles until SIGTERM or SIGINT, or until one ends for good; returns the exit status.
+
+    Raises ``AlreadyUp`` where another runs on the same state folder, before anything is started.
+    """
     stopping = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda n, _: stopping.append(n))
     with contextlib.ExitStack() as stack:
+        stack.enter_context(only_one(settings.state_dir))
         environment = {"GLEANER_STATE_DIR": str(settings.state_dir), "GLEANER_BROKERS": settings.brokers}
         if embedded:
             environment = stack.enter_context(embedded_broker(settings.state_dir))

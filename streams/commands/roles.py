@@ -92,13 +92,18 @@ def up(
     """
     from streams.embedded import BANNER
     from streams.logs import configure
+    from streams.one_up import AlreadyUp
     from streams.up import run_up
 
     settings = Settings()
     configure(settings)
     if embedded:
         typer.echo(BANNER, err=True)
-    raise typer.Exit(run_up(settings, embedded))
+    try:
+        status = run_up(settings, embedded)
+    except AlreadyUp as error:
+        raise Failed(str(error)) from None
+    raise typer.Exit(status)
 
 
 COMMANDS = (worker, judge, store, notify, up, health)
