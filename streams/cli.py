@@ -92,7 +92,7 @@ def main() -> None:
         field, *_ = first["loc"]
         name = "GLEANER_" + "_".join(str(part) for part in first["loc"]).upper()
         got = "" if is_secret(str(field)) else f" (got {first['input']!r})"
-        _end(f"setting {name}: {first['msg']}{got}")
+        _end(f"setting {name}: {first['msg'].removeprefix('Value error, ')}{got}")
     except (RulesError, WrongSetting) as error:
         _end(str(error))
     except OSError as error:

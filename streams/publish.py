@@ -80,8 +80,6 @@ async def publish_lines(
     seen: Callable[[int], None] = lambda events: None,
 ) -> Published:
     out = producer(settings, linger_ms=5, max_request_size=APP_MESSAGE_BYTES)
-    await out.start()
-    begun = time.monotonic()
     counts: dict[str, int] = {}
     too_large: list[TooLarge] = []
     events = sent = 0
@@ -105,6 +103,8 @@ async def publish_lines(
             raise failed
 
     try:
+        await out.start()
+        begun = time.monotonic()
         for _, line, value in lines:
             topic = topic_of(target, value)
             key = value.get("trace_id") if isinstance(value, dict) else None

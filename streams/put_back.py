@@ -78,8 +78,8 @@ async def _publish(settings: Settings, events: Sequence[Event]) -> None:
     if not events:
         return
     out = producer(settings, linger_ms=5, max_request_size=APP_MESSAGE_BYTES)
-    await out.start()
     try:
+        await out.start()
         acks = [
             await out.send(settings.topic_prefix + event.topic, event.data, event.key) for event in events
         ]

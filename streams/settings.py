@@ -261,6 +261,13 @@ class Settings(BaseSettings):
             raise ValueError("is empty: name a path, or leave the setting out")
         return value
 
+    @field_validator("brokers")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("is host:port, several with commas: no URL")
+        return value
+
     @field_validator("broker_ca", "broker_cert", "broker_key")
     @classmethod
     def _encrypted(cls, value: Path | None, info: ValidationInfo) -> Path | None:

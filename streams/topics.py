@@ -39,8 +39,8 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
     if settings.embedded:
         return []
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers, **client_security(settings))
-    await admin.start()
     try:
+        await admin.start()
         wanted = [
             NewTopic(
                 settings.topic(topic),

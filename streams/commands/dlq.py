@@ -11,6 +11,7 @@ import typer
 
 from schemas.base import rfc3339
 from schemas.dead_letter import Refusal
+from streams.commands.broker import said_of, silence_clients
 from streams.commands.cases import parse_since
 from streams.commands.fail import Failed
 from streams.commands.printable import json_line, one_line, printable
@@ -154,9 +155,10 @@ def replay(
         found = [find_letter(con, one) for one in ids] if ids else letters(con, wanted)
     settings = Settings()
     try:
+        silence_clients()
         outcomes = asyncio.run(put_all_back(settings, found, dry_run))
     except KafkaError as error:
-        raise Failed(f"{settings.brokers}: {error}", status=1) from error
+        raise Failed(said_of(settings, error), status=1) from error
     for letter, stays in outcomes:
         if as_json:
             typer.echo(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import tempfile
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.broker import silence_clients, unreachable
 from streams.commands.printable import json_line, one_line
 from streams.settings import Settings
 
@@ -107,7 +107,7 @@ async def _topics(settings: Settings) -> tuple[str | None, dict[str, int]]:
     from schemas.topics import TOPICS
     from streams.security import client_security
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it is said below
+    silence_clients()
     admin = AIOKafkaAdminClient(
         bootstrap_servers=settings.brokers, request_timeout_ms=5_000, **client_security(settings)
     )
@@ -115,8 +115,7 @@ async def _topics(settings: Settings) -> tuple[str | None, dict[str, int]]:
         await asyncio.wait_for(admin.start(), 15)
     except (KafkaConnectionError, TimeoutError, OSError):
         await admin.close()
-        protocol = f"does not speak GLEANER_BROKER_PROTOCOL {settings.broker_protocol}"
-        return f"cannot be reached, or {protocol}: start it, or set GLEANER_BROKERS", {}
+        return unreachable(settings), {}
     except KafkaError as error:
         await admin.close()
         return f"refuses: {error}", {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import logging
 import re
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from schemas.identity import derive
 from schemas.topics import COMMANDS
 from sinks.asked import SAYS
 from sinks.clean import clean
+from streams.commands.broker import silence_clients
 from streams.commands.fail import Failed
 from streams.commands.incident_file import State, file_of, named, rows
 from streams.settings import Settings
@@ -168,10 +168,10 @@ def _ask(
         asyncio.run(_publish(settings, commands))
     except (KafkaError, OSError) as error:
         env = settings.state_dir / "env"
-        hint = f", then `. {env}`" if env.is_file() else ""
+        hint = f"`. {env}` takes the one that runs here" if env.is_file() else "start `gleaner up`"
         raise Failed(
             f"{settings.brokers}: no broker takes the command ({type(error).__name__}); nothing was changed."
-            f" It goes by the topic `commands` to a running notify: start `gleaner up`{hint}, or set"
+            f" It goes by the topic `commands` to a running notify: {hint}, or set"
             " GLEANER_BROKERS",
             status=1,
         ) from None
@@ -184,8 +184,7 @@ def _ask(
 async def _publish(settings: Settings, commands: Sequence[Command]) -> None:
     from streams.batches import producer
 
-    # What it would log of a missing broker is said in one line by the caller.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    silence_clients()
     out = producer(settings, request_timeout_ms=10_000)
     try:
         await out.start()

@@ -11,6 +11,7 @@ from typing import Annotated, cast
 
 import typer
 
+from streams.commands.broker import said_of, silence_clients
 from streams.commands.fail import Failed
 from streams.commands.progress import progress
 from streams.settings import Settings
@@ -48,6 +49,7 @@ def publish(
     settings = Settings(brokers=brokers) if brokers else Settings()
     _readable(files)
     acknowledged = 0
+    silence_clients()
     try:
         with progress("publishing") as bar:
 
@@ -59,7 +61,7 @@ def publish(
             done = asyncio.run(run(settings, files, cast(Target, topic), rate, seen))
     except KafkaError as error:
         before = f"; {acknowledged:,} events were acknowledged before" if acknowledged else ""
-        raise Failed(f"{settings.brokers}: {error}{before}", status=1) from error
+        raise Failed(f"{said_of(settings, error)}{before}", status=1) from error
     for line, why in done.too_large:
         typer.echo(f"{files[line.file]}:{line.number}: not published: {why}", err=True)
     if as_json:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from streams.commands.broker import said_of, silence_clients
 from streams.commands.fail import Failed
 from streams.commands.reader import next_snapshot
 from streams.settings import Settings
@@ -24,31 +25,35 @@ def status(
 ) -> None:
     """Messages that each role has not done yet, by topic; exit 1 if there are any.
 
-    With --wait also exit 1 where the eval store on this machine has what no snapshot has yet.
+    With --wait it looks again until two looks in a row find nothing left, and nothing moved between them.
+    Exit 1 also where the time is up before that, and where the eval store on this machine has what no
+    snapshot has yet.
 
     Example: gleaner status --wait 60
     """
     from aiokafka.errors import KafkaError
 
-    from streams.lag import READS, lag
+    from streams.lag import Look, look, settle
 
     settings = Settings()
-
-    async def look() -> dict[str, dict[str, int]]:
-        return {role: await lag(settings, role) for role in READS}
-
+    silence_clients()
     deadline = time.monotonic() + wait
+
+    async def ask() -> tuple[Look | None, bool]:
+        if wait:
+            return await settle(lambda: look(settings), wait)
+        return await look(settings), True
+
     try:
-        behind = asyncio.run(look())
-        while sum(sum(topics.values()) for topics in behind.values()) and time.monotonic() < deadline:
-            time.sleep(0.5)
-            behind = asyncio.run(look())
+        seen, quiet = asyncio.run(ask())
     except KafkaError as error:
-        raise Failed(f"{settings.brokers}: {error}", status=1) from error
-    left = sum(sum(topics.values()) for topics in behind.values())
+        raise Failed(said_of(settings, error), status=1) from error
+    if seen is None:
+        raise Failed(f"{settings.brokers}: no answer within {wait:g} s", status=1)
+    behind, left = seen.behind, seen.left
     stored = now_ms()
     waits = _waits(settings, stored)
-    while wait and not left and waits and time.monotonic() < deadline:
+    while wait and quiet and waits and time.monotonic() < deadline:
         time.sleep(0.2)
         waits = _waits(settings, stored)
     if as_json:
@@ -57,7 +62,9 @@ def status(
         for role, topics in behind.items():
             parts = ", ".join(f"{count:,} in {name}" for name, count in topics.items() if count)
             typer.echo(f"{role:<8} {parts or 'nothing left'}{waits if role == 'store' else ''}")
-    if left or (wait and waits):
+    if not (left or quiet):
+        typer.echo(f"nothing was left at the last look, but {wait:g} s were too short to be sure", err=True)
+    if left or not quiet or (wait and waits):
         raise typer.Exit(1)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from schemas.topics import TOPICS
+from streams.commands.broker import said_of, silence_clients
 from streams.commands.fail import Failed
 from streams.settings import Settings
 
@@ -24,10 +25,14 @@ def create() -> None:
     from streams.topics import ensure_topics
 
     settings = Settings()
+    if settings.embedded:
+        typer.echo("nothing to create: the embedded broker makes its topics as it starts")
+        return
     try:
+        silence_clients()
         created = asyncio.run(ensure_topics(settings))
     except KafkaError as error:
-        raise Failed(f"{settings.brokers}: {error}", status=1) from error
+        raise Failed(said_of(settings, error), status=1) from error
     for name in created:
         typer.echo(f"created {name}")
     typer.echo(f"{len(created)} created, {len(TOPICS) - len(created)} were there")

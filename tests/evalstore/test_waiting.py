@@ -13,6 +13,7 @@ from sinks.evalstore import StoreOwner, waiting_since
 from sinks.evalstore.snapshots import snapshots_of
 from streams.cli import app
 from streams.commands.reader import next_snapshot
+from streams.lag import READS, Look
 from streams.settings import Settings
 from tests.evalstore.samples import MARCH, make_case
 
@@ -21,10 +22,10 @@ from tests.evalstore.samples import MARCH, make_case
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a pipeline that has nothing left to do."""
 
-    async def nothing(settings: Settings, role: str) -> dict[str, int]:
-        return {"cases": 0}
+    async def nothing(settings: Settings) -> Look:
+        return Look({role: {"cases": 0} for role in READS}, {"cases": (7,)})
 
-    monkeypatch.setattr("streams.lag.lag", nothing)
+    monkeypatch.setattr("streams.lag.look", nothing)
     monkeypatch.setenv("GLEANER_STORE_PATH", str(tmp_path / "store.duckdb"))
     monkeypatch.setenv("GLEANER_SNAPSHOT_SECONDS", "3600")
     return tmp_path / "store.duckdb"

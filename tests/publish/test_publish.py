@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from asyncio import to_thread
 from pathlib import Path
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 
 from schemas.codec import Refused, validate
 from schemas.topics import APP_MESSAGE_BYTES, CHANGES, FEEDBACK, TRACES
+from streams.commands.broker import unreachable
 from streams.commands.fail import Failed
 from streams.commands.run import publish
 from streams.commands.status import status
@@ -60,6 +64,35 @@ def test_feedback_of_a_misspelt_kind_goes_where_that_is_said_of_it() -> None:
     assert isinstance(refused, Refused)
     assert refused.message.startswith("kind: input should be 'rating'")
     assert topic_of("auto", {"event": "span", "trace_id": "t"}) is TRACES
+
+
+@pytest.mark.parametrize("command", ["publish events.jsonl", "status", "status --wait 9", "topics create"])
+def test_a_broker_that_is_away_is_one_line_with_what_to_do(tmp_path: Path, command: str) -> None:
+    """The command's own: what the client complains of, and what was never closed, is not on the screen."""
+    lines(tmp_path / "events.jsonl", 1)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "streams.cli", *command.split()],
+        cwd=tmp_path,
+        env=os.environ | {"GLEANER_BROKERS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    away = "cannot be reached, or does not speak GLEANER_BROKER_PROTOCOL PLAINTEXT"
+    assert done.stderr == f"gleaner: 127.0.0.1:1: {away}: start it, or set GLEANER_BROKERS\n"
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_the_embedded_broker_that_runs_here_is_named(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    assert "env" not in unreachable(settings)
+    (tmp_path / "env").touch()
+    assert f"`. {tmp_path / 'env'}` takes the embedded one that runs here" in unreachable(settings)
+
+
+def test_a_broker_is_no_url() -> None:
+    with pytest.raises(ValueError, match="is host:port"):
+        Settings(brokers="http://localhost:9092")
 
 
 @pytest.mark.kafka

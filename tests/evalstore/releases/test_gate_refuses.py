@@ -141,8 +141,8 @@ def test_files_and_names_that_are_wrong(store: Path, results: Path, said: Said, 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"store_path": ""}, "setting GLEANER_STORE_PATH: Value error, is empty: name a path"),
-        ({"state_dir": ""}, "setting GLEANER_STATE_DIR: Value error, is empty"),
+        ({"store_path": ""}, "setting GLEANER_STORE_PATH: is empty: name a path"),
+        ({"state_dir": ""}, "setting GLEANER_STATE_DIR: is empty"),
         ({"privacy": "ids_only"}, "setting GLEANER_PRIVACY: is JSON, as in docs"),
     ],
 )
