@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 from schemas.signal import SignalName
-from schemas.topics import TOPICS
+from schemas.topics import ROLLING_STATE, TOPICS
+from sinks.numbers import count, duration
 from streams.settings import Settings
 
 LATE_SHARE = 0.01
@@ -16,7 +17,7 @@ STALE_SNAPSHOTS = 10
 """Times ``snapshot_seconds`` after which a store's newest snapshot is old."""
 NEEDS = {
     SignalName.FAITHFULNESS: "question, contexts and answer (or scores.faithfulness): no faithfulness",
-    SignalName.COST: "a model with input_tokens and output_tokens (or cost_usd): no cost, no spend",
+    SignalName.COST: "model with input_tokens and output_tokens (or cost_usd): no cost, no spend",
     SignalName.LATENCY: "latency_ms: no latency",
     SignalName.TIME_TO_FIRST_TOKEN: "time_to_first_token_ms: no time to first token",
 }
@@ -31,10 +32,14 @@ class Finding(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """One app's last seven days in the store: units by signal, and what was counted since it began."""
+    """One app's last seven days in the store: units by signal, and what was counted since it began.
+
+    ``span_ms`` of event time lie between the beginning of its first closed window and the end of its last.
+    """
 
     measured: Mapping[str, int]
     counters: Mapping[str, int]
+    span_ms: int
 
 
 class Facts(NamedTuple):
@@ -93,11 +98,16 @@ def _broker(facts: Facts) -> Iterator[Finding]:
         yield Finding("fault", "broker", f"{settings.brokers}: {facts.broker}")
         return
     yield Finding("ok", "broker", f"{settings.brokers} answers")
-    missing = [settings.topic(t) for t in TOPICS if t.name not in facts.partitions]
-    if missing:
+    # On the embedded broker, which has no transactions, that state is in files.
+    expected = [topic for topic in TOPICS if not (settings.embedded and topic is ROLLING_STATE)]
+    missing = [settings.topic(topic) for topic in expected if topic.name not in facts.partitions]
+    if missing and settings.embedded:
+        says = "the embedded broker makes them as it starts: start `gleaner up --embedded` again"
+        yield Finding("fault", "topics", f"missing: {', '.join(missing)}: {says}")
+    elif missing:
         yield Finding("fault", "topics", f"missing: {', '.join(missing)}: run `gleaner topics create`")
     else:
-        yield Finding("ok", "topics", f"all {len(TOPICS)} are there")
+        yield Finding("ok", "topics", f"all {len(expected)} are there")
     for topic in TOPICS:
         there, wanted = facts.partitions.get(topic.name), settings.partitions_of(topic)
         if there is not None and there != wanted:
@@ -149,11 +159,11 @@ def _store(facts: Facts) -> Iterator[Finding]:
 
 def _traffic(facts: Facts) -> Iterator[Finding]:
     for app, traffic in sorted(facts.traffic.items()):
-        lacking = [needs for signal, needs in NEEDS.items() if not traffic.measured.get(signal)]
+        lacking = list(_lacking(facts.settings, traffic))
         if not traffic.counters.get("feedback"):
-            lacking.append("feedback: no escalations, corrections, negative feedback")
-        for needs in lacking:
-            yield Finding("gap", f"app {app}", f"sends no {needs}")
+            lacking.append("sends no feedback: no escalations, corrections, negative feedback")
+        for says in lacking:
+            yield Finding("gap", f"app {app}", says)
         late = traffic.counters.get("late", 0)
         events = sum([traffic.counters.get(kind, 0) for kind in ("traces", "feedback", "changes")])
         if late > LATE_SHARE * events:
@@ -161,6 +171,33 @@ def _traffic(facts: Facts) -> Iterator[Finding]:
             yield Finding("gap", f"app {app}", f"{share}: check its clock, or raise GLEANER_LATENESS_MS")
         elif not lacking:
             yield Finding("ok", f"app {app}", "every signal has what it needs")
+
+
+def _lacking(settings: Settings, traffic: Traffic) -> Iterator[str]:
+    """What an app does not send, by its closed windows; of what no window can show yet it says that."""
+    if not any(traffic.measured.values()):
+        yield "no window of the last seven days: what it sends can't be told (one closes some minutes later)"
+        return
+    for signal, needs in NEEDS.items():
+        if traffic.measured.get(signal):
+            continue
+        if signal is SignalName.FAITHFULNESS and (why := _unscored(settings, traffic)):
+            yield why
+        else:
+            yield f"sends no {needs}"
+
+
+def _unscored(settings: Settings, traffic: Traffic) -> str:
+    """Why an app that may well send what scoring needs has no window of faithfulness; else nothing."""
+    scores, failed = traffic.counters.get("scores", 0), traffic.counters.get("unscored", 0)
+    if failed and failed == scores:
+        return f"the judge gave no score for any of {count(scores, 'answer')}: no faithfulness"
+    if scores or traffic.span_ms <= settings.score_wait_ms + settings.window_ms:
+        wait = duration(settings.score_wait_ms)
+        return (
+            f"no window of faithfulness has closed: they do so {wait} after the others, as scores come late"
+        )
+    return ""
 
 
 def _slack(settings: Settings) -> Iterator[Finding]:

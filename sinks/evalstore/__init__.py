@@ -74,6 +74,7 @@ from sinks.evalstore.reading import (
     list_clusters,
     new_clusters,
     totals,
+    window_spans,
 )
 from sinks.evalstore.rolling import RollingFigure, SegmentFilter, rolling
 from sinks.evalstore.snapshots import snapshots_of
@@ -116,4 +117,5 @@ __all__ = [
     "snapshots_of",
     "totals",
     "waiting_since",
+    "window_spans",
 ]

@@ -264,6 +264,13 @@ def event_counters(con: DuckDBPyConnection) -> dict[str, dict[str, int]]:
     return counters
 
 
+def window_spans(con: DuckDBPyConnection) -> dict[str, int]:
+    """By app the event time, in ms, from the beginning of its first window that has closed to the end of its
+    last."""
+    query = "SELECT app, max(end_ms) - min(start_ms) FROM parts_of_windows GROUP BY app"
+    return dict(con.execute(query).fetchall())
+
+
 def _dicts(cursor: DuckDBPyConnection) -> list[dict[str, Any]]:
     columns = [column[0] for column in cursor.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

@@ -139,6 +139,7 @@ def _store(settings: Settings) -> tuple[str | None, float | None, int, dict[str,
         rolling,
         snapshots_of,
         totals,
+        window_spans,
     )
     from streams.doctor import Traffic
 
@@ -156,7 +157,8 @@ def _store(settings: Settings) -> tuple[str | None, float | None, int, dict[str,
                 by_signal = measured.setdefault(figure.app, {})
                 by_signal[figure.signal] = by_signal.get(figure.signal, 0) + figure.n
         counters = event_counters(con)
-        traffic = {app: Traffic(measured.get(app, {}), counters[app]) for app in counters}
+        spans = window_spans(con)
+        traffic = {app: Traffic(measured.get(app, {}), counters[app], spans.get(app, 0)) for app in counters}
         age = now - max(file.stat().st_mtime for file in snapshots_of(path).iterdir())
         return None, age, totals(con).dead_letters, traffic
     except StoreError as error:

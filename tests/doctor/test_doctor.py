@@ -19,6 +19,9 @@ from streams.settings import Settings
 
 ALL = {topic.name: Settings().partitions_of(topic) for topic in TOPICS}
 
+DAY_MS = 86_400_000
+OTHERS = {name.value: 5 for name in SignalName if name is not SignalName.FAITHFULNESS}
+
 
 def facts(settings: Settings | None = None, **changed: Any) -> Facts:
     """Of a deployment in which everything works, and little is set."""
@@ -65,7 +68,7 @@ def test_a_full_one_has_neither(tmp_path: Path) -> None:
         api_tokens=SecretStr("ann:0123456789abcdef"),
     )
     measured = dict.fromkeys((name.value for name in SignalName), 5)
-    traffic = {"shop": Traffic(measured, {"traces": 1_000, "late": 10, "feedback": 3})}
+    traffic = {"shop": Traffic(measured, {"traces": 1_000, "late": 10, "feedback": 3}, DAY_MS)}
     assert {finding.level for finding in diagnose(facts(settings, traffic=traffic))} == {"ok"}
 
 
@@ -106,10 +109,14 @@ def test_topics_that_are_missing_are_named() -> None:
 
 def test_what_an_app_does_not_send_is_said_with_what_that_disables() -> None:
     traffic = {
-        "shop": Traffic({"faithfulness": 0, "cost_per_request": 7}, {"traces": 100, "late": 3}),
-        "bot": Traffic(dict.fromkeys((name.value for name in SignalName), 1), {"traces": 9, "feedback": 1}),
+        "lab": Traffic({"latency_ms": 7, "time_to_first_token_ms": 7}, {"traces": 9, "feedback": 1}, DAY_MS),
+        "shop": Traffic({"faithfulness": 0, "cost_per_request": 7}, {"traces": 100, "late": 3}, DAY_MS),
+        "bot": Traffic(
+            dict.fromkeys((name.value for name in SignalName), 1), {"traces": 9, "feedback": 1}, DAY_MS
+        ),
     }
     found = diagnose(facts(traffic=traffic))
+    assert "sends no model with input_tokens" in of("app lab", "gap", found)[1]
     assert of("app bot", "ok", found) == ["every signal has what it needs"]
     assert of("app shop", "gap", found) == [
         "sends no question, contexts and answer (or scores.faithfulness): no faithfulness",
@@ -118,6 +125,44 @@ def test_what_an_app_does_not_send_is_said_with_what_that_disables() -> None:
         "sends no feedback: no escalations, corrections, negative feedback",
         "3% of its events came late and reached no detector: check its clock, or raise GLEANER_LATENESS_MS",
     ]
+
+
+@pytest.mark.parametrize(
+    ("measured", "counters", "span_ms", "gaps"),
+    [
+        ({}, {"traces": 9}, 0, ["no window of the last seven days"]),
+        (OTHERS, {"traces": 9}, 600_000, ["no window of faithfulness has closed: they do so 10 min after"]),
+        (OTHERS, {"traces": 9, "scores": 1}, DAY_MS, ["no window of faithfulness has closed"]),
+        (OTHERS, {"traces": 9, "scores": 9, "unscored": 8}, DAY_MS, ["no window of faithfulness has closed"]),
+        (OTHERS, {"traces": 9, "scores": 9, "unscored": 9}, DAY_MS, ["the judge gave no score for any of 9"]),
+        (OTHERS, {"traces": 9}, DAY_MS, ["sends no question, contexts and answer"]),
+    ],
+)
+def test_what_no_window_can_show_yet_is_not_held_against_the_app(
+    measured: dict[str, int], counters: dict[str, int], span_ms: int, gaps: list[str]
+) -> None:
+    traffic = {"shop": Traffic(measured, {"feedback": 1, **counters}, span_ms)}
+    found = of("app shop", "gap", diagnose(facts(traffic=traffic)))
+    assert len(found) == len(gaps), found
+    assert all(says.startswith(gap) for says, gap in zip(found, gaps, strict=True)), found
+
+
+def test_the_embedded_broker_has_no_topic_for_state() -> None:
+    embedded, there = Settings(embedded=True), {name: n for name, n in ALL.items() if name != "rolling-state"}
+    found = diagnose(facts(embedded, partitions=there))
+    assert of("topics", "fault", found) == []
+    assert of("topics", "ok", found) == [f"all {len(TOPICS) - 1} are there"]
+    assert of("topics", "fault", diagnose(facts(partitions=there))) == [
+        "missing: rolling-state: run `gleaner topics create`"
+    ]
+    found = diagnose(facts(embedded, partitions={}))
+    assert "start `gleaner up --embedded` again" in of("topics", "fault", found)[0]
+
+
+def test_topics_of_the_embedded_broker_are_not_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLEANER_EMBEDDED", "true")
+    done = CliRunner().invoke(app, ["topics", "create"])
+    assert (done.exit_code, "embedded broker" in done.stdout, "were there" in done.stdout) == (0, True, False)
 
 
 def test_a_slack_without_channel_is_a_fault() -> None:

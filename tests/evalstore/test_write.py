@@ -17,10 +17,11 @@ from schemas.case import CaseReason, EvalCase
 from schemas.codec import encode
 from schemas.identity import Coordinates
 from schemas.incident import IncidentState
-from sinks.evalstore import StoreOwner, Written, event_counters, find_case, list_cases
+from sinks.evalstore import StoreOwner, Written, event_counters, find_case, list_cases, window_spans
 from sinks.evalstore.staging import TABLES
 from tests.evalstore.samples import (
     MARCH,
+    WIDTH_MS,
     make_case,
     make_incident,
     make_letter,
@@ -108,6 +109,14 @@ def test_the_parts_of_a_window_add_up_and_of_each_the_last_stands(owner: StoreOw
     assert rows(owner, query) == [(3, 12, 9.0, 0.75, 3)]
     owner.write(windows=[make_window(0, 4.0), make_window(1, 2.0), make_window(2, 3.0)], now=NOW)
     assert rows(owner, query) == [(3, 12, 9.0, 0.75, 3)]
+
+
+def test_the_span_of_an_apps_windows(owner: StoreOwner) -> None:
+    """What ``gleaner doctor`` knows of how long it has looked at an application."""
+    later = {"start": MARCH + 3 * WIDTH_MS, "end": MARCH + 4 * WIDTH_MS}
+    windows = [make_window(0, 4.0), make_window(0, 1.0, **later), make_window(0, 1.0, app="desk", **later)]
+    owner.write(windows=windows, now=NOW)
+    assert window_spans(owner._con) == {"shop": 4 * WIDTH_MS, "desk": WIDTH_MS}
 
 
 def test_the_highest_revision_stands_whatever_comes_last(owner: StoreOwner) -> None:
