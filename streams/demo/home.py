@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import typer
+
 from streams.commands.fail import Failed
 
 OWN = Path("gleaner-data/demo")
@@ -51,6 +53,7 @@ def home(keep: Path | None) -> Iterator[Home]:
         if OWN.exists():
             if not (OWN / MARK).exists():
                 raise Failed(f"{OWN}: was not made by a demo; move it, or give --keep another folder")
+            typer.echo(f"{OWN}: replaces what the last demo left here; --keep names another folder", err=True)
             shutil.rmtree(OWN)
         OWN.mkdir()
         (OWN / MARK).touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from sinks.clean import clean, cut
 from sinks.evalstore import Connection
 from sinks.numbers import significant, value
 from sinks.phrases import SIGNALS
+from streams.commands.program import program
 from streams.demo.chart import Hour, chart
 from streams.demo.home import Home
 from streams.demo.result import Result
@@ -24,6 +26,8 @@ from streams.demo.usual import compared, usual_table
 from streams.simulate.shape import Event
 
 CASES_EACH = 2
+INCIDENTS = "SELECT app, signal, severity, baseline, value FROM incidents"
+"""For the eye: a whole row holds its incident as a document."""
 PER_UNIT = """SELECT start_ms - start_ms % 3600000 AS hour, sum(n)::BIGINT, sum(total) FROM windows
     WHERE app = ? AND environment = ? AND route = ? AND signal = ? GROUP BY hour ORDER BY hour"""
 PER_SUCCESS = """SELECT start_ms - start_ms % 3600000 AS hour,
@@ -152,12 +156,18 @@ class Report:
     def next(self) -> None:
         """Commands to go on with."""
         where = self.where
-        store = where.shown / where.store.name
+        gleaner = shlex.quote(program())
+        store, slack, events = (
+            shlex.quote(str(where.shown / path.name)) for path in (where.store, where.slack, where.events)
+        )
         commands = [
-            (f"gleaner cases list --store {store} --reason low_score", "what to test the next release with"),
-            (f"gleaner sql --store {store} 'FROM incidents'", "everything is SQL"),
-            (f"xdg-open {where.shown / where.slack.name}", "what Slack shows, with buttons and charts"),
-            (f"gleaner replay {where.shown / where.events.name} --store again.duckdb", "without Kafka"),
+            (
+                f"{gleaner} cases list --store {store} --reason low_score",
+                "what to test the next release with",
+            ),
+            (f"{gleaner} sql --store {store} '{INCIDENTS}'", "everything is SQL"),
+            (f"xdg-open {slack}", "what Slack shows, with buttons and charts"),
+            (f"{gleaner} replay {events} --store again.duckdb", "without Kafka"),
         ]
         self._title("Next")
         for command, why in commands:

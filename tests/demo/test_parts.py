@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,16 @@ from sinks.evalstore import StoreOwner, totals
 from sinks.samples import SAMPLES
 from sinks.slack.render import render
 from streams.commands.fail import Failed
+from streams.commands.program import program
 from streams.commands.reader import reader
 from streams.demo.chart import ROWS, Hour, chart, merge
 from streams.demo.home import Home, home
+from streams.demo.report import Report
 from streams.demo.slack_view import WIDTH, slack_panel
 from streams.demo.surroundings import environment, surrounded
 from streams.settings import Settings
 from streams.simulate.scenarios import HOUR_MS, MONDAY_MS
+from tests.evalstore.samples import MARCH, make_case, make_incident
 
 
 def shown(*parts: object) -> str:
@@ -101,6 +106,44 @@ def test_nothing_that_is_configured_around_it_counts(tmp_path: Path, monkeypatch
     assert settings.store_file() == where.store
     assert os.environ["GLEANER_SCORE_RATE"] == "0.1"
     assert "GLEANER_BROKERS" not in os.environ
+
+
+def test_the_commands_that_it_ends_with_run_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with home(Path("my demo")) as where, StoreOwner.open(where.store) as owner:
+        owner.write([make_case(1)], incidents=[make_incident(1)], now=MARCH)
+        owner.publish(MARCH)
+        console = Console(file=io.StringIO(), width=WIDTH)
+        Report(console, where, None, None).next()  # type: ignore[arg-type]
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    commands = [shlex.split(line, comments=True) for line in file.getvalue().splitlines()[2:]]
+    assert [words[0] for words in commands] == [program(), program(), "xdg-open", program()]
+    assert commands[3][2] == "my demo/events.jsonl"
+    listed, asked = (
+        subprocess.run(words, capture_output=True, text=True, env=os.environ | {"COLUMNS": "80"}, check=False)
+        for words in commands[:2]
+    )
+    assert (listed.returncode, asked.returncode) == (0, 0), listed.stderr + asked.stderr
+    assert len(asked.stdout.splitlines()) == 3, "one incident is one line"
+
+
+def test_a_command_is_called_as_the_reader_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / ".venv" / "bin" / "gleaner"
+    own.parent.mkdir(parents=True)
+    own.touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(own.with_name("python")))
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.chdir(tmp_path)
+    assert program() == ".venv/bin/gleaner"
+    monkeypatch.chdir("/")
+    assert program() == str(own).removeprefix("/")
+    monkeypatch.chdir(own.parent)
+    assert program() == "./gleaner"
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert program() == "gleaner"
 
 
 def test_a_slack_message_is_shown_as_it_was_delivered() -> None:
