@@ -27,7 +27,7 @@ class Stage(IntEnum):
     PROVISIONAL = 1
     """Armed from the first units, with a wider margin; pinned again once."""
     PINNED = 2
-    """Frozen until a release or an acknowledgement."""
+    """Frozen until somebody accepts another level as normal (:mod:`detectors.acceptance`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class ArmingPolicy:
     def threshold(self, n: int, span_ms: int, segments: int, weeks: float) -> float:
         """``A = segments x units a day x 7 x weeks``: mean units to a false alarm that the budget asks for.
 
-        The budget is the rule's over all its segments. Units a day are the reference's own: recompute by
-        re-pinning when the volume has doubled.
+        The budget is the rule's over all its segments. Units a day are the reference's own: once it has
+        doubled, accept what is as normal.
 
         >>> ArmingPolicy().threshold(n=10_000, span_ms=DAY_MS, segments=1, weeks=4)
         280000.0
@@ -210,7 +210,7 @@ class Baseline:
         self.restart()
 
     def restart(self) -> None:
-        """Learn anew from the next unit: after a release or an acknowledgement."""
+        """Learn anew from the next unit."""
         self.pin: Pin | None = None
         self._n = 0
         self._total = 0.0

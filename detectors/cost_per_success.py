@@ -124,11 +124,6 @@ class CostPerSuccess:
             return Dollars(normal, normal * (alarm.value / alarm.baseline if alarm.baseline > 0.0 else 1.0))
         return Dollars(normal, normal * (1.0 - min(share, 0.999)) / (1.0 - min(alarm.value, 0.999)))
 
-    def close(self) -> None:
-        """Nothing is open any more: by decision."""
-        self._open.clear()
-        self._opened = ""
-
     def snapshot(self) -> dict[str, Any]:
         return {"open": sorted(self._open), "opened": self._opened}
 

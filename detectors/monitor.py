@@ -35,11 +35,11 @@ class Monitor:
 
     While a shift lasts the detector fires again every few dozen units: that is expected, and grouping the
     alarms is the incident's business. ``open`` is true from the first alarm until :meth:`close`,
-    :meth:`repin`, or the :class:`~detectors.recovery.Return` of the signal: shown by a mirrored detector,
-    or, for small moves that it cannot settle, by 10,000 units without a further alarm whose mean is back
-    within ``min_effect`` (or a tenth) of the baseline (heuristic). Meanwhile nothing is learned, so the
-    second pin cannot learn an incident, and what had been learned since the estimated onset is taken back
-    (of the last 256 units).
+    :meth:`repin`, :meth:`accept`, or the :class:`~detectors.recovery.Return` of the signal: shown by a
+    mirrored detector, or, for small moves that it cannot settle, by 10,000 units without a further alarm
+    whose mean is back within ``min_effect`` (or a tenth) of the baseline (heuristic). Meanwhile nothing is
+    learned, so the second pin cannot learn an incident, and what had been learned since the estimated onset
+    is taken back (of the last 256 units).
 
     An alarm on fewer than ``min_units`` waits for more; one whose mean moved less than ``min_effect`` is
     dropped, and the detector starts again.
@@ -236,7 +236,7 @@ class Monitor:
         )
 
     def close(self) -> None:
-        """The incident is over: learn again (if the baseline is provisional), compare with what comes now."""
+        """The alarm is over: learn again (if the baseline is provisional), compare with what comes now."""
         if self.open:
             self.open = False
             self.track.close()
@@ -244,14 +244,20 @@ class Monitor:
             self._level, self._opened = (0.0, 0), ("", 0)
 
     def renew(self, time: int) -> Return | None:
-        """:meth:`repin` by the unit at ``time``, not by decision: the end of what was open, to be told."""
+        """:meth:`repin` at ``time``: the end of what was open, to be told."""
         ended = self._returned(None)._replace(quiet=False, renewed=True) if self.open else None
         self.repin(time)
         return ended
 
+    def accept(self, time: int, by: str) -> Return | None:
+        """:meth:`repin`, for ``by`` has said that from ``time`` on it is normal: the end of what was open."""
+        ended = self.renew(time)
+        self.track.forget()
+        return None if ended is None else ended._replace(since=time, accepted_by=by)
+
     def repin(self, time: int = 0) -> None:
-        """Forget what normal was and learn it from the next units: a release, an acknowledgement, or (then
-        with its ``time``) a unit on which everything changes."""
+        """Forget what normal was and learn it from the next units: another scorer, or (with their ``time``)
+        an acceptance, or a unit on which everything changes."""
         self.close()
         self.detector.repin()
         self.track.reset()

@@ -30,6 +30,7 @@ class Return(NamedTuple):
     ranks, or where nothing but silence of the detector was there (``quiet``).
 
     ``renewed``: nothing is back, but what it was bad against no longer counts; the units are the last before.
+    ``accepted_by``: because this person (empty: nobody is named) has accepted it as normal from ``since`` on.
     """
 
     since: int
@@ -41,6 +42,7 @@ class Return(NamedTuple):
     opened: tuple[str, int]
     """trace_id and time of the unit on which the rule first fired."""
     renewed: bool = False
+    accepted_by: str | None = None
 
 
 class RecoveryWatch:

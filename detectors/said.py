@@ -133,6 +133,7 @@ def recovery_record(where: Where, rule: Rule, unit: Unit, back: Return, alarm_id
         n=back.n,
         unit=rule.unit,
         reason=returned(rule.signal, back),
+        accepted_by=back.accepted_by,
     )
 
 

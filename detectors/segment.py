@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+from detectors.acceptance import Accepted, Awaiting, Stream
 from detectors.alarm import Alarm
 from detectors.baseline import ArmingPolicy
 from detectors.blocks import Scale
@@ -19,7 +22,7 @@ from detectors.recovery import Return
 from detectors.rules import DEFAULT_RULES, Rule, rules_of
 from detectors.said import Where, alarm_signal, recovery_record, served_signal, success_signal
 from detectors.scorers import rank
-from detectors.unit import Unit
+from detectors.unit import NO_PROFILE, Unit
 from schemas.catalog import RATES
 from schemas.observation import Profile, TraceRow
 from schemas.signal import Recovery, Signal, SignalName
@@ -56,6 +59,7 @@ class SegmentMonitors:
         "_source",
         "_success",
         "_watch",
+        "accepted",
         "monitors",
         "scorer",
         "where",
@@ -74,6 +78,8 @@ class SegmentMonitors:
         self.where = Where(app, environment, route)
         self.scorer: str | None = None
         """Whose scores the segment uses: the best seen until it arms, then always the same."""
+        self.accepted = Awaiting()
+        """What has been accepted, and waits for a stream that has not come as far."""
         self._watch = VersionWatch()
         self._source = PriceSource()
         self._served_rule = by_signal.get(SignalName.SERVED_MODEL)
@@ -208,9 +214,10 @@ class SegmentMonitors:
             for time, score, trace_id, profile, user in units
             if 0.0 <= score <= 1.0
         ]
+        ended = self._reached(units)
         if monitor is None or not bad or not self._adopt(scorer):
-            return []
-        return self._run(monitor, bad, segments)
+            return ended
+        return ended + self._run(monitor, bad, segments)
 
     def on_verdicts(
         self, units: Sequence[Unit], scorer: str | None, segments: int
@@ -220,9 +227,15 @@ class SegmentMonitors:
         Without a scorer they say of all traces that the judge was asked about whether it gave none (1).
         """
         monitor = self.monitor(SignalName.UNSCORED if scorer is None else SignalName.GROUNDED)
+        ended = self._reached(units)
         if monitor is None or (scorer is not None and not self._adopt(scorer)):
-            return []
-        return self._run(monitor, units, segments)
+            return ended
+        return ended + self._run(monitor, units, segments)
+
+    def _reached(self, units: Sequence[Unit]) -> list[Signal | Recovery]:
+        """What scores of these times end; of several all come before what is accepted, or none."""
+        time = self.accepted.next(Stream.SCORES) if self.accepted and units else None
+        return [] if time is None or units[0][0] < time else self.pass_scores(units[0][0])
 
     def _run(self, monitor: Monitor, units: Sequence[Unit], segments: int) -> list[Signal | Recovery]:
         alarms = monitor.run(units, segments, self._watch.recent)
@@ -267,6 +280,20 @@ class SegmentMonitors:
     ) -> list[Signal | Recovery]:
         """Conversations decided ``decided_ms`` after their first trace, whose time, id, profile and user
         they have, in their order: each rate counts those that have one of its bits."""
+        signals: list[Signal | Recovery] = []
+        while self.accepted and decided:
+            time = self.accepted.next(Stream.CONVERSATIONS)
+            if time is None or decided[-1][0] < time:
+                break
+            at = bisect_left(decided, time, key=itemgetter(0))
+            signals += self._on_conversations(decided[:at], decided_ms, segments)
+            signals += self.pass_conversations(time, decided_ms)
+            decided = decided[at:]
+        return signals + self._on_conversations(decided, decided_ms, segments)
+
+    def _on_conversations(
+        self, decided: Sequence[Decided], decided_ms: int, segments: int
+    ) -> list[Signal | Recovery]:
         signals: list[Signal | Recovery] = []
         if not self._rates or not decided:
             return signals
@@ -319,23 +346,74 @@ class SegmentMonitors:
         """A change that somebody announced: evidence for attribution, never a signal by itself."""
         self._watch.note(time, dimension, previous, current)
 
-    def repin(self, signal: SignalName | None = None) -> None:
-        """A release or an acknowledgement: learn anew what is normal, for one signal or all."""
-        for monitor in self._of(signal):
-            monitor.repin()
-        if signal in (None, SignalName.FAITHFULNESS):
-            self.scorer = None
-        if signal in (None, SignalName.COST, SignalName.COST_PER_SUCCESS):
-            self._source = PriceSource()
-        if self._success is not None and signal in (None, SignalName.COST_PER_SUCCESS):
-            self._success.close()
+    # -- what a person has accepted as normal --------------------------------------------------------
 
-    def close(self, signal: SignalName | None = None) -> None:
-        """An incident is over, by decision: provisional baselines go on learning."""
-        for monitor in self._of(signal):
-            monitor.close()
-        if self._success is not None and signal in (None, SignalName.COST_PER_SUCCESS):
-            self._success.close()
+    def accept(self, accepted: Accepted) -> list[Signal | Recovery]:
+        """Learn anew what is normal from the units of ``accepted.time`` on; the ends of what was open.
+
+        To be called when every trace before that time has been handed over, and none from it on. What scores
+        and conversations end is told when they have come as far, by :meth:`pass_scores` and
+        :meth:`pass_conversations` at the latest. Of what a success costs the end is :meth:`settle`'s to tell.
+        """
+        if self._named(accepted, [monitor for _, monitor in self._rates]):
+            self.accepted.add(Stream.CONVERSATIONS, accepted)
+        if self._named(accepted, self._scored()):
+            self.accepted.add(Stream.SCORES, accepted)
+        ended: list[Signal | Recovery] = []
+        for monitor in self._named(accepted, [*self._costs, *[other for _, other in self._amounts]]):
+            ended += self._accept(monitor, accepted, accepted.time)
+        if self._costs and self._named(accepted, self._costs) == self._costs:
+            self._source = PriceSource()
+        return ended
+
+    def pass_conversations(self, upto: int, decided_ms: int) -> list[Signal | Recovery]:
+        """Every conversation that began before ``upto`` has been handed over."""
+        ended: list[Signal | Recovery] = []
+        for accepted in self.accepted.take(Stream.CONVERSATIONS, upto):
+            for monitor in self._named(accepted, [monitor for _, monitor in self._rates]):
+                ended += self._accept(monitor, accepted, accepted.time + decided_ms)
+        return ended
+
+    def pass_scores(self, upto: int) -> list[Signal | Recovery]:
+        """No score of a trace before ``upto`` is to come."""
+        ended: list[Signal | Recovery] = []
+        for accepted in self.accepted.take(Stream.SCORES, upto):
+            scored = self._scored()
+            named = self._named(accepted, scored)
+            for monitor in named:
+                ended += self._accept(monitor, accepted, accepted.time)
+            measuring = [one for one in scored if one.rule.signal is not SignalName.UNSCORED]
+            if measuring and all(one in named for one in measuring):
+                self.scorer = None
+        return ended
+
+    def _scored(self) -> list[Monitor]:
+        found = [
+            self.monitor(name) for name in (SignalName.FAITHFULNESS, SignalName.GROUNDED, SignalName.UNSCORED)
+        ]
+        return [monitor for monitor in found if monitor is not None]
+
+    def _named(self, accepted: Accepted, monitors: Sequence[Monitor]) -> list[Monitor]:
+        """Those of ``monitors`` that are accepted, in their order."""
+        named = {
+            id(monitor)
+            for name, monitor in self.monitors.items()
+            if accepted.names(SignalName(name.partition(":")[0]), monitor.rule)
+        }
+        return [monitor for monitor in monitors if id(monitor) in named]
+
+    def _accept(self, monitor: Monitor, accepted: Accepted, at: int) -> list[Signal | Recovery]:
+        """``at``: event time at which its stream has come to the acceptance."""
+        ended = monitor.accept(accepted.time, accepted.by)
+        if ended is None:
+            return []
+        unit: Unit = (accepted.time, 0.0, accepted.id, NO_PROFILE, None)
+        success = self._success
+        if success is not None and monitor in (success.cost, success.failures):
+            side = COST if monitor is success.cost else FAILURES
+            success.tell(at, side, 0, unit, ended)
+            return []
+        return [self._said(monitor.rule, unit, ended)]
 
     def watches(self, signal: SignalName) -> bool:
         """Whether a rule rests on this signal."""
@@ -346,14 +424,6 @@ class SegmentMonitors:
     def monitor(self, signal: SignalName) -> Monitor | None:
         """The monitor of a signal that a rule watches; of what a success costs, that of requests."""
         return self.monitors.get(signal.value)
-
-    def _of(self, signal: SignalName | None) -> list[Monitor]:
-        if signal is None:
-            return list(self.monitors)
-        if signal is SignalName.COST_PER_SUCCESS and self._success is not None:
-            return [self._success.cost, self._success.failures]
-        monitor = self.monitors.get(signal.value)
-        return [] if monitor is None else [monitor]
 
     def baselines(self) -> dict[str, Any]:
         """See :class:`~detectors.monitors.Monitors`."""
@@ -366,6 +436,7 @@ class SegmentMonitors:
             "watch": self._watch.snapshot(),
             "source": self._source.snapshot(),
             "success": self._success and self._success.snapshot(),
+            **({"accepted": self.accepted.snapshot()} if self.accepted else {}),
             **self.monitors.snapshot(),
         }
 
@@ -380,6 +451,7 @@ class SegmentMonitors:
         from nothing."""
         self.scorer = state["scorer"]
         self._watch.restore(state["watch"])
+        self.accepted.restore(state.get("accepted", {}))
         self._source.restore(state["source"])
         if self._success is not None and state["success"] is not None:
             self._success.restore(state["success"])

@@ -66,6 +66,10 @@ class Track:
         """Stand behind all that is remembered: it was not this signal's."""
         self._floor = self.upto = self.memory.count
 
+    def forget(self) -> None:
+        """Nothing of what has come is compared with what comes now: normal is learned anew."""
+        self._floor = self.upto
+
     def reset(self) -> None:
         """Count units from here on: with the detector's reset, and when it is armed."""
         self.n = 0

@@ -121,6 +121,8 @@ def returned(signal: SignalName, back: Return) -> str:
             f"{_subject(signal)} {verb} {write(back.value)} on average, normally {write(back.baseline)}"
             f" ({counted(back.n, 'request')} since)"
         )
+    if back.accepted_by is not None:
+        return f"accepted as normal by a person, and learned anew; the last before that: {text}"
     if back.renewed:
         return f"baseline renewed, for most prices come from another source now; the last before that: {text}"
     return text + "; no further alarm for thousands of units" if back.quiet else text

@@ -6,6 +6,7 @@ module                 value
 ``trace``              :class:`~schemas.trace.TraceEvent`: one answer of an LLM application
 ``feedback``           :class:`~schemas.feedback.FeedbackEvent`: what a user or reviewer said of it
 ``change``             :class:`~schemas.change.ChangeEvent`: a prompt, index, model … was changed
+``acceptance``         :class:`~schemas.acceptance.Acceptance`: a level is normal now, says a person
 ``score``              :class:`~schemas.score.Score` or :class:`~schemas.score.Unscored`, ``ScoreRequest``
 ``observation``        the packed small numbers that ingest sends to an app's owner
 ``signal``             what a detector concluded: ``Signal``; what a window measured: ``WindowStat``

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from schemas.acceptance import BASELINE, Acceptance
 from schemas.base import EARLIEST_MS, LATEST_MS
 from schemas.change import ChangeEvent
 from schemas.dead_letter import Refusal
@@ -234,6 +235,7 @@ def classify(value: dict[str, Any]) -> EventKind | Refused:
 
 
 _VALIDATORS: Final = {name: model.__pydantic_validator__.validate_python for name, model in MODELS.items()}
+_ACCEPTANCE: Final = Acceptance.__pydantic_validator__.validate_python
 
 
 def validate(kind: EventKind, value: dict[str, Any]) -> Event | Refused:
@@ -247,7 +249,8 @@ def validate(kind: EventKind, value: dict[str, Any]) -> Event | Refused:
         message = f"v: schema version {version} is newer than this Gleaner, which reads 1: upgrade it"
         return Refused(Refusal.UNSUPPORTED_VERSION, message, "v", _dump(value))
     try:
-        event: Event = _VALIDATORS[kind](value)
+        accepts = kind == "change" and value.get("dimension") == BASELINE
+        event: Event = _ACCEPTANCE(value) if accepts else _VALIDATORS[kind](value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = _place(first["loc"], value)

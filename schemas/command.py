@@ -21,7 +21,8 @@ class Verb(StrEnum):
     """To ``assignee``."""
     RESOLVE = "resolve"
     NOT_A_PROBLEM = "not_a_problem"
-    """Resolves it as a false positive, and keeps that as a label; also of one that is resolved already."""
+    """Resolves it as a false positive, and keeps that as a label; also of one that is resolved already. What
+    its members fired on, as far as it still stands, is learned as normal."""
     MUTE = "mute"
     """A snooze without an end."""
     UNMUTE = "unmute"

@@ -56,6 +56,8 @@ class Happening(StrEnum):
     MUTED = "muted"
     UNMUTED = "unmuted"
     NOT_A_PROBLEM = "not_a_problem"
+    ACCEPTED = "accepted"
+    """A person has accepted what a member fired on as normal: its rule learns anew."""
 
 
 class Entry(Record):

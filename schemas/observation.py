@@ -24,6 +24,8 @@ class Kind(IntEnum):
     TRACE = 1
     FEEDBACK = 2
     SCORE = 3
+    BASELINE = 4
+    """Has no ``trace_id``: it comes before every trace of its instant, and after the changes."""
 
 
 class Flag(IntFlag):
@@ -193,12 +195,33 @@ class ChangeRow(NamedTuple):
     author: str | None
 
 
-Row = TraceRow | FeedbackRow | ScoreRow | ChangeRow
-ROW_TYPES: tuple[type[ChangeRow], type[TraceRow], type[FeedbackRow], type[ScoreRow]] = (
+class BaselineRow(NamedTuple):
+    """An acceptance: what is normal is learned anew from ``time`` on. ``trace_id`` is empty.
+
+    None in ``environment``, ``route``, ``signal`` and ``rule`` means all of them.
+    """
+
+    time: int
+    trace_id: str
+    kind: int
+    source: int
+    offset: int
+    element: int
+    change_id: str
+    environment: str | None
+    route: str | None
+    signal: str | None
+    rule: str | None
+    author: str | None
+
+
+Row = TraceRow | FeedbackRow | ScoreRow | ChangeRow | BaselineRow
+ROW_TYPES: tuple[type[ChangeRow], type[TraceRow], type[FeedbackRow], type[ScoreRow], type[BaselineRow]] = (
     ChangeRow,
     TraceRow,
     FeedbackRow,
     ScoreRow,
+    BaselineRow,
 )
 """Row type by ``Kind``."""
 

@@ -138,7 +138,8 @@ class Recovery(Record):
     the return, ``value`` the mean over the ``n`` units since then, ``bound`` what that mean was shown to be
     better than: the baseline and a quarter of the move (None: shown by ranks, or by thousands of units
     without a further alarm). Silence never makes one: it takes units. Where a baseline is given up because
-    prices come from another source, what was open against it ends, too; ``reason`` says so.
+    prices come from another source, or because a person has accepted what is as normal, what was open against
+    it ends, too; ``reason`` says so.
     """
 
     type: Literal["recovery"] = "recovery"
@@ -158,6 +159,8 @@ class Recovery(Record):
     n: int
     unit: str = ""
     reason: str
+    accepted_by: str | None = None
+    """Nothing is back: this person (empty: nobody is named) has accepted what is as normal."""
 
 
 class WindowStat(Record):

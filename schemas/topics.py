@@ -30,7 +30,7 @@ class Topic(NamedTuple):
 
 TRACES = Topic("traces", "any", "TraceEvent or array", None, 14 * DAY_MS, APP_MESSAGE_BYTES)
 FEEDBACK = Topic("feedback", "any", "FeedbackEvent or array", None, 14 * DAY_MS, APP_MESSAGE_BYTES)
-CHANGES = Topic("changes", "any", "ChangeEvent or array", 1, 90 * DAY_MS, APP_MESSAGE_BYTES)
+CHANGES = Topic("changes", "any", "ChangeEvent, Acceptance or array", 1, 90 * DAY_MS, APP_MESSAGE_BYTES)
 OBSERVATIONS = Topic("observations", "app", "ObservationBatch or Progress", None, 14 * DAY_MS)
 SCORE_REQUESTS = Topic("score-requests", "trace_id", "ScoreRequest", None, 3 * DAY_MS)
 SCORES = Topic("scores", "trace_id", "Score or Unscored", None, 14 * DAY_MS)

@@ -8,7 +8,7 @@ SAYS = {
     "snoozed": "snoozed",
     "assigned": "assigned",
     "resolved": "resolved",
-    "not_a_problem": "resolved, and labelled a false positive",
+    "not_a_problem": "resolved, and labelled a false positive; what is, is learned as normal",
     "muted": "muted: edits only",
     "unmuted": "no longer muted",
     "duplicate": "done already",

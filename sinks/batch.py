@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from schemas.acceptance import Acceptance
 from schemas.calibration import Calibrations
 from schemas.command import Command
 from schemas.effect import Effect
@@ -46,3 +47,4 @@ class Batch:
     windows: Sequence[WindowStat] = ()
     standings: Sequence[Standing] = ()
     calibrations: Calibrations | None = None
+    acceptances: Sequence[Acceptance] = ()

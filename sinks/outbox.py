@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from schemas.acceptance import Acceptance
 from schemas.base import Record
 from schemas.calibration import Calibrations
 from schemas.codec import encode
@@ -21,7 +22,7 @@ from schemas.effect import Effect, EffectKind
 from schemas.identity import derive
 from schemas.incident import CasePreview, Incident, IncidentState, Note
 from schemas.signal import SignalName
-from sinks import series, stood
+from sinks import accepted, series, stood
 from sinks.batch import Batch
 from sinks.fate import NO_CALL, RowState
 from sinks.outbox_rows import Rows
@@ -228,9 +229,21 @@ class Outbox:
                 [(incident.revision, incident.id) for incident in incidents],
             )
 
+    # The topic `changes` gets what people have accepted.
+
+    def acceptances(self) -> list[Acceptance]:
+        """Those that the topic may not have."""
+        return accepted.owed(self.db)
+
+    def told_acceptances(self, acceptances: Iterable[Acceptance]) -> None:
+        """The topic has these."""
+        with self.transaction():
+            accepted.told(self.db, acceptances)
+
     def _remember(self, batch: Batch, now: int) -> None:
         series.keep(self.db, batch.windows, now)
         stood.keep(self.db, batch.standings)
+        accepted.keep(self.db, batch.acceptances)
         if (told := batch.calibrations) is not None:
             self.db.execute(
                 "insert into calibrations (one, at, body) values (1, ?, ?) on conflict do update"

@@ -113,6 +113,11 @@ create table if not exists labels (    -- alarms that a person has called false 
   primary key (incident_id, rule, route)
 ) without rowid;
 
+create table if not exists acceptances ( -- what is owed to the topic `changes`: levels that are normal now
+  id text primary key,
+  body text not null
+);
+
 create table if not exists fallbacks (  -- what each hop of the fallback chain was told
   incident_id text not null,
   hop text not null,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from streams.commands import (
     backtest,
     backup,
+    baselines,
     cases,
     digest,
     dlq,
@@ -63,6 +64,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(backup.app, name="backup")
+app.add_typer(baselines.app, name="baselines")
 app.add_typer(cases.app, name="cases")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(incidents.app, name="incidents")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.signal import RollingReport
+from streams.steps.watermark import LIVE_MS
 
 STORE_MS = 60_000
 """A clock is written again after this much wall or event time; what a restart loses is less than that."""
@@ -39,6 +40,17 @@ class EventClock:
         """Event time of ``app`` at wall time ``now``; None where no report has told."""
         known = self._known.get(app)
         return None if known is None else known[0] + max(0, now - known[1])
+
+    def said(self, app: str, now: int) -> int:
+        """The event time of what is said of ``app`` at wall time ``now``: that time where its traffic is
+        live, or none is known; where old traffic is replayed, how far that has come.
+
+        >>> clock = EventClock({"old": (50_000, 1_000_000), "live": (999_000, 1_000_000)})
+        >>> clock.said("old", 1_003_000), clock.said("live", 1_003_000)
+        (53000, 1003000)
+        """
+        at = self.at(app, now)
+        return now if at is None or now - at <= LIVE_MS else at
 
     def all(self, now: int) -> dict[str, int]:
         return {app: watermark + max(0, now - wall) for app, (watermark, wall) in self._known.items()}

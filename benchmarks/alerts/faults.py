@@ -99,6 +99,9 @@ class World:
             self.topic |= {one.id: one for one in incidents}
             points.pass_by()
 
+        async def accept(_: object) -> None:
+            points.pass_by()
+
         slack = SlackSink(
             TOKEN, CHANNEL, self.slack.url, 10, OFFER, Routes(CHANNEL, ONCALL), lambda: self.now
         )
@@ -108,7 +111,7 @@ class World:
             Witness(self.console, self.record),
             hops=[WitnessHop(self.pager, self.record)],
         )
-        notify = Notify(settings, outbox, publish, lambda: self.now)
+        notify = Notify(settings, outbox, publish, accept, lambda: self.now)
         try:
             await notify.publish_owed()
             delivery.recover(self.now)

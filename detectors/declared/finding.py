@@ -45,6 +45,8 @@ class Returned(NamedTuple):
     n: int
     reason: str
     key: str = ""
+    accepted_by: str | None = None
+    """See :class:`~schemas.signal.Recovery`."""
 
 
 Said = Finding | Returned

@@ -53,6 +53,7 @@ def _recovery(rule: Rule, of: Segment, back: Returned) -> Recovery:
         n=back.n,
         unit=_unit(rule),
         reason=back.reason,
+        accepted_by=back.accepted_by,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from math import log10, sqrt
 from typing import Any
 
+from detectors.acceptance import Accepted, read, written
 from detectors.baseline import ArmingPolicy
 from detectors.declared.count_esr import CountESR
 from detectors.declared.count_law import chance, standing
@@ -39,6 +40,7 @@ class Volume:
     alarm. It is told again after 24 h of not clearing. Until it clears nothing is learned, and what was
     learned since the onset is taken back. After seven silent days the segment is asleep: nothing is said, and
     normal is learned anew when requests come again. They end an alarm that was open, too; silence ends none.
+    What a person accepts as normal is learned anew from the first bucket that begins then or later.
 
     Guarantee and limits are those of :class:`~detectors.declared.count_esr.CountESR` and
     :class:`~detectors.declared.volume_baseline.VolumeBaseline`. The budget is exact in weeks: buckets come at
@@ -46,6 +48,7 @@ class Volume:
     """
 
     __slots__ = (
+        "_accepted",
         "_baseline",
         "_esr",
         "_latch",
@@ -70,6 +73,8 @@ class Volume:
         self._least = min_effect
         self._baseline = VolumeBaseline(weeks, policy)
         self._latch = Latch()
+        self._accepted: list[Accepted] = []
+        """Those whose bucket has not closed, the earliest first."""
         self._level = 1.0
         """Requests at the worst of the latest alarm, as a part of what was expected; 2 at most."""
         self._open: Counter[int] = Counter()
@@ -102,6 +107,10 @@ class Volume:
         elif self._next is not None:
             self._open.pop(self._next - BUCKET_MS, None)  # of that first one
 
+    def accept(self, accepted: Accepted) -> None:
+        """Requests from its time on are normal: to be called before the bucket that holds it closes."""
+        self._accepted.append(accepted)
+
     def close(self, upto: int, segments_at: Callable[[int], int]) -> list[Said]:
         """All traffic before ``upto`` has been seen: what the buckets that end there bring.
 
@@ -110,6 +119,8 @@ class Volume:
         found: list[Said] = []
         while self._next is not None and self._next + BUCKET_MS <= upto:
             start = self._next
+            while self._accepted and self._accepted[0].time <= start:
+                found += self._renew(start, self._accepted.pop(0))
             count = self._open.pop(start, 0)
             if count:
                 self._seen = start + BUCKET_MS
@@ -118,6 +129,32 @@ class Volume:
                 continue
             self._next = start + BUCKET_MS
             found += self._absorb(start, count, segments_at)
+        return found
+
+    def _renew(self, start: int, accepted: Accepted) -> list[Said]:
+        """Learn anew from the bucket that starts at ``start``; the end of what was open."""
+        pin, last = self._baseline.pin, list(self._recent)[-LOOK:]
+        found: list[Said] = []
+        if self._latch.told is not None and pin is not None:
+            counted = sum([one[1] for one in last])
+            look_ms = max(len(last), 1) * BUCKET_MS
+            found = [
+                Returned(
+                    time=start,
+                    since=start,
+                    opened=self._latch.opened,
+                    value=counted * HOUR_MS / look_ms,
+                    baseline=pin.mean[start // HOUR_MS % HOURS] * LOOK,
+                    bound=None,
+                    n=counted,
+                    reason="accepted as normal by a person, and learned anew; before that"
+                    f" {counted:,} requests in {length(look_ms)}",
+                    accepted_by=accepted.by,
+                )
+            ]
+        self._latch.told = None
+        self._baseline.restart()
+        self._build()
         return found
 
     def _sleep(self) -> None:
@@ -269,6 +306,7 @@ class Volume:
             "next": self._next,
             "seen": self._seen,
             "recent": [first, [one[1] for one in self._recent], [one[2] for one in self._recent]],
+            **({"accepted": written(self._accepted)} if self._accepted else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -280,6 +318,7 @@ class Volume:
         self._level = state.get("level", 0.0)  # of an alarm from before it was kept: silence, most often
         self._open = Counter(dict(state["open"]))
         self._next, self._seen = state["next"], state["seen"]
+        self._accepted = read(state.get("accepted", ()))
         first, counts, expected = state["recent"]
         rows = zip(counts, expected, strict=True)
         self._recent = deque(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from detectors.acceptance import Accepted
 from detectors.baseline import ArmingPolicy
 from detectors.declared.buckets import Measured
 from detectors.declared.finding import Said
@@ -146,6 +147,12 @@ class DeclaredWatch:
     def on_change(self, time: int, dimension: str, current: str) -> None:
         for _, age in self._ages:
             age.changed(time, dimension, current)
+
+    def accept(self, accepted: Accepted) -> None:
+        """What volume is normal is learned anew; the other rules have no baseline."""
+        for rule, volume in self._volumes:
+            if accepted.names(rule.signal, rule):
+                volume.accept(accepted)
 
     # -- when it is asked ----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ module          idea
 ``hold``        holding back and letting go
 ``deploys``     the next deploy, which a snooze may wait for
 ``commands``    what a person's command does
+``acceptance``  what is normal because a person has called an incident no problem
 ``timers``      what is due for an incident, and when
 ``ticks``       what a timer does
 ``told``        what a change owes to the people who have read the message: effects
@@ -25,6 +26,7 @@ module          idea
 ==============  ===================================================================================
 """
 
+from detectors.incident.acceptance import accepted
 from detectors.incident.board import Board, Event, Past
 from detectors.incident.commands import labels
 from detectors.incident.deploys import Deploy, deploy_of
@@ -44,6 +46,7 @@ __all__ = [
     "Policy",
     "Step",
     "Verdict",
+    "accepted",
     "deploy_of",
     "group",
     "labels",

@@ -89,8 +89,9 @@ def recovered(member: Member, recovery: Recovery) -> Member:
         update={
             "recovered_at": recovery.detected_at,
             "recovered_since": recovery.since,
-            "recovered_value": recovery.value,
-            "recovered_n": recovery.n,
+            # Where a person has accepted what is, nothing has come back.
+            "recovered_value": recovery.value if recovery.accepted_by is None else None,
+            "recovered_n": recovery.n if recovery.accepted_by is None else 0,
         }
     )
 

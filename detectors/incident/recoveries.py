@@ -18,8 +18,10 @@ def recover(turn: Turn, recovery: Recovery) -> Verdict:
     """Every member of the recovery's rule on its route, in whatever incident, has recovered.
 
     There may be two: a rule that fires again after a quiet day opens anew beside what is still open.
+    Where a person has accepted what is as normal, the last such member ends the incident as that person's
+    doing: the edit shows it, and no message says that something is back.
     """
-    at, verdict = recovery.detected_at, Verdict.UNMATCHED
+    at, verdict, by = recovery.detected_at, Verdict.UNMATCHED, recovery.accepted_by
     for before in list(turn.incidents.values()):
         own = next((member for member in before.members if same_rule(member, recovery)), None)
         if own is None:
@@ -30,14 +32,23 @@ def recover(turn: Turn, recovery: Recovery) -> Verdict:
             continue
         members = tuple(back if member is own else member for member in before.members)
         after = before.model_copy(update={"members": members})
+        detail = f"rule {recovery.rule}"
+        if by is not None:
+            after = logged(after, turn.policy, at, Happening.ACCEPTED, by, f"{detail}, learned anew")
         if before.state is IncidentState.RESOLVED:
             turn.put(after, at, NotifyReason.MEMBER_RECOVERED)
             verdict = Verdict.MEMBER_RECOVERED if verdict is not Verdict.RECOVERED else verdict
             continue
-        detail = f"rule {recovery.rule}"
-        after = logged(after, turn.policy, at, Happening.MEMBER_RECOVERED, detail=detail)
+        if by is None:
+            after = logged(after, turn.policy, at, Happening.MEMBER_RECOVERED, detail=detail)
         if all(member.recovered for member in members):
             shown = max(member.recovered_at or at for member in members)
+            if by is not None:
+                after = resolved(after, shown, Resolution.BY_PERSON, by or None)
+                after = logged(after, turn.policy, shown, Happening.RESOLVED, by, "accepted as normal")
+                turn.put(after, at, NotifyReason.RESOLVED, urgent=True)
+                verdict = Verdict.RECOVERED
+                continue
             after = resolved(after, shown, Resolution.RECOVERED)
             after = logged(after, turn.policy, shown, Happening.RESOLVED, detail="every member recovered")
             # A silence that somebody asked for holds here, too; the edit tells.

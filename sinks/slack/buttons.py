@@ -123,7 +123,10 @@ def _plain(text: str) -> Block:
 
 CONFIRM = {
     "title": _plain("Not a problem?"),
-    "text": _plain("This ends the incident and labels its alarms as false positives of their rules."),
+    "text": _plain(
+        "This ends the incident and labels its alarms as false positives of their rules, which learn what is"
+        " as normal."
+    ),
     "confirm": _plain("Not a problem"),
     "deny": _plain("Cancel"),
 }

@@ -103,9 +103,9 @@ def resolve(incident_id: Id, by: By = None, note: Why = "", wait: Wait = 5, stat
 def not_a_problem(
     incident_id: Id, by: By = None, note: Why = "", wait: Wait = 5, state: State = None
 ) -> None:
-    """Resolve an incident as a false positive, and keep that as a label of its rules.
+    """Resolve an incident as a false positive, keep that as a label, and learn what is as normal.
 
-    Example: gleaner incidents not-a-problem 0b1f6c2e --note 'a load test'
+    Example: gleaner incidents not-a-problem 0b1f6c2e --note 'the new prompt is longer'
     """
     _ask(Verb.NOT_A_PROBLEM, incident_id, by, note, wait, state)
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from aiokafka import ConsumerRecord
 
-from detectors.incident import DONE, Board, Deploy, Event, Policy, Step, Verdict
+from detectors.incident import DONE, Board, Deploy, Event, Policy, Step, Verdict, accepted
+from schemas.acceptance import Acceptance
 from schemas.calibration import Calibrations
 from schemas.command import Command
 from schemas.incident import CasePreview, Incident
@@ -25,6 +26,7 @@ from streams.wall import now_ms
 log = logging.getLogger(__name__)
 
 Publish = Callable[[Sequence[Incident]], Awaitable[None]]
+Accept = Callable[[Sequence[Acceptance]], Awaitable[None]]
 Segment = tuple[str, str]
 """App and environment."""
 
@@ -32,7 +34,8 @@ Segment = tuple[str, str]
 class Notify:
     """One batch at a time: decode, reduce, store, publish. ``counts`` by what became of each record.
 
-    ``wall`` is the clock of people, in epoch ms.
+    ``publish`` tells the topic `incidents` of revisions, ``accept`` the topic `changes` of what people have
+    accepted as normal. ``wall`` is the clock of people, in epoch ms.
     """
 
     def __init__(
@@ -40,10 +43,11 @@ class Notify:
         settings: Settings,
         outbox: Outbox,
         publish: Publish,
+        accept: Accept,
         wall: Callable[[], int] = now_ms,
     ) -> None:
-        self.settings, self.outbox, self.publish = settings, outbox, publish
-        self.wall = wall
+        self.settings, self.outbox = settings, outbox
+        self.publish, self.accept, self.wall = publish, accept, wall
         self.policy = policy_of(settings)
         self.clock = EventClock(outbox.clocks())
         self.counts: Counter[str] = Counter()
@@ -78,7 +82,11 @@ class Notify:
         self._commit_steps(boards, [board.release(now) for board in boards.values()], now)
 
     async def publish_owed(self) -> None:
-        """Tells the topic every revision that it may not have: this batch's, and those a crash left over."""
+        """Tells the topics every revision and acceptance that they may not have: this batch's, and those
+        that a crash left over."""
+        if acceptances := self.outbox.acceptances():
+            await self.accept(acceptances)
+            self.outbox.told_acceptances(acceptances)
         if owed := self.outbox.unpublished():
             await self.publish(owed)
             self.outbox.published(owed)
@@ -111,6 +119,7 @@ class Notify:
         boards = self._boards(placed, now)
         steps = [self._due(board, segment, now) for segment, board in boards.items()]
         asked: list[Asked] = []
+        acceptances: list[Acceptance] = []
         for event, segment in sorted(placed, key=lambda one: order(one[0])):
             board = boards.get(segment) if segment else _that_has(event, boards.values())
             if board is None:
@@ -124,6 +133,9 @@ class Notify:
             if isinstance(event, Command) and step.verdict is not Verdict.DUPLICATE:
                 log.info("notify: %s of %s: %s", event.verb.value, event.incident_id, step.verdict.value)
                 asked.append(Asked(event, step.verdict.value, step.verdict in DONE))
+                if step.verdict is Verdict.NOT_A_PROBLEM:
+                    called = board.incidents[event.incident_id]
+                    acceptances += accepted(called, event, self.clock.said(called.app, now))
             elif step.effects:
                 log.info("notify: %s: incident %s", step.verdict.value, step.effects[0].incident_id)
         kept = {note.signal_id: note for board in boards.values() for note in board.notes.values()}
@@ -138,6 +150,7 @@ class Notify:
             windows=[one for one in events if isinstance(one, WindowStat)],
             clocks=clocks or {},
             commands=asked,
+            acceptances=acceptances,
         )
 
     def _due(self, board: Board, segment: Segment, now: int) -> Step:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.acceptance import Acceptance
 from schemas.codec import encode
 from schemas.incident import Incident
-from schemas.topics import INCIDENTS
+from schemas.topics import CHANGES, INCIDENTS
 from sinks.base import Sink
 from sinks.console import ConsoleSink
 from sinks.delivery import Delivery
@@ -29,7 +30,7 @@ from streams.notify.alive import beating
 from streams.notify.beside import STOP_SECONDS, answer, deliver, drain, draw
 from streams.notify.clicks import desk_of, listening
 from streams.notify.hops import hops_of
-from streams.notify.reduce import Notify, Publish
+from streams.notify.reduce import Accept, Notify, Publish
 from streams.notify.sink import charts_of, sink_of
 from streams.settings import Settings
 from streams.topics import try_topics
@@ -55,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, sink: Sink 
     try:
         await sender.start()
         await try_topics(settings, (*READS["notify"], INCIDENTS))
-        notify = Notify(settings, outbox, _publisher(settings, sender))
+        notify = Notify(settings, outbox, _publisher(settings, sender), _acceptor(settings, sender))
         desk = None
         if settings.slack_clicks and isinstance(sink, SlackSink):
             desk = desk_of(settings, outbox, sender, sink)
@@ -101,6 +102,16 @@ def _publisher(settings: Settings, sender: AIOKafkaProducer) -> Publish:
         await asyncio.gather(*sent)
 
     return publish
+
+
+def _acceptor(settings: Settings, sender: AIOKafkaProducer) -> Accept:
+    topic = settings.topic(CHANGES)
+
+    async def accept(acceptances: Sequence[Acceptance]) -> None:
+        sent = [await sender.send(topic, encode(one), key=(one.app or "").encode()) for one in acceptances]
+        await asyncio.gather(*sent)
+
+    return accept
 
 
 async def _stop(stop: asyncio.Event, loop: BatchLoop) -> None:

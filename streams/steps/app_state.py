@@ -9,12 +9,21 @@ from typing import Any
 
 import orjson
 
+from detectors.acceptance import Accepted, Stream
 from detectors.baseline import DAY_MS
 from detectors.monitors import Monitors
 from detectors.rules import DEFAULT_RULES, Rule
 from schemas.identity import Coordinates
-from schemas.observation import EVERY_ROUTE, ChangeRow, FeedbackRow, Profile, Source, TraceRow
-from schemas.signal import Recovery, Signal, WindowStat
+from schemas.observation import (
+    EVERY_ROUTE,
+    BaselineRow,
+    ChangeRow,
+    FeedbackRow,
+    Profile,
+    Source,
+    TraceRow,
+)
+from schemas.signal import Recovery, Signal, SignalName, WindowStat
 from streams.steps.chunks import ChunkLog
 from streams.steps.conversations import Conversations
 from streams.steps.inflight import Pending, Result
@@ -51,6 +60,8 @@ class AppState:
         self.segments: dict[tuple[str, str], SegmentState] = {}
         self._declaring: list[SegmentState] = []
         """Those with a rule that is asked as event time passes."""
+        self._accepting: list[SegmentState | Pool] = []
+        """Those where what was accepted waits for conversations or scores."""
         self._since: list[int] = []
         self._young: list[tuple[int, str, SegmentState]] = []
         """When it will be known whether a segment is small, its environment, and it: those still open."""
@@ -171,17 +182,57 @@ class AppState:
             if row.environment is None or row.environment == environment:
                 pool.on_change(row)
 
+    def accept(self, row: BaselineRow) -> None:
+        """What the row names is normal from its time on; everything before that has been applied."""
+        self.flush()
+        signal = row.signal and SignalName(row.signal)
+        accepted = Accepted(row.time, row.change_id, row.author or "", signal or None, row.rule)
+        of: list[tuple[tuple[str, str], SegmentState | Pool]] = [
+            *self.segments.items(),
+            *[((environment, EVERY_ROUTE), pool) for environment, pool in self._pools.items()],
+        ]
+        for (environment, route), one in of:
+            if row.environment in (None, environment) and row.route in (None, route):
+                self.flushed.signals.extend(one.accept(accepted))
+                if one.monitors.accepted and one not in self._accepting:
+                    self._accepting.append(one)
+
+    def close_accepted(self, watermark: int) -> None:
+        """Every conversation is decided that began ``decided_ms`` before ``watermark``: what that ends."""
+        if not self._accepting:
+            return
+        later = self._decided_ms
+        for one in self._reached(Stream.CONVERSATIONS, watermark - later):
+            ended = one.monitors.pass_conversations(watermark - later, later)
+            self.flushed.signals.extend([((signal.detected_at + later, 1), signal) for signal in ended])
+            self.flushed.signals.extend(one.monitors.settle())
+
+    def _reached(self, stream: Stream, upto: int) -> list[SegmentState | Pool]:
+        """Where what was accepted has waited for ``stream`` to come to ``upto``; they are about to change."""
+        self._accepting = [one for one in self._accepting if one.monitors.accepted]
+        reached = [
+            one
+            for one in self._accepting
+            if (time := one.monitors.accepted.next(stream)) is not None and time <= upto
+        ]
+        for one in reached:
+            one.touched = True
+        return reached
+
     def close_declared(self, watermark: int) -> None:
         """Ask the declared rules about what has ended; everything up to ``watermark`` has been flushed."""
         for segment in self._declaring:
             self.flushed.signals.extend(segment.close_declared(watermark, self._decided_ms, self.shared_by))
 
     def close_scores(self, watermark: int) -> list[Signal | Recovery]:
-        """Ask the declared rules about the scores of what has ended, as far as none is awaited."""
-        if not self._declaring:
+        """Ask the declared rules about the scores of what has ended, as far as none is awaited; and what was
+        accepted."""
+        if not self._declaring and not self._accepting:
             return []
         upto = min(watermark, self.scores.waiting_since(watermark))
         found = [told for segment in self._declaring for told in segment.close_scores(upto)]
+        for one in self._reached(Stream.SCORES, upto) if self._accepting else ():
+            found += [((signal.detected_at, 0), signal) for signal in one.monitors.pass_scores(upto)]
         return [signal for _, signal in sorted(found, key=itemgetter(0))]
 
     def close_windows(self, watermark: int) -> list[WindowStat]:
@@ -259,6 +310,8 @@ class AppState:
         segment = self._new(environment, route)
         segment.load(parts)
         self._add(segment, environment, route)
+        if segment.monitors.accepted:
+            self._accepting.append(segment)
 
     def restore_pools(self, pools: dict[str, dict[str, bytes]]) -> None:
         """Once all segments are there."""
@@ -266,3 +319,5 @@ class AppState:
         for environment, parts in pools.items():
             self._pools[environment].state.load(parts)
             self._pools[environment].touched = False
+            if self._pools[environment].monitors.accepted:
+                self._accepting.append(self._pools[environment])

@@ -9,12 +9,14 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from schemas.acceptance import Acceptance
 from schemas.change import ChangeEvent
 from schemas.feedback import LOW_RATING, FeedbackEvent
 from schemas.identity import Coordinates, derive, sampled
 from schemas.observation import (
     DEFAULT,
     DIMENSIONS,
+    BaselineRow,
     ChangeRow,
     FeedbackRow,
     Flag,
@@ -75,7 +77,7 @@ class Observed(NamedTuple):
 
     app: str
     profile: Profile | None
-    row: TraceRow | FeedbackRow | ScoreRow | ChangeRow
+    row: TraceRow | FeedbackRow | ScoreRow | ChangeRow | BaselineRow
     request: ScoreRequest | None = None
 
 
@@ -234,6 +236,8 @@ def observe_change(event: ChangeEvent, at: Coordinates, broker_time: int | None)
     """A change as a row; its identity is all that it says."""
     time, _ = event_time(event.timestamp, broker_time)
     app = event.app or DEFAULT
+    if isinstance(event, Acceptance):
+        return Observed(app, None, _acceptance(event, app, time, at))
     identity = derive(
         "change",
         app,
@@ -258,6 +262,22 @@ def observe_change(event: ChangeEvent, at: Coordinates, broker_time: int | None)
         event.author,
     )
     return Observed(app, None, row)
+
+
+def _acceptance(event: Acceptance, app: str, time: int, at: Coordinates) -> BaselineRow:
+    named = (event.environment, event.route, event.signal and event.signal.value, event.rule)
+    return BaselineRow(
+        time,
+        "",
+        Kind.BASELINE.value,
+        0,
+        at.offset,
+        at.index,
+        # Not who has said it: two people who accept the same at one time accept it once.
+        derive("acceptance", app, *named, event.timestamp or time),
+        *named,
+        event.author,
+    )
 
 
 def observe_score(result: ScoreResult, at: Coordinates) -> Observed:

@@ -15,6 +15,7 @@ from detectors.standing import standing
 from schemas.case import CaseRequest
 from schemas.identity import INDEX_BITS, Coordinates
 from schemas.observation import (
+    BaselineRow,
     ChangeRow,
     FeedbackRow,
     ObservationBatch,
@@ -171,8 +172,10 @@ class Owner:
         now = self.watermark.value
         if now is not None and row[0] <= now:
             app.count("late")
-            self.joins.late(app, row, profile, at)
-            return
+            if not isinstance(row, BaselineRow):
+                self.joins.late(app, row, profile, at)
+                return
+            row = row._replace(time=now + 1)  # what a person has said holds from here on
         item = Pending(row[0], row[1], row[2], app.name, at, row, profile)
         self.pending.fresh.append(item)
         if profile is not None:
@@ -207,6 +210,8 @@ class Owner:
                     self.joins.feedback(app, row, at)
                 elif isinstance(row, ChangeRow):
                     app.on_change(row)
+                elif isinstance(row, BaselineRow):
+                    app.accept(row)
                 continue
             segment = segments.get((profile[0], profile[1]))
             if segment is None:
@@ -251,6 +256,7 @@ class Owner:
         for app in self.apps.values():
             app.flush()
             if now is not None:
+                app.close_accepted(now)
                 app.close_declared(now)
             flushed = app.flushed
             if flushed.signals:

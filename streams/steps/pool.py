@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from detectors.acceptance import Accepted
 from detectors.baseline import DAY_MS
 from detectors.rules import Kind, Rule
 from detectors.segment import Decided, SegmentMonitors
@@ -83,6 +84,12 @@ class Pool:
     def on_change(self, row: ChangeRow) -> None:
         self.touched = True
         self.monitors.on_change(row.time, row.dimension, row.previous, row.current)
+
+    def accept(self, accepted: Accepted) -> list[tuple[Order, Signal | Recovery]]:
+        """As of a segment."""
+        self.touched = True
+        ended = self.monitors.accept(accepted)
+        return [((accepted.time, 0), one) for one in ended] + self.monitors.settle()
 
     def _with_route(self, profile: Profile) -> Profile:
         named = self._named.get(profile)

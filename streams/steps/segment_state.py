@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
+from detectors.acceptance import Accepted
 from detectors.baseline import DAY_MS
 from detectors.declared.watch import DeclaredWatch, SegmentsAt
 from detectors.harvest import FAILING, trace_reasons
@@ -175,6 +176,14 @@ class SegmentState:
         self.monitors.on_change(row.time, row.dimension, row.previous, row.current)
         if self.declares:
             self._declared.on_change(row.time, row.dimension, row.current)
+
+    def accept(self, accepted: Accepted) -> list[tuple[Order, Signal | Recovery]]:
+        """What is normal is learned anew; everything before ``accepted.time`` has been flushed."""
+        self.touched = True
+        if self.declares:
+            self._declared.accept(accepted)
+        ended = self.monitors.accept(accepted)
+        return [((accepted.time, 0), one) for one in ended] + self.monitors.settle()
 
     def close_windows(self, watermark: int, decided_ms: int) -> list[WindowStat]:
         return self.windows.close(watermark, decided_ms)

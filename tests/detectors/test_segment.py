@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from detectors.acceptance import Accepted
 from detectors.rules import DEFAULT_RULES, Rule
 from detectors.segment import SegmentMonitors
 from schemas.observation import PriceStatus
@@ -181,12 +182,13 @@ def test_a_cost_outlier_makes_a_case_and_no_signal() -> None:
     assert verdict == ([], True)
 
 
-def test_a_release_learns_anew() -> None:
+def test_what_is_accepted_is_learned_anew() -> None:
     shop, random = segment(), Random(11)
     feed(shop, random, 1_000)
-    shop.repin()
+    assert shop.accept(Accepted(2 * DAY_MS, "a", "dana")) == []
     assert feed(shop, random, 1_000, 2 * DAY_MS, mean=0.4, escalated=0.2) == []
     assert shop.scorer == "ragas_faithfulness"
+    assert not shop.accepted
 
 
 def test_rules_may_be_left_out() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,11 @@ def failed(result: Result) -> Failed:
 async def state(tmp_path: Path) -> AsyncIterator[Path]:
     """One incident that was called no problem, after a wrong command; one held back; one that stands."""
 
-    async def publish(_: Sequence[Incident]) -> None:
+    async def publish(_: object) -> None:
         """The topic is another test's business."""
 
     outbox = Outbox.open(tmp_path / "notify.sqlite")
-    notify = Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish)
+    notify = Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish, publish)
     await notify.handle([record(alarm("s1", SignalName.COST, app="other"))])
     ((cost,),) = [outbox.open_incidents("other", "production", 0)]
     asked = [

@@ -349,5 +349,5 @@ async def commit(settings: Settings, outbox: Outbox, signal: Signal | Recovery, 
         """The topic is another test's business."""
 
     at_once = settings.model_copy(update={"group_wait_seconds": 0})
-    notify = Notify(at_once, outbox, publish)
+    notify = Notify(at_once, outbox, publish, publish)
     outbox.commit(notify._reduce([signal], now), now)

@@ -129,7 +129,7 @@ async def obey(outbox: Outbox, *commands: Any, now: int) -> None:
     async def publish(_: object) -> None:
         """The topic is another test's business."""
 
-    notify = Notify(Settings(group_wait_seconds=0), outbox, publish)
+    notify = Notify(Settings(group_wait_seconds=0), outbox, publish, publish)
     outbox.commit(notify._reduce(commands, now), now)
 
 

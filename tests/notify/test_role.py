@@ -15,6 +15,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from pydantic import SecretStr
 
 from detectors.incident import Policy
+from schemas.acceptance import Acceptance
 from schemas.base import Record
 from schemas.calibration import Calibration, Calibrations
 from schemas.codec import encode
@@ -53,11 +54,17 @@ REPORT = RollingReport(partition=0, position=1, watermark=None, counters={})
 
 
 class Told:
-    """The topic ``incidents`` that may be down."""
+    """The topics ``incidents`` and ``changes``, which may be down."""
 
     def __init__(self) -> None:
         self.incidents: list[Incident] = []
+        self.acceptances: list[Acceptance] = []
         self.down = False
+
+    async def accept(self, acceptances: Sequence[Acceptance]) -> None:
+        if self.down:
+            raise ConnectionError("no broker")
+        self.acceptances += acceptances
 
     async def publish(self, incidents: Sequence[Incident]) -> None:
         if self.down:
@@ -68,7 +75,7 @@ class Told:
 @pytest.fixture
 async def made(tmp_path: Path) -> AsyncIterator[tuple[Notify, Outbox, Told]]:
     outbox, told = Outbox.open(tmp_path / "notify.sqlite"), Told()
-    yield Notify(Settings(state_dir=tmp_path), outbox, told.publish), outbox, told
+    yield Notify(Settings(state_dir=tmp_path), outbox, told.publish, told.accept), outbox, told
     outbox.close()
 
 
@@ -229,7 +236,7 @@ async def test_a_command_may_come_with_what_opens_its_incident(
     await notify.handle([record(alarm("s1"))])
     (incident,) = stored(outbox)
     other = Outbox.open(tmp_path / "other" / "notify.sqlite")
-    again = Notify(Settings(state_dir=tmp_path), other, Told().publish)
+    again = Notify(Settings(state_dir=tmp_path), other, Told().publish, Told().accept)
     ack = Command(id="c", incident_id=incident.id, verb=Verb.ACK, actor="dana", time=T0 + HOUR)
     stranger = Command(id="d", incident_id="nobody", verb=Verb.ACK, actor="dana", time=T0 + HOUR)
     await again.handle([record(ack), record(stranger), record(alarm("s1"))])
@@ -280,7 +287,7 @@ async def test_silence_is_seen_after_a_restart_although_nobody_reports_it(
     end = T0 + HOUR
     report = RollingReport(partition=0, position=1, watermark=end, counters={"support-bot": {"traces": 9}})
     await notify.handle([record(one) for one in (alarm("s1"), window(end), report)])
-    again = Notify(notify.settings, outbox, told.publish, notify.wall)
+    again = Notify(notify.settings, outbox, told.publish, told.accept, notify.wall)
     wall += Policy().stale_ms - 1
     await again.tick()
     assert stored(outbox)[0].stale is None

@@ -63,7 +63,7 @@ class Life:
         self.outbox.db.execute("pragma synchronous = off")
         self.sink, self.console, self.now = sink, MemorySink(), BEGIN
         self.delivery = Delivery(self.outbox, sink, self.console)
-        self.notify = Notify(Settings(group_wait_seconds=0), self.outbox, self.publish)
+        self.notify = Notify(Settings(group_wait_seconds=0), self.outbox, self.publish, self.publish)
 
     async def publish(self, _: object) -> None:
         """The topic is another test's business."""

@@ -97,7 +97,7 @@ async def test_an_old_file_becomes_a_new_one_and_loses_nothing(tmp_path: Path, v
     async def publish(_: object) -> None:
         """The topic is another test's business."""
 
-    notify = Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish)
+    notify = Notify(Settings(state_dir=tmp_path, group_wait_seconds=0), outbox, publish, publish)
     cost = SAMPLES["cost"]
     back = recovery(
         "r", T0 + HOUR, SignalName.COST, app=cost.app, environment=cost.environment, route=cost.route,

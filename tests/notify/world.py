@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 from pydantic import BaseModel
 
 from benchmarks.alerts.crashes import CrashingOutbox, CrashingSink, Points
+from schemas.acceptance import Acceptance
 from schemas.calibration import Calibrations
 from schemas.codec import encode
 from schemas.incident import CasePreview, Incident
@@ -49,6 +50,8 @@ class World:
     now: int = 1_772_360_000_000
     committed: int = 0
     topic: list[Incident] = field(default_factory=list)
+    accepted: list[Acceptance] = field(default_factory=list)
+    """What the topic ``changes`` has been told, each time."""
     fallback: MemorySink = field(default_factory=MemorySink)
 
     def clock(self) -> float:
@@ -68,9 +71,14 @@ class World:
             self.topic += incidents
             points.pass_by()
 
+        async def accept(acceptances: Sequence[Acceptance]) -> None:
+            points.pass_by()
+            self.accepted += acceptances
+            points.pass_by()
+
         sink = CrashingSink(SlackSink(TOKEN, CHANNEL, self.slack.url, 2), points)
         delivery = Delivery(outbox, sink, self.fallback)
-        notify = Notify(settings, outbox, publish, lambda: self.now)
+        notify = Notify(settings, outbox, publish, accept, lambda: self.now)
         try:
             await notify.publish_owed()
             delivery.recover(self.now)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from schemas.case import CaseRequest
 from schemas.histogram import merged
 from schemas.observation import (
+    BaselineRow,
     ChangeRow,
     FeedbackRow,
     Kind,
@@ -109,6 +110,21 @@ def change(time: int, dimension: str, current: str, *, offset: int = 0, source: 
     )
 
 
+def acceptance(
+    time: int,
+    *,
+    environment: str | None = None,
+    route: str | None = None,
+    signal: str | None = None,
+    rule: str | None = None,
+) -> BaselineRow:
+    """``time`` in milliseconds since T0."""
+    name = f"acceptance-{time}-{environment}-{route}-{signal}-{rule}"
+    return BaselineRow(
+        T0 + time, "", Kind.BASELINE.value, 0, 0, 0, name, environment, route, signal, rule, "dana"
+    )
+
+
 class Log:
     """Builds a message sequence, handing out offsets; what has been said can be said again."""
 
@@ -120,7 +136,7 @@ class Log:
 
     def rows(
         self,
-        *rows: TraceRow | FeedbackRow | ScoreRow | ChangeRow,
+        *rows: TraceRow | FeedbackRow | ScoreRow | ChangeRow | BaselineRow,
         profile: Profile | None = None,
         partition: int = 0,
         app: str | None = None,
@@ -140,8 +156,8 @@ class Log:
         return self
 
     @staticmethod
-    def _source(row: TraceRow | FeedbackRow | ScoreRow | ChangeRow, partition: int) -> Source:
-        if row.kind == Kind.CHANGE:
+    def _source(row: TraceRow | FeedbackRow | ScoreRow | ChangeRow | BaselineRow, partition: int) -> Source:
+        if row.kind in (Kind.CHANGE, Kind.BASELINE):
             return CHANGES[0]
         return {Kind.TRACE: TRACES, Kind.FEEDBACK: FEEDBACK, Kind.SCORE: SCORES}[Kind(row.kind)][partition]
 

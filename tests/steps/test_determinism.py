@@ -29,7 +29,7 @@ from streams.steps.ledger import Ledger, MemoryLedger, Rebuild
 from streams.steps.owner import Owner, OwnerPolicy
 from streams.steps.pack import decode, encode_progress
 from streams.steps.prices import Prices
-from tests.delivery.events import traffic
+from tests.delivery.events import Event, traffic
 from tests.steps.logs import (
     COUNTS,
     MINUTE,
@@ -40,6 +40,7 @@ from tests.steps.logs import (
     Log,
     Message,
     absorbed,
+    acceptance,
     added_up,
     change,
     feedback,
@@ -47,7 +48,9 @@ from tests.steps.logs import (
     trace,
 )
 
-KINDS = ("trace", "trace", "trace", "feedback", "feedback", "score", "progress", "ended", "again", "change")
+KINDS = (
+    *("trace",) * 3, *("feedback",) * 2, "score", "progress", "ended", "again", "change", "accept",
+)  # fmt: skip
 FEEDBACK = (("escalation", 1.0), ("escalation", 1.0), ("thumbs", -1.0), ("correction", 1.0))
 
 
@@ -94,6 +97,9 @@ def wild(seed: int, length: int) -> list[Message]:
                 )
             case "change":
                 log.rows(change(time, "release", f"r{rng.randrange(3)}"), app=app)
+            case "accept":
+                signal = rng.choice((None, "faithfulness", "cost_per_success"))
+                log.rows(acceptance(time, route=rng.choice((None, "r1")), signal=signal), app=app)
             case "again" if log.messages:
                 log.messages.append(rng.choice(log.messages))
             case "ended":
@@ -428,13 +434,13 @@ def oracle(
 # -- with detectors that fire --------------------------------------------------------------------------
 
 
-def production(traces: int, seed: int) -> list[Message]:
+def production(traces: int, seed: int, *more: Event, judged: bool = True) -> list[Message]:
     """Real traffic through the real step of ingest and the wire, with a judge for half of it."""
     rng, messages = Random(seed), []
     records: dict[tuple[str, int], list[Record]] = {}
-    for event in traffic(traces):
+    for event in sorted([*traffic(traces), *more], key=lambda event: event.time):
         value = dict(event.value)
-        if event.topic == "traces" and int(event.key.rsplit("-", 1)[1]) % 2:
+        if judged and event.topic == "traces" and int(event.key.rsplit("-", 1)[1]) % 2:
             value["scores"] = {}
         partition = hash_of(event.key) % COUNTS[event.topic]
         log = records.setdefault((event.topic, partition), [])

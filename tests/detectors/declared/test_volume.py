@@ -8,8 +8,9 @@ from random import Random
 import orjson
 import pytest
 
+from detectors.acceptance import Accepted
 from detectors.declared.count_law import below, chance, exactly, standing
-from detectors.declared.finding import Finding, Said
+from detectors.declared.finding import Finding, Returned, Said
 from detectors.declared.incomplete_beta import binomial_tail, incomplete_beta
 from detectors.declared.policy import BUCKET_MS
 from detectors.declared.volume import Volume
@@ -264,3 +265,25 @@ def test_tails_of_the_binomial() -> None:
         assert binomial_tail(n, p, k) == pytest.approx(exact, rel=1e-9)
     assert incomplete_beta(2.0, 2.0, 0.0) == 0.0
     assert incomplete_beta(2.0, 2.0, 1.0) == 1.0
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_what_is_accepted_is_learned_from_the_next_bucket_on(restored: bool) -> None:
+    random = Random(11)
+    watch, shift = learned(random, 20.0), 8 * DAY
+    at = shift + 6 * HOUR + 2 * MINUTE
+    doubled = traffic(random, 40.0, shift, 14 * DAY)
+    assert run(watch, [time for time in doubled if time < at], shift + 6 * HOUR) != []
+    watch.accept(Accepted(at, "a", "dana"))
+    if restored:
+        again = volume()
+        again.restore(orjson.loads(orjson.dumps(watch.snapshot())))
+        watch = again
+    rest = [time for time in doubled if time >= at]
+    (end, *others) = said(watch, rest, 14 * DAY)
+    assert isinstance(end, Returned)
+    assert (end.time, end.since, end.accepted_by) == (shift + 6 * HOUR + 5 * MINUTE,) * 2 + ("dana",)
+    assert others == [], "the new level is no alarm"
+    assert watch.pin is not None
+    assert watch.pin.days == 3
+    assert sum(watch.pin.mean) / 24 == pytest.approx(40.0, rel=0.1)
