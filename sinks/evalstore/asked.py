@@ -36,14 +36,14 @@ def perform(
     once this returns, unless ``publish`` leaves it to the next one, or the snapshot fails (a full disk): what
     is done is done, and asked for again it would be done twice. With ``"state": true`` in it a request is one
     of many, whose asker looks at the answer and at no snapshot: none is published, and the answer has the
-    case's ``state``. Raises ``ValueError`` where the request cannot be read, ``BadRequest`` where it is
-    refused.
+    case's ``state``; ``{"publish": {}}`` comes after the many. Raises ``ValueError`` where the request cannot
+    be read, ``BadRequest`` where it is refused.
     """
     kind = next(iter(request), None) if isinstance(request, dict) and len(request) == 1 else None
     if kind not in DONE:
         return "forgot", owner.forget(read_forget(request), now)._asdict()
     done = DONE[kind](owner, request, private, now if asked is None else asked)
-    if publish and not _wants_state(request[kind]):
+    if publish and kind != "publish" and not _wants_state(request[kind]):
         try:
             owner.publish(now)
         except Exception:
@@ -89,6 +89,13 @@ def _undo(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
     return "took something back", done._asdict() | _state(owner, request["undo"], done.case_id)
 
 
+def _publish(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+    """A snapshot of what stands, unless the newest one is; what goes wrong with it is the asker's to know."""
+    if owner.unpublished:
+        owner.publish(now)
+    return "published a snapshot", {}
+
+
 def _state(owner: StoreOwner, request: Any, case_id: str | None) -> dict[str, Any]:
     """What stands now, if that was asked for: who goes on reviewing need not wait for a snapshot."""
     if not _wants_state(request):
@@ -119,5 +126,6 @@ DONE: dict[str | None, Callable[[StoreOwner, Any, Private, int], Done]] = {
     "split": _split,
     "merge": _merge,
     "undo": _undo,
+    "publish": _publish,
 }
 """By the request's only key; another one is a request to forget, or none."""

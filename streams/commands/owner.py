@@ -68,6 +68,17 @@ def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[st
         time.sleep(POLL)
 
 
+def see_what_waits(path: Path, timeout: float) -> None:
+    """Have the store's owner publish what it has stored since its last snapshot; nothing where nothing waits.
+
+    Where nobody owns the store there is nothing to ask for: whoever reads publishes first.
+    """
+    from sinks.evalstore import waiting_since
+
+    if waiting_since(path) is not None:
+        by_the_owner(path, {"publish": {}}, timeout)
+
+
 def _checked(reply: dict[str, Any]) -> dict[str, Any]:
     if reply.get("refused"):
         raise Failed(printable(reply["error"]))

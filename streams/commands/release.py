@@ -11,7 +11,7 @@ from schemas.base import rfc3339
 from schemas.case import CaseReason
 from streams.commands.cases import App, Label, Reason, Since, parse_since
 from streams.commands.fail import Failed
-from streams.commands.owner import TIMEOUT, StoreFile, Timeout, by_the_owner, store_file
+from streams.commands.owner import TIMEOUT, StoreFile, Timeout, by_the_owner, see_what_waits, store_file
 from streams.commands.printable import json_line, one_line, printable
 from streams.commands.reader import Store, reader
 from streams.wall import now_ms
@@ -70,6 +70,7 @@ def freeze(
         raise Failed(f"--size {size}: {error}") from None
     path = store_file(store)
     begin = None if since is None else parse_since(since, now_ms())
+    see_what_waits(path, timeout)  # verdicts, merges and labels of a moment ago count, too
     with reader(path) as con:
         kept = _clusters_of(con, keep) if keep is not None else set()
         choice = choose_from(con, Wanted(app_name, reason, begin, where, label and label.lower()), kept)

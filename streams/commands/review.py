@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.commands.fail import Failed
-from streams.commands.owner import TIMEOUT, StoreFile, Timeout, by_the_owner, store_file
+from streams.commands.owner import TIMEOUT, StoreFile, Timeout, by_the_owner, see_what_waits, store_file
 from streams.commands.printable import json_line
 from streams.commands.reader import reader
 
@@ -110,5 +110,8 @@ def _queue(path: Path, wanted: dict[str, str | None], who: str, timeout: float) 
         f"{tally.accepted:,} accepted, {tally.dismissed:,} dismissed, {tally.skipped:,} skipped. "
         "Undo: gleaner cases undo"
     )
-    if tally.left:
-        raise Failed(unstored(tally.left), status=1)
+    try:
+        see_what_waits(path, timeout)
+    finally:
+        if tally.left:
+            raise Failed(unstored(tally.left), status=1)

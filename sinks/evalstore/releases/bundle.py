@@ -62,6 +62,7 @@ PARQUET = {
     "labels": "VARCHAR[]",
     "must": "VARCHAR[]",
     "must_not": "VARCHAR[]",
+    "cluster_reasons": "VARCHAR[]",
 }
 """The columns of a Parquet file of cases; ``messages`` and ``trace`` are JSON text."""
 AS_JSON = ("messages", "trace")

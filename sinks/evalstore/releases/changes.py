@@ -45,7 +45,8 @@ def changes(earlier: Sequence[dict[str, Any]], later: Sequence[dict[str, Any]]) 
 def _lasting(case: dict[str, Any]) -> dict[str, Any]:
     """Without what grows while nothing about the case changes, and without what is empty.
 
-    Earlier records had fewer fields, and did not say where an expected answer is from.
+    Earlier records had fewer fields, and did not say where an expected answer is from. That the failure
+    became graver is a change: of ``severity``, and of ``critical``.
     """
-    apart = ("cluster_size", "expected_from")
+    apart = ("cluster_size", "cluster_reasons", "expected_from")
     return {name: value for name, value in case.items() if name not in apart and value not in (None, [])}

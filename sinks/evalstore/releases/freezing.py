@@ -13,7 +13,7 @@ from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.fields import moment
 from sinks.evalstore.query import run_query
 from sinks.evalstore.releases.record import COLUMNS, content_hash, line, record
-from sinks.evalstore.releases.selection import Candidate
+from sinks.evalstore.releases.selection import SEVERITY, UNKNOWN_SEVERITY, Candidate
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 """A release names a directory, too."""
@@ -86,7 +86,7 @@ def read_freeze(request: Any) -> Freeze:
 def choose_from(con: DuckDBPyConnection, wanted: Wanted, kept: Collection[str] = ()) -> Choice:
     """One case of each failure that is asked for: one with a reviewer's answer before others, then one with a
     user's correction, then the gravest and oldest. Clusters in ``kept`` are asked for, whatever narrows the
-    others.
+    others. A candidate has the reasons of its failure, of which it may be a milder case.
 
     Raises ``BadQuery`` where ``where`` is no condition.
     """
@@ -108,8 +108,12 @@ def choose_from(con: DuckDBPyConnection, wanted: Wanted, kept: Collection[str] =
     return Choice(candidates, left_out, dismissed)
 
 
-_CHOICE = """
-    SELECT l.case_id, l.cluster_id, l.app, l.reasons, k.rank, l.replayable, l.missing, r.verdict
+_GRAVITY = ", ".join(f"'{reason}': {severity}" for reason, severity in SEVERITY.items())
+_GRAVEST = (
+    f"list_max(list_transform(l.reasons, lambda r: coalesce(MAP {{{_GRAVITY}}}[r], {UNKNOWN_SEVERITY})))"
+)
+_CHOICE = f"""
+    SELECT l.case_id, l.cluster_id, l.app, k.reasons, k.rank, l.replayable, l.missing, r.verdict
     FROM case_list l JOIN cluster_list k USING (cluster_id) LEFT JOIN cluster_reviews r USING (cluster_id)
     WHERE list_contains($kept::VARCHAR[], cluster_id)
       OR ($app IS NULL OR l.app = $app)
@@ -119,15 +123,16 @@ _CHOICE = """
       AND ($ids IS NULL OR l.case_id IN (SELECT unnest($ids::VARCHAR[])))
     QUALIFY row_number() OVER (PARTITION BY l.cluster_id ORDER BY l.replayable DESC,
         l.expected_from IS NOT DISTINCT FROM 'reviewer' DESC, l.expected_answer IS NOT NULL DESC,
-        len(l.reasons) DESC, l.ts, l.case_id) = 1
-    ORDER BY k.rank DESC, l.case_id"""
+        {_GRAVEST} DESC, l.ts, l.case_id) = 1
+    ORDER BY k.rank DESC, l.case_id"""  # noqa: S608 - names are from the table of severities
 
 
 def freeze(con: DuckDBPyConnection, wanted: Freeze, now: int) -> Frozen:
     """Write the set, within the caller's transaction; ``now`` in epoch ms.
 
     Asked twice for the same, it is there once. Raises ``BadRequest`` where the name is taken by another
-    set, or a case has gone since it was chosen.
+    set, or a case has gone since it was chosen, was dismissed, or is by now of one cluster with another:
+    cases are chosen from a snapshot, and a name is frozen once.
     """
     lines = _lines(con, wanted.case_ids)
     digest = content_hash(text for _, text in lines)
@@ -138,6 +143,7 @@ def freeze(con: DuckDBPyConnection, wanted: Freeze, now: int) -> Frozen:
         raise BadRequest(
             f"release {wanted.release} is frozen already: a frozen set does not change, name another"
         )
+    _check_still_chosen(con, wanted.case_ids)
     con.execute(
         "INSERT INTO releases VALUES (?, ?, ?, 0, ?, ?)",
         [wanted.release, moment(now), len(lines), digest, line(wanted.options)],
@@ -152,11 +158,25 @@ def freeze(con: DuckDBPyConnection, wanted: Freeze, now: int) -> Frozen:
     return Frozen(wanted.release, now, len(lines), 0, digest, wanted.options)
 
 
+def _check_still_chosen(con: DuckDBPyConnection, case_ids: Sequence[str]) -> None:
+    """Raise ``BadRequest`` where a snapshot of now would have given another choice of failures."""
+    rows = con.execute(
+        """SELECT cluster_id, verdict FROM cluster_of LEFT JOIN cluster_reviews USING (cluster_id)
+        WHERE case_id IN (SELECT unnest(?::VARCHAR[]))""",
+        [list(case_ids)],
+    ).fetchall()
+    if dismissed := sum(verdict == "dismissed" for _, verdict in rows):
+        raise BadRequest(f"{dismissed} of the chosen failures were dismissed meanwhile: choose again")
+    if merged := len(rows) - len({cluster_id for cluster_id, _ in rows}):
+        raise BadRequest(f"{merged} of the chosen failures are one with others by now: choose again")
+
+
 def _lines(con: DuckDBPyConnection, case_ids: Sequence[str]) -> list[tuple[str, str]]:
     """(cluster_id, line) of each case, in the order of ``case_ids``."""
-    columns = [{"ts": "epoch_ms(l.ts)"}.get(name, f"{_TABLE.get(name, 'l')}.{name}") for name in COLUMNS]
+    columns = [_TOLD.get(name, f"{_TABLE.get(name, 'l')}.{name}") for name in COLUMNS]
     rows = con.execute(
         f"""SELECT {", ".join(columns)} FROM case_list l JOIN cases c USING (case_id)
+            JOIN cluster_list k ON k.cluster_id = l.cluster_id
         WHERE case_id IN (SELECT unnest(?::VARCHAR[]))""",  # noqa: S608
         [list(case_ids)],
     ).fetchall()
@@ -168,6 +188,7 @@ def _lines(con: DuckDBPyConnection, case_ids: Sequence[str]) -> list[tuple[str, 
     return [(found[case_id]["cluster_id"], line(found[case_id])) for case_id in case_ids]
 
 
+_TOLD = {"ts": "epoch_ms(l.ts)", "cluster_reasons": "k.reasons"}
 _TABLE = dict.fromkeys(("contexts", "provider", "content_hash", "trace"), "c")
 
 

@@ -16,7 +16,7 @@ COLUMNS = (
     *("case_id", "cluster_id", "cluster_size", "app", "environment", "route", "trace_id", "ts", "reasons"),
     *("question", "contexts", "answer", "expected_answer", "provider", "model", "served_model"),
     *("prompt_version", "index_version", "release", "score", "scorer", "cost_usd", "content_hash", "trace"),
-    *("expected_from", "labels", "must", "must_not"),
+    *("expected_from", "labels", "must", "must_not", "cluster_reasons"),
 )
 """What is read of a case, in this order; ``ts`` in epoch ms."""
 
@@ -24,14 +24,16 @@ COLUMNS = (
 def record(row: tuple[Any, ...]) -> dict[str, Any]:
     """The frozen case from the values of ``COLUMNS``.
 
-    ``trace`` is the application's event without ``user_id``; ``messages`` are its. ``critical``: it must
-    pass, whatever the pass rate. ``expected_from``: a reviewer wrote the expected answer, or it is a user's
+    ``trace`` is the application's event without ``user_id``; ``messages`` are its. ``severity`` is that of
+    the failure that the case stands for, by the reasons of all its cases (``cluster_reasons``): which of them
+    was chosen must not decide whether it is ``critical``, that is, must pass whatever the pass rate.
+    ``expected_from``: a reviewer wrote the expected answer, or it is a user's
     correction; who did is not in it.
     """
     case = dict(zip(COLUMNS, row, strict=True))
     trace = json.loads(case["trace"]) if case["trace"] is not None else {}
     case["ts"] = rfc3339(case["ts"])
-    case["severity"] = severity(case["reasons"])
+    case["severity"] = severity(case["cluster_reasons"])
     case["critical"] = case["severity"] >= CRITICAL
     case["messages"] = trace.get("messages")
     case["trace"] = {name: value for name, value in trace.items() if name not in PERSONAL}

@@ -43,7 +43,7 @@ SIZES: dict[Tier, tuple[int, int | None]] = {
 
 
 class Candidate(NamedTuple):
-    """The case that stands for its cluster; ``rank`` is the cluster's."""
+    """The case that stands for its cluster; ``reasons`` and ``rank`` are the cluster's."""
 
     case_id: str
     cluster_id: str
@@ -75,7 +75,7 @@ def select(
 ) -> list[Candidate]:
     """At most ``size`` candidates, the same ones in the same order whatever order they come in.
 
-    Clusters in ``kept`` (those of an earlier release) come first. Then each stratum, an app's cases of one
+    Clusters in ``kept`` (those of an earlier release) come first. Then each stratum, an app's failures of one
     gravest reason, gives its highest-ranked case in turn, the stratum with the highest rank first: a rare
     reason is in the set although a frequent one could fill it. Misleads as an estimate of how often
     something fails in production: strata are equal here, not weighted.

@@ -46,6 +46,7 @@ FLAT = (
         "labels",
         "must",
         "must_not",
+        "cluster_reasons",
     ),
 )
 CRITERIA = ("must", "must_not")

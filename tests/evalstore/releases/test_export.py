@@ -34,6 +34,7 @@ def frozen(number: int, **changes: Any) -> dict[str, Any]:
         "trace_id": f"trace-{number}",
         "ts": 1_772_323_200_000 + number,
         "reasons": ["low_score", "correction"],
+        "cluster_reasons": ["correction", "low_score"],
         "question": 'How long, "exactly", may I keep it?\nSay – é, 文, 😀.',
         "contexts": [
             {"id": "policy", "text": "Returns within 30 days.", "score": 0.5},
@@ -68,6 +69,7 @@ CASES = [
         expected_answer=None,
         **UNWRITTEN,
         reasons=["unsafe"],
+        cluster_reasons=["unsafe"],
     ),
     frozen(
         3,
