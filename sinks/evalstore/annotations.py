@@ -17,6 +17,7 @@ from duckdb import DuckDBPyConnection
 from schemas.identity import derive
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.fields import moment
+from sinks.evalstore.saying import next_said
 from sinks.evalstore.text import storable
 
 Private = Callable[[str, str], str | None]
@@ -196,8 +197,9 @@ def annotate(con: DuckDBPyConnection, wanted: Annotate, private: Private, now: i
     assert row is not None
     # With seq in it: the same may be said, undone and said again within a millisecond.
     annotation_id = derive("case-annotation", wanted.case_id, wanted.actor, now, row[0])
+    said_seq = next_said(con)
     con.executemany(
-        "INSERT INTO case_annotations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO case_annotations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             [
                 annotation_id,
@@ -209,6 +211,7 @@ def annotate(con: DuckDBPyConnection, wanted: Annotate, private: Private, now: i
                 each.removed,
                 moment(now),
                 wanted.actor,
+                said_seq,
             ]
             for place, each in enumerate(new)
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sinks.evalstore.annotations import Private, read_annotate
 from sinks.evalstore.errors import BadRequest
@@ -21,6 +21,13 @@ log = logging.getLogger(__name__)
 Done = tuple[str, dict[str, Any]]
 
 
+class When(NamedTuple):
+    """When something was asked for, in epoch ms, and the request's name; None: it is never done again."""
+
+    at: int
+    request: str | None
+
+
 def perform(
     owner: StoreOwner,
     request: Any,
@@ -28,10 +35,11 @@ def perform(
     now: int,
     publish: bool = True,
     asked: int | None = None,
+    name: str | None = None,
 ) -> Done:
     """What was done, in a word, and the answer; ``now``, and ``asked`` where it was asked earlier: epoch ms.
 
-    Done twice with the same ``asked``, as after a crash that left the request unanswered, it is done once.
+    Done twice under the same ``name``, as after a crash that left the request unanswered, it is done once.
     ``private`` is what the apps' privacy policies let in of what people write. Readers of snapshots see it
     once this returns, unless ``publish`` leaves it to the next one, or the snapshot fails (a full disk): what
     is done is done, and asked for again it would be done twice. With ``"state": true`` in it a request is one
@@ -40,10 +48,14 @@ def perform(
     be read, ``BadRequest`` where it is refused.
     """
     kind = next(iter(request), None) if isinstance(request, dict) and len(request) == 1 else None
+    if kind == "publish":
+        if owner.unpublished:
+            owner.publish(now)
+        return "published what waited", {}
     if kind not in DONE:
         return "forgot", owner.forget(read_forget(request), now)._asdict()
-    done = DONE[kind](owner, request, private, now if asked is None else asked)
-    if publish and kind != "publish" and not _wants_state(request[kind]):
+    done = DONE[kind](owner, request, private, When(now if asked is None else asked, name))
+    if publish and not _wants_state(request[kind]):
         try:
             owner.publish(now)
         except Exception:
@@ -51,49 +63,42 @@ def perform(
     return done
 
 
-def _freeze(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
-    return "froze a release", owner.freeze(read_freeze(request), now)._asdict()
+def _freeze(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
+    return "froze a release", owner.freeze(read_freeze(request), when.at)._asdict()
 
 
-def _review(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+def _review(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
     said = read_review(request)
-    done = owner.review(said._replace(note=_note(owner, said.note, said.case_id, private)), now)
+    done = owner.review(said._replace(note=_note(owner, said.note, said.case_id, private)), *when)
     return "kept a verdict", done._asdict() | _state(owner, request["review"], said.case_id)
 
 
-def _annotate(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+def _annotate(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
     wanted = read_annotate(request)
-    done = owner.annotate(wanted, private, now)
+    done = owner.annotate(wanted, private, when.at)
     return "kept what a reviewer wrote", done._asdict() | _state(owner, request["annotate"], wanted.case_id)
 
 
-def _keep(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+def _keep(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
     run = read_run(request)
-    return "kept a gate's run", {"run_id": owner.keep(run, now), "results": len(run.results)}
+    return "kept a gate's run", {"run_id": owner.keep(run, when.at), "results": len(run.results)}
 
 
-def _split(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+def _split(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
     wanted = read_split(request)
     note = _note(owner, wanted.note, wanted.case_ids[0], private)
-    return "split a cluster", owner.split(wanted._replace(note=note), now)._asdict()
+    return "split a cluster", owner.split(wanted._replace(note=note), *when)._asdict()
 
 
-def _merge(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
+def _merge(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
     wanted = read_merge(request)
     note = _note(owner, wanted.note, wanted.cluster_id, private)
-    return "merged two clusters", owner.merge(wanted._replace(note=note), now)._asdict()
+    return "merged two clusters", owner.merge(wanted._replace(note=note), *when)._asdict()
 
 
-def _undo(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
-    done = owner.undo(read_undo(request), now)
+def _undo(owner: StoreOwner, request: Any, private: Private, when: When) -> Done:
+    done = owner.undo(read_undo(request), *when)
     return "took something back", done._asdict() | _state(owner, request["undo"], done.case_id)
-
-
-def _publish(owner: StoreOwner, request: Any, private: Private, now: int) -> Done:
-    """A snapshot of what stands, unless the newest one is; what goes wrong with it is the asker's to know."""
-    if owner.unpublished:
-        owner.publish(now)
-    return "published a snapshot", {}
 
 
 def _state(owner: StoreOwner, request: Any, case_id: str | None) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def _note(owner: StoreOwner, note: str | None, about: str, private: Private) -> 
     return kept
 
 
-DONE: dict[str | None, Callable[[StoreOwner, Any, Private, int], Done]] = {
+DONE: dict[str | None, Callable[[StoreOwner, Any, Private, When], Done]] = {
     "freeze": _freeze,
     "review": _review,
     "annotate": _annotate,
@@ -126,6 +131,5 @@ DONE: dict[str | None, Callable[[StoreOwner, Any, Private, int], Done]] = {
     "split": _split,
     "merge": _merge,
     "undo": _undo,
-    "publish": _publish,
 }
 """By the request's only key; another one is a request to forget, or none."""

@@ -95,6 +95,7 @@ def _case_event(case: EvalCase, now: int) -> CaseEventRow:
         feedback=None if case.feedback is None else to_json(case.feedback)[0],
         expected_answer=case.expected_answer,
         recorded=moment(now),
+        seq=0,  # given when it is written
     )
 
 

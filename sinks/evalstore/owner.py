@@ -203,9 +203,10 @@ class StoreOwner:
         settle(self._con, self.path)
         return done
 
-    def review(self, said: Review, now: int) -> Reviewed:
-        """Keep somebody's verdict on a case. Raises ``BadRequest``."""
-        return self._said(lambda con: review(con, said, now))
+    def review(self, said: Review, now: int, request: str | None = None) -> Reviewed:
+        """Keep somebody's verdict on a case. ``request``: the name of the request for it, by which it is done
+        once (see ``saying``); so below. Raises ``BadRequest``."""
+        return self._said(lambda con: review(con, said, now, request))
 
     def annotate(self, wanted: Annotate, private: Private, now: int) -> Annotated:
         """Keep labels, criteria, an expected answer or an assignment. Raises ``BadRequest``."""
@@ -228,17 +229,17 @@ class StoreOwner:
         """Keep a run of the gate; its id. Raises ``BadRequest`` where there is no such release."""
         return self._said(lambda con: keep(con, run, now))
 
-    def split(self, wanted: Split, now: int) -> Regrouped:
+    def split(self, wanted: Split, now: int, request: str | None = None) -> Regrouped:
         """Some cases of a cluster become one of their own. Raises ``BadRequest``."""
-        return self._said(lambda con: split(con, wanted, now))
+        return self._said(lambda con: split(con, wanted, now, request))
 
-    def merge(self, wanted: Merge, now: int) -> Regrouped:
+    def merge(self, wanted: Merge, now: int, request: str | None = None) -> Regrouped:
         """Two clusters are one from now on. Raises ``BadRequest``."""
-        return self._said(lambda con: merge(con, wanted, now))
+        return self._said(lambda con: merge(con, wanted, now, request))
 
-    def undo(self, wanted: Undo, now: int) -> TakenBack:
+    def undo(self, wanted: Undo, now: int, request: str | None = None) -> TakenBack:
         """A verdict, an annotation, a split or a merge counts no more. Raises ``BadRequest``."""
-        return self._said(lambda con: undo(con, wanted, now))
+        return self._said(lambda con: undo(con, wanted, now, request))
 
     def _said(self, what: Callable[[DuckDBPyConnection], Result]) -> Result:
         """What a person said, in one transaction."""

@@ -17,6 +17,8 @@ SOME_CASES = 11
 """The migration that made ``case_list_of``."""
 ANNOTATED = 12
 """The migration that gave ``case_list`` what reviewers write."""
+NUMBERED = 14
+"""The migration that numbered the events of cases."""
 
 
 class CaseFilter(NamedTuple):
@@ -232,9 +234,11 @@ def _resolve(con: DuckDBPyConnection, wanted: str) -> str:
 
 
 def _events(con: DuckDBPyConnection, case_id: str) -> list[dict[str, Any]]:
+    # A snapshot of an earlier Gleaner does not know in which order they came.
+    came = "seq NULLS FIRST, " if NUMBERED in applied(con) else ""
     cursor = con.execute(
-        """SELECT event_id, epoch_ms(ts) AS ts, reasons, score, feedback, expected_answer
-        FROM case_events WHERE case_id = ? ORDER BY case_events.ts, event_id""",
+        f"""SELECT event_id, epoch_ms(ts) AS ts, reasons, score, feedback, expected_answer
+        FROM case_events WHERE case_id = ? ORDER BY case_events.ts, {came}event_id""",  # noqa: S608
         [case_id],
     )
     events = _dicts(cursor)

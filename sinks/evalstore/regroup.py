@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from duckdb import DuckDBPyConnection
 
-from schemas.identity import derive
 from sinks.evalstore.clusters import cluster_name
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.fields import moment
+from sinks.evalstore.saying import next_said, said_id
 
 NOTE_LENGTH = 2_000
 
@@ -44,7 +44,8 @@ class Undo(NamedTuple):
 
 
 class Regrouped(NamedTuple):
-    """``cluster_id`` now has ``cases`` cases."""
+    """``cluster_id`` now has ``cases`` cases; ``edit_id`` is what undoes it: where it was done already, the
+    former one's."""
 
     edit_id: str
     cluster_id: str
@@ -87,9 +88,16 @@ def read_undo(request: Any) -> Undo:
     return Undo(_actor(wanted), found)
 
 
-def split(con: DuckDBPyConnection, wanted: Split, now: int) -> Regrouped:
-    """Write a split, within the caller's transaction; ``now`` in epoch ms. Raises ``BadRequest``."""
+def split(con: DuckDBPyConnection, wanted: Split, now: int, request: str | None = None) -> Regrouped:
+    """Write a split, within the caller's transaction; ``now`` in epoch ms. Raises ``BadRequest``.
+
+    Where it was done already, under the same ``request`` or by the same person, it says what stands.
+    """
     ids = sorted(set(wanted.case_ids))
+    said_seq = next_said(con)
+    edit = said_id("cluster-edit", "split", *ids, wanted.actor, now=now, request=request, said_seq=said_seq)
+    if _is_there(con, edit):
+        return _stands(con, edit, ids[0])
     found = con.execute(
         """SELECT cluster_id, count(*), (SELECT count(*) FROM cluster_of WHERE cluster_id = o.cluster_id)
         FROM cluster_of o WHERE case_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY cluster_id""",
@@ -101,19 +109,39 @@ def split(con: DuckDBPyConnection, wanted: Split, now: int) -> Regrouped:
         raise BadRequest(f"these cases are of {len(found)} clusters: split one at a time")
     cluster, here, of_all = found[0]
     if here == of_all:
+        before = con.execute(_SPLIT_OFF, {"ids": ids, "actor": wanted.actor}).fetchone()
+        if before is not None:
+            return Regrouped(before[0], cluster, here)
         raise BadRequest(f"these are all cases of {cluster}: there is nothing to split it from")
-    edit = derive("cluster-edit", "split", *ids, wanted.actor, now)
     target = cluster_name(int.from_bytes(blake2b(edit.encode(), digest_size=8).digest()))
-    _write(con, edit, "split", cluster, target, wanted.actor, wanted.note, now)
+    _write(con, edit, "split", (cluster, target), wanted, now, said_seq)
     con.executemany(
         "INSERT INTO cluster_splits VALUES (?, ?) ON CONFLICT DO NOTHING", [[edit, one] for one in ids]
     )
     return Regrouped(edit, target, len(ids))
 
 
-def merge(con: DuckDBPyConnection, wanted: Merge, now: int) -> Regrouped:
-    """Write a merge, within the caller's transaction; ``now`` in epoch ms. Raises ``BadRequest``."""
+_SPLIT_OFF = """
+    SELECT edit_id FROM cluster_edits e JOIN cluster_splits s USING (edit_id)
+    WHERE e.actor = $actor AND edit_id NOT IN (SELECT id FROM undone)
+    GROUP BY edit_id HAVING list_sort(list(s.case_id)) = $ids::VARCHAR[]
+    ORDER BY max(e.said_seq) DESC NULLS LAST, max(e.edited_at) DESC, edit_id LIMIT 1"""
+
+
+def merge(con: DuckDBPyConnection, wanted: Merge, now: int, request: str | None = None) -> Regrouped:
+    """Write a merge, within the caller's transaction; ``now`` in epoch ms. Raises ``BadRequest``.
+
+    Where it was done already, under the same ``request`` or by the same person, it says what stands.
+    """
     pair = [wanted.cluster_id, wanted.target]
+    said_seq = next_said(con)
+    edit = said_id("cluster-edit", "merge", *pair, wanted.actor, now=now, request=request, said_seq=said_seq)
+    before = con.execute(
+        _MERGED, {"edit": edit, "one": pair[0], "other": pair[1], "actor": wanted.actor}
+    ).fetchone()
+    member = con.execute(_MEMBER, {"pair": pair}).fetchone()
+    if before is not None and member is not None:
+        return _stands(con, before[0], member[0])
     rows = con.execute(
         """SELECT cluster_id, any_value(app), min(case_id) FROM cluster_of JOIN cases USING (case_id)
         WHERE cluster_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY cluster_id""",
@@ -127,26 +155,51 @@ def merge(con: DuckDBPyConnection, wanted: Merge, now: int) -> Regrouped:
         raise BadRequest(f"{pair[0]} is one cluster already")
     if apps[pair[0]] != apps[pair[1]]:
         raise BadRequest("clusters of two apps are never one: who owns the one does not own the other")
-    edit = derive("cluster-edit", "merge", *pair, wanted.actor, now)
-    _write(con, edit, "merge", wanted.cluster_id, wanted.target, wanted.actor, wanted.note, now)
+    _write(con, edit, "merge", (pair[0], pair[1]), wanted, now, said_seq)
+    return _stands(con, edit, rows[0][2])
+
+
+_MERGED = """
+    SELECT edit_id FROM cluster_edits WHERE edit_id = $edit OR kind = 'merge' AND actor = $actor
+        AND (cluster_id = $one AND target = $other OR cluster_id = $other AND target = $one)
+        AND edit_id NOT IN (SELECT id FROM undone)
+    ORDER BY edit_id <> $edit, said_seq DESC NULLS LAST, edited_at DESC, edit_id LIMIT 1"""
+# A case that either name stood for: as its cluster was found, or as it was split off last.
+_MEMBER = """
+    SELECT case_id FROM case_clusters f LEFT JOIN (
+        SELECT s.case_id, arg_max(e.target, (coalesce(e.said_seq, -1), e.edited_at, e.edit_id)) AS target
+        FROM cluster_splits s JOIN cluster_edits e USING (edit_id)
+        WHERE edit_id NOT IN (SELECT id FROM undone) GROUP BY s.case_id
+    ) m USING (case_id)
+    WHERE list_contains($pair::VARCHAR[], coalesce(m.target, f.cluster_id)) ORDER BY f.seq LIMIT 1"""
+
+
+def _is_there(con: DuckDBPyConnection, edit: str) -> bool:
+    return con.execute("SELECT 1 FROM cluster_edits WHERE edit_id = ?", [edit]).fetchone() is not None
+
+
+def _stands(con: DuckDBPyConnection, edit: str, member: str) -> Regrouped:
+    """The cluster that a case is in by now, after an edit."""
     found = con.execute(
         """SELECT any_value(cluster_id), count(*) FROM cluster_of
         WHERE cluster_id = (SELECT cluster_id FROM cluster_of WHERE case_id = ?)""",
-        [rows[0][2]],
+        [member],
     ).fetchone()
-    assert found is not None
-    stands, cases = found
-    return Regrouped(edit, stands, cases)
+    if found is None or found[0] is None:
+        raise BadRequest("some of these cases are not in the store")
+    return Regrouped(edit, *found)
 
 
-def undo(con: DuckDBPyConnection, wanted: Undo, now: int) -> TakenBack:
+def undo(con: DuckDBPyConnection, wanted: Undo, now: int, request: str | None = None) -> TakenBack:
     """Write that something counts no more, within the caller's transaction. Raises ``BadRequest``.
 
-    Asked again with the same ``now`` it says what was undone then.
+    Asked again under the same ``request`` it says what was undone then. Without one it is another undo,
+    within the same millisecond, too.
     """
-    before = con.execute(_UNDONE, {"id": wanted.id, "actor": wanted.actor, "now": moment(now)}).fetchone()
-    if before is not None:
-        return TakenBack(*before)
+    if request is not None:
+        before = con.execute(_UNDONE, {"request": request}).fetchone()
+        if before is not None:
+            return TakenBack(*before)
     found = con.execute(_UNDOABLE, {"id": wanted.id, "actor": wanted.actor}).fetchone()
     if found is None:
         raise BadRequest(
@@ -154,24 +207,23 @@ def undo(con: DuckDBPyConnection, wanted: Undo, now: int) -> TakenBack:
             if wanted.id is None
             else f"nothing to undo has the id {wanted.id}"
         )
-    con.execute("INSERT INTO undone VALUES (?, ?, ?)", [found[0], moment(now), wanted.actor])
+    con.execute("INSERT INTO undone VALUES (?, ?, ?, ?)", [found[0], moment(now), wanted.actor, request])
     return TakenBack(*found)
 
 
 _ALL = """(
-        SELECT edit_id AS id, kind, NULL AS case_id, edited_at AS done_at, NULL AS seq, actor
+        SELECT edit_id AS id, kind, NULL AS case_id, said_seq, edited_at AS done_at, NULL AS seq, actor
         FROM cluster_edits
-        UNION ALL SELECT review_id, verdict, case_id, reviewed_at, NULL, actor FROM case_reviews
-        UNION ALL SELECT annotation_id, arg_min(kind, place), any_value(case_id), max(annotated_at), max(seq),
-            any_value(actor) FROM case_annotations GROUP BY annotation_id
+        UNION ALL SELECT review_id, verdict, case_id, said_seq, reviewed_at, NULL, actor FROM case_reviews
+        UNION ALL SELECT annotation_id, arg_min(kind, place), any_value(case_id), max(said_seq),
+            max(annotated_at), max(seq), any_value(actor) FROM case_annotations GROUP BY annotation_id
     )"""
 _UNDONE = f"""
-    SELECT id, kind, case_id FROM {_ALL} JOIN (SELECT id, undone_at, actor AS undoer FROM undone) USING (id)
-    WHERE undone_at = $now AND undoer = $actor AND ($id::VARCHAR IS NULL OR id = $id)"""  # noqa: S608
+    SELECT id, kind, case_id FROM {_ALL} JOIN undone USING (id) WHERE request = $request"""  # noqa: S608
 _UNDOABLE = f"""
     SELECT id, kind, case_id FROM {_ALL} WHERE id NOT IN (SELECT id FROM undone)
         AND CASE WHEN $id::VARCHAR IS NULL THEN actor = $actor ELSE id = $id END
-    ORDER BY done_at DESC, seq DESC NULLS LAST, id LIMIT 1"""  # noqa: S608
+    ORDER BY said_seq DESC NULLS LAST, done_at DESC, seq DESC NULLS LAST, id LIMIT 1"""  # noqa: S608
 
 
 def unsplit_forgotten(con: DuckDBPyConnection) -> None:
@@ -191,15 +243,14 @@ def _write(
     con: DuckDBPyConnection,
     edit: str,
     kind: str,
-    one: str,
-    other: str,
-    actor: str,
-    note: str | None,
+    pair: tuple[str, str],
+    wanted: Split | Merge,
     now: int,
+    said_seq: int,
 ) -> None:
     con.execute(
-        "INSERT INTO cluster_edits VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [edit, kind, one, other, moment(now), actor, note],
+        "INSERT INTO cluster_edits VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [edit, kind, *pair, moment(now), wanted.actor, wanted.note, said_seq],
     )
 
 

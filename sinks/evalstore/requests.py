@@ -18,17 +18,24 @@ STATE = "state"
 
 
 class Asked(NamedTuple):
-    """A request, and when it was made (epoch ms): with that time it can be done twice and be done once."""
+    """A request, when it was made (epoch ms), and its name: under one name it can be done twice and be done
+    once."""
 
     request: Any
     at: int | None
+    name: str
 
 
-def ask(store: Path, request: dict[str, Any], now: int | None = None) -> Path:
+def new_name() -> str:
+    """The name of a request, whoever comes to do it."""
+    return uuid.uuid4().hex
+
+
+def ask(store: Path, request: dict[str, Any], now: int | None = None, name: str | None = None) -> Path:
     """Leave a request; where its answer will be. Only the owner of the files can read them."""
     directory = store.with_name(store.name + SUFFIX)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = uuid.uuid4().hex
+    name = name or new_name()
     _write(directory / f"{name}.ask.json", {"request": request, "asked": now})
     return directory / f"{name}.answer.json"
 
@@ -67,10 +74,11 @@ def pending(store: Path) -> list[Path]:
 def read(request: Path) -> Asked:
     """The request; raises ``ValueError`` where it is no JSON."""
     found = json.loads(request.read_text())
+    name = request.name.removesuffix(".ask.json")
     if not isinstance(found, dict) or "request" not in found:
-        return Asked(found, None)  # of an earlier version
+        return Asked(found, None, name)  # of an earlier version
     asked = found.get("asked")
-    return Asked(found["request"], asked if type(asked) is int else None)
+    return Asked(found["request"], asked if type(asked) is int else None, name)
 
 
 def answer(request: Path, reply: dict[str, Any]) -> None:

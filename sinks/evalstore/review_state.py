@@ -8,6 +8,10 @@ from duckdb import DuckDBPyConnection
 
 from schemas.base import rfc3339
 from sinks.evalstore.errors import BadRequest
+from sinks.evalstore.migrations import applied
+
+SAID = 14
+"""Since this version the store knows the order in which verdicts were said."""
 
 
 class ReviewState(NamedTuple):
@@ -43,9 +47,11 @@ def review_state(con: DuckDBPyConnection, case_id: str) -> ReviewState:
 
 def verdicts_on(con: DuckDBPyConnection, cluster_id: str) -> list[dict[str, Any]]:
     """The latest verdict of each reviewer on a cluster, the latest last."""
+    # A snapshot of an earlier Gleaner knows but the time.
+    said = "said_seq NULLS FIRST, " if SAID in applied(con) else ""
     rows = con.execute(
-        """SELECT actor, verdict, note, epoch_ms(reviewed_at), review_id FROM cluster_verdicts
-        WHERE cluster_id = ? ORDER BY cluster_verdicts.reviewed_at, review_id""",
+        f"""SELECT actor, verdict, note, epoch_ms(reviewed_at), review_id FROM cluster_verdicts
+        WHERE cluster_id = ? ORDER BY {said}cluster_verdicts.reviewed_at, review_id""",  # noqa: S608
         [cluster_id],
     ).fetchall()
     names = ("actor", "verdict", "note", "reviewed_at", "review_id")

@@ -54,6 +54,7 @@ class CaseEventRow(NamedTuple):
     feedback: str | None
     expected_answer: str | None
     recorded: datetime
+    seq: int
 
 
 class ClusterRow(NamedTuple):

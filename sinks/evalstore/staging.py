@@ -113,10 +113,22 @@ def _fill(con: DuckDBPyConnection, table: Table, rows: list[Row]) -> list[tuple[
     con.execute(f"TRUNCATE {staged}")
     if table.key and table.newest is None:
         rows = _last(table, rows)
+    if table.row is CaseEventRow:
+        rows = _numbered(con, rows)
     _stage(con, staged, table, rows)
     done = con.execute(_statement(table, staged)).fetchall()
     con.execute(f"TRUNCATE {staged}")
     return done
+
+
+def _numbered(con: DuckDBPyConnection, rows: list[Row]) -> list[Row]:
+    """Events of cases with the next numbers: in which order they came the database does not keep. An event
+    that is there already keeps the number it has.
+    """
+    ((first,),) = con.execute("SELECT coalesce(max(seq), -1) + 1 FROM case_events").fetchall()
+    return [
+        row._replace(seq=seq) if isinstance(row, CaseEventRow) else row for seq, row in enumerate(rows, first)
+    ]
 
 
 def _last(table: Table, rows: list[Row]) -> list[Row]:

@@ -274,7 +274,7 @@ class ReviewStateOut(Out):
 
 
 class ReviewedOut(Out):
-    id: str = Field(description="What undoes it")
+    id: str | None = Field(description="What undoes it; null where it stood already")
     cases: int = Field(description="Cases of the cluster, for which it counts")
     state: ReviewStateOut
 

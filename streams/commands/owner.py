@@ -37,10 +37,10 @@ def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[st
     """
     from sinks.evalstore import StoreBusy, StoreError, StoreOwner
     from sinks.evalstore.asked import perform
-    from sinks.evalstore.requests import answer_to, ask, take_back
+    from sinks.evalstore.requests import answer_to, ask, new_name, take_back
 
     deadline = time.monotonic() + timeout
-    asked = now_ms()
+    asked, name = now_ms(), new_name()
     where: Path | None = None
     private = Settings().said_of
     while True:
@@ -49,14 +49,14 @@ def by_the_owner(path: Path, request: dict[str, Any], timeout: float) -> dict[st
                 reply = take_back(where) if where is not None else None
                 if reply is None:
                     now = now_ms()
-                    return perform(owner, request, private, now, asked=asked)[1]
+                    return perform(owner, request, private, now, asked=asked, name=name)[1]
                 return _checked(reply)
         except StoreBusy:
             pass
         except StoreError as error:
             raise Failed(printable(error)) from error
         if where is None:
-            where = ask(path, request, asked)
+            where = ask(path, request, asked, name)
         if (reply := answer_to(where)) is not None:
             return _checked(reply)
         if time.monotonic() > deadline:

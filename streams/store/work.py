@@ -134,9 +134,9 @@ class StoreWork:
     def _answer(self, request: Path) -> dict[str, Any]:
         """In the DuckDB thread. What is wrong is the asker's answer; whom it names stays out of the log."""
         try:
-            wanted, asked = read(request)
+            wanted, asked, name = read(request)
             now = now_ms()
-            what, done = perform(self.owner, wanted, self.settings.said_of, now, asked=asked)
+            what, done = perform(self.owner, wanted, self.settings.said_of, now, asked=asked, name=name)
         except BadRequest as error:
             return {"error": str(error), "refused": True}
         except ValueError as error:

@@ -82,20 +82,22 @@ def test_an_owner_that_only_ends_is_followed(path: Path) -> None:
 
 def test_an_owner_that_answers_has_done_it(path: Path) -> None:
     def owned(owner: StoreOwner, request: Path) -> None:
-        wanted, at = read(request)
-        answer(request, perform(owner, wanted, as_written, MARCH, asked=at)[1] | {"by": "the owner"})
+        wanted, at, name = read(request)
+        answer(
+            request, perform(owner, wanted, as_written, MARCH, asked=at, name=name)[1] | {"by": "the owner"}
+        )
 
     assert asked_while(path, said("ann"), owned)["by"] == "the owner"
     assert kept(path) == [("ann", "dismissed")]
 
 
 def test_an_owner_that_is_killed_before_it_answers(path: Path) -> None:
-    """It is asked for again, with the time of the request, and is done once: a verdict, a split, an undo."""
+    """It is asked for again, under the request's name, and is done once: verdicts, undos."""
 
     def owned(owner: StoreOwner, request: Path) -> None:
-        wanted, at = read(request)
+        wanted, at, name = read(request)
         assert at is not None
-        perform(owner, wanted, as_written, MARCH, asked=at)
+        perform(owner, wanted, as_written, MARCH, asked=at, name=name)
 
     asked_while(path, said("ann", 1), owned)
     asked_while(path, said("ann", 2), owned)
@@ -107,8 +109,8 @@ def test_an_owner_that_is_killed_before_it_answers(path: Path) -> None:
 
 def test_an_owner_that_is_killed_between_answer_and_request(path: Path) -> None:
     def owned(owner: StoreOwner, request: Path) -> None:
-        wanted, at = read(request)
-        reply = perform(owner, wanted, as_written, MARCH, asked=at)[1] | {"by": "the owner"}
+        wanted, at, name = read(request)
+        reply = perform(owner, wanted, as_written, MARCH, asked=at, name=name)[1] | {"by": "the owner"}
         request.with_name(request.name.replace(".ask.", ".answer.")).write_text(json.dumps(reply))
 
     assert asked_while(path, said("ann"), owned)["by"] == "the owner"
@@ -123,7 +125,7 @@ def test_what_is_refused_is_refused_by_whoever_does_it(path: Path) -> None:
 
 def test_a_request_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     (tmp_path / "old.ask.json").write_text(json.dumps(said("ann")))
-    assert read(tmp_path / "old.ask.json") == Asked(said("ann"), None)
+    assert read(tmp_path / "old.ask.json") == Asked(said("ann"), None, "old")
 
 
 def test_one_after_the_other_from_many_threads(path: Path) -> None:

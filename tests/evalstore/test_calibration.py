@@ -54,7 +54,9 @@ def low(number: int, *reasons: CaseReason, scorer: str = RAGAS, version: str = "
 def say(
     owner: StoreOwner, number: int, verdict: Verdict = Verdict.ACCEPTED, by: str = "ann", at: int = 0
 ) -> str:
-    return owner.review(Review(failure(number).case_id, verdict, by), MARCH + at).id
+    said = owner.review(Review(failure(number).case_id, verdict, by), MARCH + at).id
+    assert said is not None
+    return said
 
 
 def counted(owner: StoreOwner) -> dict[tuple[str, str], tuple[int, int, int]]:

@@ -111,8 +111,8 @@ def test_cases_of_an_older_store_get_their_clusters(tmp_path: Path) -> None:
     with duckdb.connect(str(older), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
         migrate(con, [step for step in migrations() if step.version < 5])
         con.execute(f"ATTACH '{path}' AS now (READ_ONLY)")
-        for table in ("cases", "case_events"):
-            con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM now.{table}")
+        con.execute("INSERT INTO cases BY NAME FROM now.cases")
+        con.execute("INSERT INTO case_events BY NAME SELECT * EXCLUDE (seq) FROM now.case_events")
         con.execute("DETACH now")
     with StoreOwner.open(older) as owner:
         assert rows(owner, "case_clusters") == expected

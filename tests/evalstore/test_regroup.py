@@ -162,7 +162,7 @@ def test_merges_are_what_a_union_would_make(
             # As found, not as they are called by now: merges of either kind of name must add up.
             name = f"edit-{step}"
             row = [name, "merge", of[one], of[other], "2026-03-01T00:00:00Z", "ann"]
-            owner._con.execute("INSERT INTO cluster_edits VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
+            owner._con.execute("INSERT INTO cluster_edits VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", row)
             edits.append((name, one, other))
         kept = edits
         if edits:
@@ -213,8 +213,9 @@ def test_agreement_is_cohens_kappa_with_its_n(owner: StoreOwner) -> None:
     for n, (ann, ben) in enumerate(table, 100):
         owner.review(Review(failure(n).case_id, words[ann], "ann"), MARCH)
         owner.review(Review(failure(n).case_id, words[ben], "ben"), MARCH + 1)
-    # Changed their mind before: the latest verdict of each counts. And one whom nobody shares a cluster with.
-    owner.review(Review(failure(100).case_id, Verdict.DISMISSED, "ann"), MARCH - 1)
+    # Changed their mind: the latest verdict of each counts. And one whom nobody shares a cluster with.
+    owner.review(Review(failure(100).case_id, Verdict.DISMISSED, "ann"), MARCH)
+    owner.review(Review(failure(100).case_id, Verdict.ACCEPTED, "ann"), MARCH)
     owner.review(Review(failure(20).case_id, Verdict.DISMISSED, "cem"), MARCH)
     (found,) = agreements(owner._con)
     assert (found.one, found.other, found.n, found.same) == ("ann", "ben", 50, 35)

@@ -1,4 +1,4 @@
-"""What a person says of a case: a failure indeed, or none. Append-only; the latest verdict stands."""
+"""What a person says of a case: a failure indeed, or none. Append-only; what was said last stands."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from duckdb import DuckDBPyConnection
 
-from schemas.identity import derive
 from sinks.evalstore.errors import BadRequest
 from sinks.evalstore.fields import moment
+from sinks.evalstore.saying import next_said, said_id
 
 NOTE_LENGTH = 2_000
 
@@ -29,9 +29,10 @@ class Review(NamedTuple):
 
 
 class Reviewed(NamedTuple):
-    """``cases``: how many of the case's cluster the verdict counts for. ``id`` is what undoes it."""
+    """``cases``: how many of the case's cluster the verdict counts for. ``id`` is what undoes it, None where
+    it stood already."""
 
-    id: str
+    id: str | None
     cases: int
 
 
@@ -46,18 +47,25 @@ def read_review(request: Any) -> Review:
     return Review(case_id, Verdict(str(wanted.get("verdict"))), actor, note and note[:NOTE_LENGTH])
 
 
-def review(con: DuckDBPyConnection, said: Review, now: int) -> Reviewed:
+def review(con: DuckDBPyConnection, said: Review, now: int, request: str | None = None) -> Reviewed:
     """Write a verdict, and say for how many cases of the cluster it counts. ``now`` in epoch ms.
 
-    Raises ``BadRequest`` where there is no such case.
+    The verdict that stands is not written again where the same person says the same of the same case. Asked
+    again under the same ``request`` it is there once. Raises ``BadRequest`` where there is no such case.
     """
-    query = "SELECT cluster_size FROM case_list WHERE case_id = ?"
-    found = con.execute(query, [said.case_id]).fetchone()
+    query = "SELECT cluster_size, cluster_id FROM case_list_of([$case_id])"
+    found = con.execute(query, {"case_id": said.case_id}).fetchone()
     if found is None:
         raise BadRequest(f"no such case: {said.case_id}")
-    review_id = derive("case-review", *said, now)
+    cases, cluster_id = int(found[0]), str(found[1])
+    said_seq = next_said(con)
+    review_id = said_id("case-review", *said, now=now, request=request, said_seq=said_seq)
+    if con.execute("SELECT 1 FROM case_reviews WHERE review_id = ?", [review_id]).fetchone():
+        return Reviewed(review_id, cases)
+    if con.execute(_STANDS, [cluster_id]).fetchone() == (said.case_id, said.verdict, said.actor, said.note):
+        return Reviewed(None, cases)
     con.execute(
-        "INSERT INTO case_reviews VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO case_reviews VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
             review_id,
             said.case_id,
@@ -65,6 +73,13 @@ def review(con: DuckDBPyConnection, said: Review, now: int) -> Reviewed:
             said.verdict.value,
             said.actor,
             said.note,
+            said_seq,
         ],
     )
-    return Reviewed(review_id, int(found[0]))
+    return Reviewed(review_id, cases)
+
+
+_STANDS = """
+    SELECT case_id, verdict, actor, note FROM case_reviews JOIN cluster_of USING (case_id)
+    WHERE cluster_id = ? AND review_id NOT IN (SELECT id FROM undone)
+    ORDER BY said_seq DESC NULLS LAST, reviewed_at DESC, review_id DESC LIMIT 1"""

@@ -123,8 +123,8 @@ def served(owner: StoreOwner, ask: Callable[[], Any]) -> Any:
         asking = thread.submit(ask)
         while not asking.done():
             for request in pending(owner.path):
-                wanted, at = read(request)
-                answer(request, perform(owner, wanted, as_written, MARCH, asked=at)[1])
+                wanted, at, name = read(request)
+                answer(request, perform(owner, wanted, as_written, MARCH, asked=at, name=name)[1])
         return asking.result()
 
 
