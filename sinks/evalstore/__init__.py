@@ -17,6 +17,7 @@ module           idea
 ``owner``        :class:`~sinks.evalstore.owner.StoreOwner`: the one writer
 ``regroup``      what people say of clusters: split, merged, and taken back
 ``annotations``  what they write of cases: labels, criteria, the expected answer, whose turn it is
+``saying``       in which order people said things, and the id of each thing said
 ``review_state`` what they have said of a failure by now
 ``forget``       a person's or a trace's rows go, and do not come back
 ``named``        whom and what a refused event names

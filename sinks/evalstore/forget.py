@@ -23,7 +23,7 @@ from sinks.evalstore.fields import moment, time_of
 from sinks.evalstore.mentions import Forgettable, unnamed
 from sinks.evalstore.named import has_word, named_in, words_in
 from sinks.evalstore.regroup import unsplit_forgotten
-from sinks.evalstore.releases.freezing import uncorrect, unfreeze_forgotten
+from sinks.evalstore.releases.unfreezing import uncorrect, unfreeze_forgotten, unname_conditions
 
 LETTER = "letter"
 """Kind of the record of one refused event, where that of the user or the trace would let it back in."""
@@ -59,8 +59,8 @@ def read_forget(request: Any) -> Forget:
 
 
 class Forgotten(NamedTuple):
-    """Rows that went; ``mentions`` are alarms and incidents that no longer name the user or trace, and frozen
-    cases without the user's correction."""
+    """Rows that went; ``mentions`` are alarms and incidents that no longer name the user or trace, frozen
+    cases without the user's correction, and releases whose condition named the id."""
 
     cases: int = 0
     case_events: int = 0
@@ -168,6 +168,7 @@ def forget(con: DuckDBPyConnection, what: Forget, now: int) -> Forgotten:
     unsplit_forgotten(con)
     mentions = uncorrect(con, {(case_id, text) for case_id, text in said if text is not None})
     mentions += _unname(con, what, {case_id for case_id, _ in said})
+    mentions += unname_conditions(con, what.value, what.app)
     con.execute("DELETE FROM case_clusters WHERE case_id IN (FROM doomed)")
     cases = _count(con.execute("DELETE FROM cases WHERE case_id IN (FROM doomed)"))
     con.execute("DROP TABLE doomed")

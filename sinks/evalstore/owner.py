@@ -32,7 +32,7 @@ from sinks.evalstore.readers import Readers
 from sinks.evalstore.reading import Totals, totals
 from sinks.evalstore.regroup import Merge, Regrouped, Split, TakenBack, Undo, merge, split, undo
 from sinks.evalstore.rejects import rejection
-from sinks.evalstore.releases.bundle import settle
+from sinks.evalstore.releases.bundle import discard_strays, settle, strays
 from sinks.evalstore.releases.freezing import Freeze, Frozen, freeze
 from sinks.evalstore.releases.kept import Run, keep
 from sinks.evalstore.releases.reviews import Review, Reviewed, review
@@ -203,6 +203,11 @@ class StoreOwner:
         settle(self._con, self.path)
         return done
 
+    def strays(self) -> list[Path]:
+        """What lies among the files of the store's releases and is of none of them: the next ``forget``
+        deletes it."""
+        return strays(self._con, self.path)
+
     def review(self, said: Review, now: int, request: str | None = None) -> Reviewed:
         """Keep somebody's verdict on a case. ``request``: the name of the request for it, by which it is done
         once (see ``saying``); so below. Raises ``BadRequest``."""
@@ -273,6 +278,7 @@ class StoreOwner:
         if not self._unerased:
             return
         settle(self._con, self.path)
+        discard_strays(self._con, self.path)
         forget_texts(self.path)
         with self.readers.alone():
             rewrite(self._con, self.path, lambda name, path: _attach(self._con, path, name))

@@ -96,22 +96,33 @@ def restore_command(
 ) -> None:
     """Make a new store from a backup; every row is compared before the file gets its name.
 
-    Says on standard error how to read from Kafka again what came after it.
+    Says on standard error how to read from Kafka again what came after it, and which frozen releases beside
+    the store it does not know.
 
     Example: gleaner backup restore /backup/gleaner/backup-20261121T020000Z --store restored.duckdb
     """
     from sinks.evalstore import StoreOwner
     from sinks.evalstore.backup import restore
 
+    left: list[Path] = []
+
     def restored() -> Backup:
         found = restore(backup, store.absolute())
         with StoreOwner.open(store.absolute()) as owner:
             owner.publish(now_ms())
+            left.extend(owner.strays())
         return found
 
     found = _guarded(restored)
     _say(found, as_json)
     typer.echo(_what_came_after(found, Settings()), err=True)
+    if left:
+        typer.echo(
+            f"{printable(left[0].parent)} holds what the backup knows no release of: "
+            f"{', '.join(printable(path.name) for path in left)}. Move it away to keep it: the next "
+            "`gleaner cases forget` deletes it, since nobody can tell any more whose cases it holds",
+            err=True,
+        )
 
 
 def _what_came_after(found: Backup, settings: Settings) -> str:

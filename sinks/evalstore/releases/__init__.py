@@ -6,6 +6,7 @@ module           idea
 ``selection``    which cases make a set: one of each failure, every reason and app in turn
 ``record``       a case as it is frozen: one line of JSON, and a hash over all lines
 ``freezing``     what a reader may choose from; the owner's rows once it is chosen
+``unfreezing``   what a request to forget takes out of frozen sets
 ``bundle``       a frozen release as files that need no store
 ``changes``      what changed between two sets
 ``reviews``      what a person says of a case

@@ -141,8 +141,8 @@ def read_bundle(directory: Path) -> Release:
 def settle(con: DuckDBPyConnection, store: Path) -> list[str]:
     """Make the bundles beside a store those of its releases; the releases whose files were written.
 
-    What has the right hash is left alone: a second call writes nothing, and one after a crash, or after
-    cases were forgotten, what is missing.
+    What has the right hash and options is left alone: a second call writes nothing, and one after a crash, or
+    after cases were forgotten, what is missing. So are folders of no release: see ``strays``.
     """
     written = []
     directory = releases_of(store)
@@ -150,10 +150,30 @@ def settle(con: DuckDBPyConnection, store: Path) -> list[str]:
         shutil.rmtree(left)
     for frozen in list_releases(con):
         target = directory / frozen.release
-        if _sha256(target / MANIFEST) != frozen.sha256:
+        if _written(target / MANIFEST) != frozen._asdict():
             write_bundle(frozen, release_lines(con, frozen.release), target)
             written.append(frozen.release)
     return written
+
+
+def strays(con: DuckDBPyConnection, store: Path) -> list[Path]:
+    """What lies among the bundles and is of none of the store's releases.
+
+    An older backup, restored under the store's name, knows nothing of the releases that were frozen after it.
+    Nor can it be told whose cases are in them: a frozen case names no user.
+    """
+    known = {frozen.release for frozen in list_releases(con)}
+    found = sorted(releases_of(store).glob("*"))
+    return [path for path in found if path.name not in known and not path.name.startswith(UNFINISHED)]
+
+
+def discard_strays(con: DuckDBPyConnection, store: Path) -> None:
+    """Delete them: one may hold whom or what was forgotten."""
+    for path in strays(con, store):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def write_bundle(frozen: Frozen, lines: Sequence[str], target: Path) -> None:
@@ -206,12 +226,13 @@ def _values(case: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _sha256(manifest: Path) -> str | None:
+def _written(manifest: Path) -> dict[str, Any] | None:
+    """What a manifest says of its release, as ``Frozen`` has it; None where there is none."""
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return found.get("sha256") if isinstance(found, dict) else None
+    return {name: found.get(name) for name in Frozen._fields} if isinstance(found, dict) else None
 
 
 def _digest(path: Path) -> str:
