@@ -49,7 +49,8 @@ def first_seen(con: DuckDBPyConnection, case_ids: list[str]) -> dict[str, int]:
 
 
 def live_cases(con: DuckDBPyConnection, case_ids: list[str], span: Span) -> dict[str, Live]:
-    """Cases of the cluster that each case is in by now, by case id; up to the end of its app's windows."""
+    """Cases of the cluster that each case is in by now, by case id; up to the end of its app's windows. Of a
+    cluster without any until then it says but which one it is."""
     rows = con.execute(
         """WITH ends AS (SELECT app, max(end_ms) AS until FROM parts_of_windows GROUP BY app),
         found AS (
@@ -60,12 +61,14 @@ def live_cases(con: DuckDBPyConnection, case_ids: list[str], span: Span) -> dict
             FROM case_list l LEFT JOIN ends USING (app)
             WHERE until IS NULL OR epoch_ms(l.ts) < until GROUP BY l.cluster_id
         )
-        SELECT case_id, found.before, found.after, last_seen, cluster_of.cluster_id
-        FROM cluster_of JOIN found USING (cluster_id) WHERE case_id IN (SELECT unnest($ids::VARCHAR[]))""",
+        SELECT case_id, coalesce(found.before, 0), coalesce(found.after, 0), last_seen, cluster_of.cluster_id
+        FROM cluster_of LEFT JOIN found USING (cluster_id)
+        WHERE case_id IN (SELECT unnest($ids::VARCHAR[]))""",
         {"ids": case_ids, **span._asdict()},
     ).fetchall()
     return {
-        case_id: Live(before, after, rfc3339(last), cluster) for case_id, before, after, last, cluster in rows
+        case_id: Live(before, after, None if last is None else rfc3339(last), cluster)
+        for case_id, before, after, last, cluster in rows
     }
 
 

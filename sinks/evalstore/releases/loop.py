@@ -135,7 +135,10 @@ def failures(
     live: Mapping[str, Live],
     owners: Mapping[tuple[str, str], str],
 ) -> list[Failure]:
-    """The cases of both sets, the later set's first. ``live`` by case id; ``owners`` by (app, signal).
+    """The failures of both sets, the later set's first. ``live`` by case id; ``owners`` by (app, signal).
+
+    A case of the earlier set is left out where another one stands for its failure, by the clusters as they
+    are by now: the later set took one with a reviewer's answer, say, or two were merged since.
 
     ``since``: cases whose failure was first seen after the earlier set was frozen. They failed under the
     earlier release, in production. Of others without a result under it, which its size left out, say, or
@@ -146,13 +149,18 @@ def failures(
     recurring.
     """
     shaky = set(unstable)
-    old = {case["case_id"] for case in earlier} | {case["cluster_id"] for case in earlier}
-    alike = {case["cluster_id"]: results[0].get(case["case_id"]) for case in earlier}
+    cluster = {case["case_id"]: _cluster(case, live) for case in [*earlier, *later]}
+    old = {cluster[case["case_id"]] for case in earlier}
+    alike = _alike(earlier, results[0], cluster)
+    alone = {cluster[case["case_id"]]: case for case in reversed(earlier)}
+    for case in later:
+        alone.pop(cluster[case["case_id"]], None)
+    kept = {case["case_id"] for case in alone.values()}
     found = []
-    for case in {case["case_id"]: case for case in [*later, *earlier]}.values():
+    for case in [*later, *(case for case in earlier if case["case_id"] in kept)]:
         case_id, seen = case["case_id"], live.get(case["case_id"], Live())
-        new = case_id in since and case_id not in old and case["cluster_id"] not in old
-        first = results[0].get(case_id) or alike.get(case["cluster_id"])
+        new = case_id in since and cluster[case_id] not in old
+        first = results[0].get(case_id) or alike.get(cluster[case_id])
         before = first.passed if first is not None else False if new else None
         after = results[1][case_id].passed if case_id in results[1] else None
         signal = SIGNAL_OF.get(gravest(case["reasons"]), "")
@@ -172,6 +180,23 @@ def failures(
                 seen.after > 0,
             )
         )
+    return found
+
+
+def _cluster(case: Mapping[str, Any], live: Mapping[str, Live]) -> str:
+    """The cluster of a frozen case by now; as it was frozen where the store no longer knows."""
+    return live.get(case["case_id"], Live()).cluster or str(case["cluster_id"])
+
+
+def _alike(
+    earlier: Sequence[Mapping[str, Any]], results: Mapping[str, Outcome], cluster: Mapping[str, str]
+) -> dict[str, Outcome]:
+    """A result under the earlier release of each cluster that has any: of several one that failed."""
+    found: dict[str, Outcome] = {}
+    for case in earlier:
+        result = results.get(case["case_id"])
+        if result is not None and (cluster[case["case_id"]] not in found or not result.passed):
+            found[cluster[case["case_id"]]] = result
     return found
 
 

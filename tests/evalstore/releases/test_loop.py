@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 from schemas.case import CaseReason
 from schemas.signal import SignalName
 from sinks.evalstore import StoreOwner
+from sinks.evalstore.annotations import Annotate, Kind, change
 from sinks.evalstore.regroup import Merge
 from sinks.evalstore.releases.exact import poisson_mean, rate_ratio
-from sinks.evalstore.releases.loop import SIGNAL_OF, Fate, failures, fate
+from sinks.evalstore.releases.loop import SIGNAL_OF, Fate, Live, failures, fate
 from sinks.evalstore.releases.results import Outcome
 from streams.cli import app
 from streams.commands.fail import Failed
 from tests.evalstore.releases.test_freeze import failure, frozen, records, run
-from tests.evalstore.samples import MARCH, WIDTH_MS, make_signal, make_window
+from tests.evalstore.samples import MARCH, WIDTH_MS, as_written, make_signal, make_window
 
 HOUR = 3_600_000
 
@@ -259,3 +260,47 @@ def test_another_case_of_the_cluster_speaks_for_it(tmp_path: Path) -> None:
 def test_every_reason_has_a_signal_that_exists() -> None:
     assert set(SIGNAL_OF) == set(CaseReason)
     assert set(SIGNAL_OF.values()) <= set(SignalName)
+
+
+@pytest.mark.parametrize("how", ["another case", "merged before", "merged since"])
+def test_a_failure_that_another_case_stands_for_is_counted_once(tmp_path: Path, how: str) -> None:
+    """The later set has another case of it, for which a reviewer wrote the answer; or two were merged."""
+    path, like = tmp_path / "store.duckdb", {"like": 0} if how == "another case" else {}
+    with StoreOwner.open(path) as owner:
+        owner.write([failure(0), failure(1, **like), failure(5)], now=MARCH)
+        owner.publish(MARCH)
+    condition = "trace_id <> 'trace-1'"  # the first of two clusters alone
+    frozen(path, "v1", *(() if how == "another case" else ("--where", condition)))
+    assert {case["case_id"] for case in records(path, "v1")} == {failure(0).case_id, failure(5).case_id}
+    with StoreOwner.open(path) as owner:
+        of = dict(owner._con.execute("SELECT case_id, cluster_id FROM cluster_of").fetchall())
+        merge = Merge(of[failure(1).case_id], of[failure(0).case_id], "ann")
+        if how == "merged before":
+            owner.merge(merge, MARCH)
+        answered = Annotate(failure(1).case_id, "ann", (change(Kind.EXPECTED, "Within 30 days."),))
+        owner.annotate(answered, as_written, MARCH)
+    frozen(path, "v2", *(() if how != "merged since" else ("--where", "trace_id <> 'trace-0'")))
+    assert {case["case_id"] for case in records(path, "v2")} == {failure(1).case_id, failure(5).case_id}
+    if how == "merged since":
+        with StoreOwner.open(path) as owner:
+            owner.merge(merge, MARCH)
+    gated(path, "v1", {0, 5}, tmp_path, [0, 5])
+    gated(path, "v2", {5}, tmp_path, [1, 5])
+    found = looped(path)
+    assert (found["failures"], found["fixed"], found["still_failing"], found["untested"]) == (2, 1, 1, 0)
+    (one,) = [case for case in found["cases"] if case["fate"] == "fixed"]
+    assert (one["case_id"], one["before"], one["new"]) == (failure(1).case_id, False, False)
+
+
+def test_several_results_of_a_failure_before_are_one_that_failed_if_any_did() -> None:
+    cases: list[dict[str, Any]] = [
+        {"case_id": each, "cluster_id": f"c-{each}", "app": "shop", "reasons": [], "question": None}
+        for each in "xyz"
+    ]
+    live = {each: Live(cluster="c-x") for each in "xyz"}
+    before = {each: Outcome(each, each != "y", False, None, None) for each in "xy"}
+    after = {"z": Outcome("z", True, False, None, None)}
+    (one,) = failures(cases[:2], cases[2:], (before, after), (), (), live, {})
+    assert (one.case_id, one.before, one.fate) == ("z", False, Fate.FIXED)
+    (alone,) = failures(cases[:2], [], (before, {}), (), (), live, {})
+    assert (alone.case_id, alone.fate) == ("x", Fate.UNTESTED), "the first of two that were merged since"
