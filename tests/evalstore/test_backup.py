@@ -24,7 +24,6 @@ from sinks.evalstore.releases.reviews import Review, Verdict
 from sinks.evalstore.snapshots import sync
 from streams.cli import app
 from streams.settings import Settings
-from streams.store import role
 from streams.store.work import StoreWork
 from tests.evalstore.releases.test_freeze import failure, run
 from tests.evalstore.samples import (
@@ -303,7 +302,7 @@ async def test_the_role_backs_up_at_night(tmp_path: Path, monkeypatch: pytest.Mo
     settings = Settings.model_validate(
         {"store_path": tmp_path / "store.duckdb", "backup_keep": 2, "windows_keep_days": 9}
     )
-    monkeypatch.setattr(role, "DUE_SECONDS", 0.0)
+    monkeypatch.setattr("streams.store.work.DUE_SECONDS", 0.0)
     with ThreadPoolExecutor(1) as thread:
         work = StoreWork(settings, thread, {})
         await work.open()
