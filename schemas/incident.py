@@ -16,13 +16,14 @@ from schemas.lifecycle import (
     Snooze,
     Stale,
 )
-from schemas.signal import Cause, Severity, SignalName
+from schemas.signal import Cause, Severity, SignalName, user_of
 
 __all__ = ["CasePreview", "Incident", "IncidentState", "Member", "Note"]
 
 
 class Member(Record):
-    """One rule's alarm on one route within an incident; ``alarms`` counts how often it has fired since.
+    """One rule's alarm on one route within an incident (of users' budgets one user's); ``alarms`` counts how
+    often it has fired since.
 
     ``onset``, ``detected_at`` and ``signal_id`` are those of its first alarm; ``value`` and ``n`` those
     of its latest (at ``last_at``); ``peak`` is the worst value seen, by ``direction``. The rest is what
@@ -71,6 +72,16 @@ class Member(Record):
     recovered_n: int = 0
     resumed: int | None = None
     """Onset of the alarm that last undid a recovery: since when it has been wrong this time."""
+
+    @property
+    def user(self) -> str:
+        """Whose budget it is of; empty for any other signal."""
+        return user_of(self.signal, self.cause)
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells the members of an incident apart: rule, route and, of a user's budget, the user."""
+        return self.rule, self.route, self.user
 
     @property
     def recovered(self) -> bool:
@@ -194,6 +205,11 @@ class Incident(Record):
     label: Label | None = None
     history: tuple[Entry, ...] = ()
     """The newest entries last; older ones are in earlier revisions on the topic ``incidents``."""
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """That of the member whose rule and numbers are the incident's own."""
+        return self.rule, self.route, user_of(self.signal, self.cause)
 
     def summary(self) -> dict[str, Any]:
         """The INCIDENT object of the command-line contract, times as RFC 3339."""

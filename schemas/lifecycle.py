@@ -150,6 +150,8 @@ class LabelRecord(Record):
     onset: int
     last_at: int
     alarms: int
+    user: str = ""
+    """Of a user's budget the user; empty in labels from before it was told, which are of any."""
     verdict: str = "false_positive"
     actor: str
     time: int

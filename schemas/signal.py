@@ -78,6 +78,12 @@ class Cause(Record):
     it always was. None for a deterministic cause, and in records from before this was told."""
 
 
+def user_of(signal: SignalName, cause: Cause | None) -> str:
+    """Whose budget an alarm of ``user_budget`` is of; empty for other signals, of which a user is at most a
+    cause."""
+    return (cause.current or "") if signal is SignalName.USER_BUDGET and cause is not None else ""
+
+
 class Signal(Record):
     """An alarm of a rule in a segment.
 
@@ -130,9 +136,16 @@ class Signal(Record):
     action: str = ""
     """What to do first, where the rules file says it; else the receiver has words of its own."""
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Whose alarm it is: rule, route and, of a user's budget, the user."""
+        return self.rule, self.route, user_of(self.signal, self.cause)
+
 
 class Recovery(Record):
     """The end of an alarm: a rule's mirrored detector has shown that its signal is back.
+
+    Of users' budgets it ends every user's: they begin anew together.
 
     ``alarm_id`` is the first alarm since the rule's signal was last well; ``since`` the estimated time of
     the return, ``value`` the mean over the ``n`` units since then, ``bound`` what that mean was shown to be

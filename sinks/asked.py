@@ -5,11 +5,11 @@ from __future__ import annotations
 SAYS = {
     "acked": "acknowledged",
     "unacked": "nobody's again: firing",
-    "snoozed": "snoozed",
+    "snoozed": "snoozed; what is new or graver is told on its own",
     "assigned": "assigned",
     "resolved": "resolved",
     "not_a_problem": "resolved, and labelled a false positive; what is, is learned as normal",
-    "muted": "muted: edits only",
+    "muted": "muted: edits only; what is new or graver is told on its own",
     "unmuted": "no longer muted",
     "duplicate": "done already",
     "nothing_to_do": "nothing to do: it is so already",

@@ -32,7 +32,8 @@ def _start(incident: Incident, reason: NotifyReason) -> str:
             return "Back again"
         case NotifyReason.FLAPPING:
             within = duration(incident.reopened_at[-1] - incident.reopened_at[0]) if times else "a while"
-            return f"Back {times} times within {within}, so from here on edits only, until it holds still"
+            quiet = "from here on edits only, until it holds still or grows"
+            return f"Back {times} times within {within}, so {quiet}"
         case NotifyReason.STEADY:
             over = incident.state is IncidentState.RESOLVED
             return "Holds still again, resolved" if over else "Holds still again, and is not over"
@@ -69,6 +70,10 @@ def _recovered(incident: Incident) -> str:
 def _member(start: str, message: Message) -> str:
     incident = message.incident
     member: Member | None = next((one for one in incident.members if one.signal_id == message.member), None)
+    if member is not None and member.user and member.reason:
+        # The headline names the user who was first.
+        where = clean(incident.app, 48)
+        return f"{start}: on {where} {clean(member.reason, 320).rstrip('.')} ({member.severity.value})."
     if member is None or member.value is None or member.baseline is None:
         return f"{start}: {headline(incident)}"
     where = clean(incident.app, 48)

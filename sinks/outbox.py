@@ -275,8 +275,9 @@ class Outbox:
             ],
         )
         self.db.executemany(
-            "insert or replace into labels (incident_id, rule, route, time, body) values (?, ?, ?, ?, ?)",
-            [(one.incident_id, one.rule, one.route, one.time, _text(one)) for one in batch.labels],
+            "insert or replace into labels (incident_id, rule, route, user, time, body)"
+            " values (?, ?, ?, ?, ?, ?)",
+            [(one.incident_id, one.rule, one.route, one.user, one.time, _text(one)) for one in batch.labels],
         )
 
     def _upsert(self, incident: Incident) -> None:

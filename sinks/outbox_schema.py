@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-VERSION = 4
+VERSION = 5
 
 DDL = """
 create table if not exists incidents (
@@ -108,9 +108,10 @@ create table if not exists labels (    -- alarms that a person has called false 
   incident_id text not null,
   rule text not null,
   route text not null,
+  user text not null default '',  -- of a user's budget
   time integer not null,
   body text not null,
-  primary key (incident_id, rule, route)
+  primary key (incident_id, rule, route, user)
 ) without rowid;
 
 create table if not exists acceptances ( -- what is owed to the topic `changes`: levels that are normal now
@@ -250,7 +251,24 @@ alter table outbox add column unsure integer not null default 0;
 -- What was being sent may have arrived; what waited after an attempt may have, too.
 update outbox set unsure = 1 where state = 'sending' or (state = 'pending' and attempts > 0);
 """
-MIGRATIONS = {1: FROM_1, 2: "", 3: FROM_3}
+FROM_4 = """
+-- Its key has the user now. Files of before 2 have no such table.
+create table if not exists labels (incident_id text, rule text, route text, time integer, body text);
+alter table labels rename to labels_of_4;
+create table labels (
+  incident_id text not null,
+  rule text not null,
+  route text not null,
+  user text not null default '',
+  time integer not null,
+  body text not null,
+  primary key (incident_id, rule, route, user)
+) without rowid;
+insert into labels (incident_id, rule, route, time, body)
+  select incident_id, rule, route, time, body from labels_of_4;
+drop table labels_of_4;
+"""
+MIGRATIONS = {1: FROM_1, 2: "", 3: FROM_3, 4: FROM_4}
 """By the version that they start from; each ends at the next one."""
 
 

@@ -158,9 +158,7 @@ def recent(db: sqlite3.Connection, incident: Incident) -> list[Point]:
     Windows close minutes after an alarm can be decided, those of rates a quarter of an hour: what they do not
     reach yet is filled with the alarm's own mean, or the picture would show that nothing has happened.
     """
-    mine = next(
-        (one for one in incident.members if (one.rule, one.route) == (incident.rule, incident.route)), None
-    )
+    mine = next((one for one in incident.members if one.identity == incident.identity), None)
     last = incident.detected_at if mine is None else max(mine.last_at, mine.recovered_at or 0)
     span = min(max(QUARTERS * (last - incident.onset), LEAST_MS), SHOWN_MS)
     of = incident.app, incident.environment, incident.route
@@ -192,7 +190,7 @@ def reach(db: sqlite3.Connection, incident: Incident) -> float | None:
 def chart(incident: Incident, shown: list[Point]) -> SignalChart:
     """What the chart of an incident shows: the signal, its baseline, alarms, and changes near the onset."""
     first, last = shown[0].start, shown[-1].end
-    mine = [one for one in incident.members if (one.rule, one.route) == (incident.rule, incident.route)]
+    mine = [one for one in incident.members if one.identity == incident.identity]
     levels = () if incident.baseline is None else (Level(first, last, incident.baseline),)
     return SignalChart(
         rule=incident.rule,

@@ -69,7 +69,7 @@ def own_member(incident: Incident) -> Member | None:
 
 
 def is_own(member: Member, incident: Incident) -> bool:
-    return (member.rule, member.route) == (incident.rule, incident.route)
+    return member.identity == incident.identity
 
 
 def _state(incident: Incident) -> str:

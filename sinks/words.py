@@ -211,6 +211,8 @@ def also(incident: Incident, most: int | None = None) -> list[str]:
         if is_own(member, incident):
             continue
         moved = numbers(member) if member.value is not None and member.baseline is not None else "changed"
+        if member.user:
+            moved = f"by user {clean(member.user, 40)} at {value(member.signal, member.value)}"
         route = f" on route {clean(member.route, 40)}" if member.route != incident.route else ""
         back = "; recovered" if member.recovered else ""
         lines.append(

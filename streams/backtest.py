@@ -85,8 +85,10 @@ def _incident_of(alarm: Signal, incidents: Sequence[Incident]) -> str | None:
         if (incident.app, incident.environment) != (alarm.app, alarm.environment):
             continue
         for member in incident.members:
-            same = (member.rule, member.route) == (alarm.rule, alarm.route)
-            if same and member.detected_at <= alarm.detected_at <= member.last_at:
+            if (
+                member.identity == alarm.identity
+                and member.detected_at <= alarm.detected_at <= member.last_at
+            ):
                 return incident.id
     return None
 

@@ -72,7 +72,8 @@ def load(path: Path) -> list[LabelRecord]:
 def hold(labels: Sequence[LabelRecord], incidents: Sequence[Incident]) -> Held:
     """Which labelled alarms would be raised again: of the same rule and segment, at overlapping times.
 
-    A label is one rule's on one route: the other members of its incident have labels of their own.
+    A label is one rule's on one route, and of users' budgets one user's: the other members of its incident
+    have labels of their own.
     """
     again = {
         label.incident_id for label in labels if any(_disowned(label, incident) for incident in incidents)
@@ -95,6 +96,7 @@ def _precision(rule: str, labels: Sequence[LabelRecord], incidents: Sequence[Inc
 def _disowned(label: LabelRecord, incident: Incident) -> bool:
     return (label.app, label.environment) == (incident.app, incident.environment) and any(
         (member.rule, member.route) == (label.rule, label.route)
+        and label.user in ("", member.user)
         and member.onset <= label.last_at
         and label.onset <= member.last_at
         for member in incident.members

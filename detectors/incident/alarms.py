@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detectors.incident.hold import lift
 from detectors.incident.inhibition import inhibitor
-from detectors.incident.states import flaps, logged, reopened, unacked
+from detectors.incident.states import flaps, heard_again, logged, reopened, unacked
 from detectors.incident.turn import Turn
 from schemas.effect import NotifyReason
 from schemas.incident import Incident, IncidentState
@@ -24,6 +24,8 @@ def extend(turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew
         after = logged(after, turn.policy, at, Happening.JOINED, detail=f"rule {alarm.rule}")
     if worse:
         after = logged(after, turn.policy, at, Happening.WORSENED, detail=after.severity.value)
+    if before.flapping and (grew or worse):
+        after = heard_again(after, turn.now, flapping=False)
     if after.stale is not None:
         after = after.model_copy(update={"stale": None})
     held = after.inhibited
@@ -47,13 +49,19 @@ def _found(before: Incident, after: Incident) -> bool:
     return known is None or (known.dimension, known.current) != (cause.dimension, cause.current)
 
 
-def reopen(turn: Turn, after: Incident, alarm: Signal) -> None:
-    """``after`` is a resolved incident with ``alarm``, which shows that it is not over."""
+def reopen(turn: Turn, before: Incident, after: Incident, alarm: Signal, *, grew: bool) -> None:
+    """``after`` is ``before``, a resolved incident, with ``alarm``, which shows that it is not over.
+
+    Flapping is the same thing coming and going: a new member, or a graver one, is not, and ends its silence.
+    """
     at = alarm.detected_at
+    news = grew or after.severity.rank < before.severity.rank
     after = reopened(after, at, turn.now, turn.policy)
     after = logged(after, turn.policy, at, Happening.REOPENED, detail=f"rule {alarm.rule}")
+    if news:
+        after = after.model_copy(update={"flapping": False})
     held = inhibitor(after, turn.incidents.values(), turn.policy, at) is not None
-    if held or not flaps(after, turn.policy):
+    if held or news or not flaps(after, turn.policy):
         # What is about to be held back is no news.
         reply = None if held else NotifyReason.REOPENED
         turn.put(after, at, NotifyReason.REOPENED, reply, alarm.id, urgent=True)

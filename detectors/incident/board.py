@@ -11,8 +11,8 @@ from detectors.incident.cases import choose, relevant
 from detectors.incident.commands import obey
 from detectors.incident.deploys import Deploy, ends, noted
 from detectors.incident.hold import hold
-from detectors.incident.members import member_of, refired
-from detectors.incident.placement import is_open, last_alarm, member_for, place
+from detectors.incident.members import is_news, member_for, member_of, refired
+from detectors.incident.placement import is_open, last_alarm, place
 from detectors.incident.policy import Policy
 from detectors.incident.recoveries import recover
 from detectors.incident.settle import keep, near, settle
@@ -143,13 +143,15 @@ class Board:
         after = before.model_copy(update={"members": members})
         after = self._filled(self._with_evidence(after, at))
         if before.state is IncidentState.RESOLVED:
-            # What was called no problem, and what was detected before the end, is counted and no more.
+            # What was called no problem, and what was detected before the end, is counted and no more; but
+            # whoever ended it had not seen what is graver.
             stale = before.resolution is Resolution.NOT_A_PROBLEM or at <= (before.resolved_at or 0)
+            stale = stale and not is_news(before, alarm)
             ended = again.recovered if before.resolution is Resolution.RECOVERED else stale
             if own is not None and ended:
                 turn.put(after, at, NotifyReason.REFIRED)
                 return Verdict.COUNTED
-            reopen(turn, after, alarm)
+            reopen(turn, before, after, alarm, grew=own is None)
             hold(turn, at)
             return Verdict.REOPENED
         extend(turn, before, after, alarm, grew=own is None)

@@ -59,7 +59,8 @@ def labels(incident: Incident) -> list[LabelRecord]:
         LabelRecord(
             incident_id=incident.id, app=incident.app, environment=incident.environment, route=member.route,
             signal=member.signal, rule=member.rule, signal_id=member.signal_id, onset=member.onset,
-            last_at=member.last_at, alarms=member.alarms, actor=label.actor, time=label.time, note=label.note,
+            last_at=member.last_at, alarms=member.alarms, user=member.user, actor=label.actor,
+            time=label.time, note=label.note,
         )
         for member in incident.members
     ]  # fmt: skip

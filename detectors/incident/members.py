@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.incident import Member
+from schemas.incident import Incident, Member
 from schemas.signal import Recovery, Signal, SignalName
 
 CHANGES = frozenset({SignalName.SERVED_MODEL})
@@ -112,8 +112,20 @@ def worst(direction: str, baseline: float | None, *values: float | None) -> floa
 
 
 def same_rule(member: Member, event: Signal | Recovery) -> bool:
-    """Whether an alarm or recovery is this member's: a rule on a route."""
+    """Whether an alarm or recovery is of this member's rule on its route, whichever user's it is."""
     return (member.rule, member.route) == (event.rule, event.route)
+
+
+def member_for(incident: Incident, alarm: Signal) -> Member | None:
+    """The member whose alarm this is: of its rule, route and user."""
+    return next((member for member in incident.members if member.identity == alarm.identity), None)
+
+
+def is_news(incident: Incident, alarm: Signal) -> bool:
+    """Whether nobody who has read ``incident`` can know of ``alarm``: no member of it, or a graver one than
+    that member has ever been."""
+    own = member_for(incident, alarm)
+    return own is None or alarm.severity.rank < own.severity.rank
 
 
 def gravity(member: Member) -> tuple[bool, int, int, str]:

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from detectors.incident.inhibition import apart, explained
-from detectors.incident.members import same_rule
+from detectors.incident.members import is_news, member_for, same_rule
 from detectors.incident.policy import Policy
+from detectors.incident.states import silenced
 from schemas.incident import Incident, IncidentState, Member
 from schemas.lifecycle import Resolution
 from schemas.signal import Cause, Signal
@@ -19,6 +20,8 @@ class Fit(StrEnum):
 
     SAME_RULE = "same_rule"
     SAME_CAUSE = "same_cause"
+    OTHER_USER = "other_user"
+    """The same rule on the same route, of another user's budget."""
     SAME_ONSET = "same_onset"
     SAME_ROUTE = "same_route"
     """An open incident of the alarm's route, where nothing explains the one or the other."""
@@ -33,9 +36,13 @@ class Placement(NamedTuple):
 
 
 CauseKey = tuple[str, str | None]
-OPEN_RANKS = {Fit.SAME_RULE: 0, Fit.SAME_CAUSE: 2, Fit.SAME_ONSET: 3, Fit.SAME_ROUTE: 6}
-RESOLVED_RANKS = {Fit.SAME_RULE: 1, Fit.SAME_CAUSE: 4, Fit.SAME_ONSET: 5}
-"""Precedence of the fits, open and resolved incidents in one order; a route alone reopens nothing."""
+DISOWNED_RANK = -1
+OPEN_RANKS = {
+    Fit.SAME_RULE: 0, Fit.SAME_CAUSE: 2, Fit.OTHER_USER: 3, Fit.SAME_ONSET: 4, Fit.SAME_ROUTE: 7,
+}  # fmt: skip
+RESOLVED_RANKS = {Fit.SAME_RULE: 1, Fit.SAME_CAUSE: 5, Fit.SAME_ONSET: 6}
+"""Precedence of the fits, open and resolved incidents in one order; neither a route alone reopens anything,
+nor another user."""
 
 
 def cause_key(cause: Cause | None) -> CauseKey | None:
@@ -70,20 +77,31 @@ def disowned(incident: Incident, alarm: Signal, policy: Policy) -> Member | None
     """The member whose alarms a person called no problem, if this one goes on with them.
 
     A detector fires again and again while a shift lasts: what has been called no problem is counted on, and
-    opens nothing, until its rule has shown a recovery or has been quiet.
+    opens nothing, until its rule has shown a recovery or has been quiet. A graver alarm than those is none of
+    them: under one name an objective has a ticket and a page.
     """
     if incident.resolution is not Resolution.NOT_A_PROBLEM:
         return None
     member = member_for(incident, alarm)
-    if member is None or (member.recovered and alarm.detected_at > (member.recovered_at or 0)):
+    if (
+        member is None
+        or is_news(incident, alarm)
+        or (member.recovered and alarm.detected_at > (member.recovered_at or 0))
+    ):
         return None
     first = member.detected_at - policy.quiet_ms
     return member if first <= alarm.detected_at <= member.last_at + policy.quiet_ms else None
 
 
-def member_for(incident: Incident, alarm: Signal) -> Member | None:
-    """The member of the alarm's rule on its route."""
-    return next((member for member in incident.members if same_rule(member, alarm)), None)
+def closed(incident: Incident, alarm: Signal, policy: Policy) -> bool:
+    """Whether ``incident`` may not take ``alarm``, however well it fits.
+
+    What a person has snoozed or muted is what they saw: what they could not know of is told on its own, and
+    the silence stays. Nor does an incident grow without bound.
+    """
+    if silenced(incident) and is_news(incident, alarm):
+        return True
+    return len(incident.members) >= policy.members and member_for(incident, alarm) is None
 
 
 def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Placement:
@@ -96,21 +114,22 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
     second helps nobody. If the alarm brings the cause, the incident takes it over. An incident that was
     resolved lately is reopened by the same rule, cause or onset. Where one explains the other, they
     stay apart (:mod:`~detectors.incident.inhibition`): what is explained joins only what is held back, and
-    what is held back takes only what is explained.
+    what is held back takes only what is explained. What a person has silenced takes only what it had
+    (:func:`closed`); so which incident an alarm joins may depend on when a snooze ends.
     Misleads where two unrelated regressions begin within the window, or the second one is unexplained:
     they are shown as one, as a member of its own with its own onset and numbers.
     """
     known = list(incidents)
     held = explained(alarm, known, policy)
-    best: tuple[tuple[int, int, int, str], Placement] | None = None
+    best: tuple[tuple[int, bool, int, int, str], Placement] | None = None
     for incident in known:
-        open_, lately = is_open(incident, alarm.detected_at, policy), False
+        open_, counted = is_open(incident, alarm.detected_at, policy), False
         if not open_:
-            if disowned(incident, alarm, policy) is not None:
-                return Placement(Fit.SAME_RULE, incident.id)
-            lately = may_reopen(incident, alarm.detected_at, policy)
-            if not lately:
+            counted = disowned(incident, alarm, policy) is not None
+            if not counted and not may_reopen(incident, alarm.detected_at, policy):
                 continue
+        if closed(incident, alarm, policy):
+            continue
         fit = _fit(alarm, incident, policy)
         ranks = OPEN_RANKS if open_ else RESOLVED_RANKS
         if fit not in ranks:
@@ -119,7 +138,13 @@ def place(alarm: Signal, incidents: Iterable[Incident], policy: Policy) -> Place
             apart(alarm, incident) or (held and open_ and incident.inhibited is None)
         ):
             continue
-        order = (ranks[fit], abs(alarm.onset - incident.onset), incident.detected_at, incident.id)
+        order = (
+            DISOWNED_RANK if counted else ranks[fit],
+            silenced(incident),
+            abs(alarm.onset - incident.onset),
+            incident.detected_at,
+            incident.id,
+        )
         if best is None or order < best[0]:
             best = order, Placement(fit, incident.id)
     return best[1] if best else Placement(Fit.NONE, None)
@@ -131,6 +156,8 @@ def _fit(alarm: Signal, incident: Incident, policy: Policy) -> Fit:
         return Fit.SAME_RULE
     if key is not None and key in causes:
         return Fit.SAME_CAUSE
+    if any(same_rule(member, alarm) for member in incident.members):
+        return Fit.OTHER_USER
     if abs(alarm.onset - incident.onset) <= policy.window_ms:
         return Fit.SAME_ONSET
     on_route = any(member.route == alarm.route for member in incident.members)

@@ -58,6 +58,9 @@ class Policy:
     """Cases that an alert shows."""
     ring: int = 64
     """Case previews that are kept per app, environment and route."""
+    members: int = 200
+    """Members that an incident takes; the next alarm opens another. An incident is one record of a topic, and
+    of users over their budgets there may be thousands a day."""
     evidence: int = 8
     """Notes that an incident keeps; the nearest to its onset stay."""
     history: int = 64

@@ -17,20 +17,23 @@ from schemas.signal import Recovery
 def recover(turn: Turn, recovery: Recovery) -> Verdict:
     """Every member of the recovery's rule on its route, in whatever incident, has recovered.
 
-    There may be two: a rule that fires again after a quiet day opens anew beside what is still open.
+    There may be several: one of each user whose budget begins anew, and a rule that fires again after a quiet
+    day, or graver than it was silenced, opens anew beside what is still open.
     Where a person has accepted what is as normal, the last such member ends the incident as that person's
     doing: the edit shows it, and no message says that something is back.
     """
     at, verdict, by = recovery.detected_at, Verdict.UNMATCHED, recovery.accepted_by
     for before in list(turn.incidents.values()):
-        own = next((member for member in before.members if same_rule(member, recovery)), None)
-        if own is None:
+        own = [member for member in before.members if same_rule(member, recovery)]
+        if not own:
             continue
-        back = recovered(own, recovery)
-        if back is own:
+        back = [member.signal_id for member in own if recovered(member, recovery) is not member]
+        if not back:
             verdict = Verdict.OVERTAKEN if verdict is Verdict.UNMATCHED else verdict
             continue
-        members = tuple(back if member is own else member for member in before.members)
+        members = tuple(
+            recovered(member, recovery) if member.signal_id in back else member for member in before.members
+        )
         after = before.model_copy(update={"members": members})
         detail = f"rule {recovery.rule}"
         if by is not None:
@@ -53,7 +56,7 @@ def recover(turn: Turn, recovery: Recovery) -> Verdict:
             after = logged(after, turn.policy, shown, Happening.RESOLVED, detail="every member recovered")
             # A silence that somebody asked for holds here, too; the edit tells.
             reply = None if quieted(before) else NotifyReason.RECOVERED
-            turn.put(after, at, NotifyReason.RECOVERED, reply, own.signal_id, urgent=True)
+            turn.put(after, at, NotifyReason.RECOVERED, reply, back[0], urgent=True)
             verdict = Verdict.RECOVERED
         else:
             turn.put(after, at, NotifyReason.MEMBER_RECOVERED, urgent=True)

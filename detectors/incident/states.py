@@ -83,6 +83,12 @@ def flaps(incident: Incident, policy: Policy) -> bool:
     return incident.posted and not incident.flapping and len(incident.reopened_at) >= policy.flap_reopens
 
 
+def silenced(incident: Incident) -> bool:
+    """Whether a person has asked for silence: of what they saw, and of nothing that has come since
+    (:func:`~detectors.incident.placement.closed`)."""
+    return bool(incident.snooze or incident.muted_by)
+
+
 def heard_again(incident: Incident, now: int, **silence: object) -> Incident:
     """``incident`` at the end of a ``silence`` (the fields that end it): nobody could have acknowledged what
     they were not told, so its levels count from ``now``."""

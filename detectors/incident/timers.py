@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from detectors.incident.placement import last_alarm
 from detectors.incident.policy import Policy
+from detectors.incident.states import silenced
 from schemas.incident import Incident, IncidentState
 from schemas.lifecycle import Inhibition, StaleKind
 from schemas.signal import SignalName
@@ -118,4 +119,4 @@ def last_data(incident: Incident, data: Data) -> int | None:
 
 def quieted(incident: Incident) -> bool:
     """Whether nothing but edits may be said: snoozed, muted, flapping, or explained by another."""
-    return bool(incident.snooze or incident.muted_by or incident.flapping or incident.inhibited)
+    return silenced(incident) or bool(incident.flapping or incident.inhibited)

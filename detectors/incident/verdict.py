@@ -13,6 +13,8 @@ class Verdict(StrEnum):
     OPENED = "opened"
     REFIRED = "refired"
     JOINED_BY_CAUSE = "joined_by_cause"
+    JOINED_BY_RULE = "joined_by_rule"
+    """Of another user's budget."""
     JOINED_BY_ONSET = "joined_by_onset"
     JOINED_BY_ROUTE = "joined_by_route"
     REOPENED = "reopened"
@@ -65,6 +67,7 @@ DONE = frozenset(
 JOINED = {
     Fit.SAME_RULE: Verdict.REFIRED,
     Fit.SAME_CAUSE: Verdict.JOINED_BY_CAUSE,
+    Fit.OTHER_USER: Verdict.JOINED_BY_RULE,
     Fit.SAME_ONSET: Verdict.JOINED_BY_ONSET,
     Fit.SAME_ROUTE: Verdict.JOINED_BY_ROUTE,
 }

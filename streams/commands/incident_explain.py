@@ -83,7 +83,7 @@ def labels(
     Example: gleaner incidents labels --rule faithfulness_drop --json
     """
     where, values = ("where rule = ?", [rule]) if rule else ("", [])
-    query = f"select body from labels {where} order by time, incident_id, rule, route"  # noqa: S608 - no value in it
+    query = f"select body from labels {where} order by time, incident_id, rule, route, body"  # noqa: S608 - no value in it
     found = [json.loads(row["body"]) for row in rows(state, query, values)]
     if as_json:
         for label in found:
@@ -94,7 +94,8 @@ def labels(
         return
     table = Table("rule", "app", "route", "alarms", "from", "to", "by", "note", box=None)
     for label in found:
-        who = (clean(label[name], 60) for name in ("rule", "app", "route"))
+        of = f" of user {label['user']}" if label.get("user") else ""
+        who = (clean(each, 60) for each in (label["rule"] + of, label["app"], label["route"]))
         times = (rfc3339(label[name]) for name in ("onset", "last_at"))
         said = (clean(label[name], 80) for name in ("actor", "note"))
         table.add_row(*(Text(each) for each in (*who, str(label["alarms"]), *times, *said)))

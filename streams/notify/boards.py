@@ -67,10 +67,9 @@ def batch_of(
 
 def calibrated(incident: Incident, known: Calibrations | None) -> Incident:
     """``incident`` with what reviewers said of the scorer of its own signal, else of its first member's."""
-    own = (incident.rule, incident.route)
     scorers = [
         one.scorer
-        for one in sorted(incident.members, key=lambda one: (one.rule, one.route) != own)
+        for one in sorted(incident.members, key=lambda one: one.identity != incident.identity)
         if one.scorer
     ]
     if known is None or not scorers:

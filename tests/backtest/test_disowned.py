@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from detectors.incident import group
 from detectors.rules import DEFAULT_RULES
 from schemas.lifecycle import LabelRecord
 from streams.backtest import Backtested, backtest, policy_with
@@ -16,6 +17,7 @@ from streams.disowned import hold, load
 from streams.labels import LabelsError
 from streams.settings import Settings
 from tests.delivery.events import traffic, write
+from tests.incident.signals import T0, over_budget
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,18 @@ def label(done: Backtested, rule: str = "escalation_spike", **changed: object) -
         actor="dana", time=member.last_at,
     )  # fmt: skip
     return made.model_copy(update=changed)
+
+
+def test_a_label_of_a_user_is_of_no_other() -> None:
+    (incident,) = group([over_budget("u", "ann", T0)])
+    of = LabelRecord(
+        incident_id="once-1", app=incident.app, environment=incident.environment, route=incident.route,
+        signal=incident.signal, rule=incident.rule, signal_id="s", onset=T0, last_at=T0, alarms=1,
+        actor="dana", time=T0,
+    )  # fmt: skip
+    assert [
+        hold([of.model_copy(update={"user": user})], [incident]).again for user in ("ann", "bob", "")
+    ] == [["once-1"], [], ["once-1"]]
 
 
 def test_what_would_come_again_and_what_is_spared(done: Backtested) -> None:

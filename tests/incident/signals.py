@@ -20,6 +20,8 @@ RULES = {
     SignalName.SERVED_MODEL: ("served_model_change", None, None, "changed"),
     SignalName.BROKEN_OUTPUT: ("broken_output", 0.01, 0.2, "up"),
     SignalName.ERROR: ("errors", 0.01, 0.3, "up"),
+    SignalName.LATENCY: ("slow_answers", 400.0, 900.0, "up"),
+    SignalName.USER_BUDGET: ("spend_per_user", None, 1.1, "up"),
 }
 
 
@@ -43,6 +45,13 @@ def alarm(
         | rest
     )  # fmt: skip
     return Signal(**fields)
+
+
+def over_budget(id: str, user: str, detected_at: int, **rest: Any) -> Signal:
+    """That ``user`` has used more than a day's budget."""
+    cause = Cause(dimension="user_id", current=user, share=1.0)
+    fields: dict[str, Any] = {"onset": detected_at, "detected_at": detected_at, "cause": cause, "n": 0} | rest
+    return alarm(id, SignalName.USER_BUDGET, reason=f"user {user} has used $6 since midnight UTC", **fields)
 
 
 def note(id: str, onset: int = T0, cause: Cause = MODEL, **rest: Any) -> Signal:

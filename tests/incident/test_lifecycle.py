@@ -178,8 +178,8 @@ def test_a_snooze_holds_replies_back_and_ends_by_its_time() -> None:
     board = fired()
     incident = only(board)
     board.absorb(command("c1", Verb.SNOOZE, incident.id, FIRED, until=FIRED + HOUR))
-    grew = board.absorb(alarm("s2", SignalName.COST, severity=Severity.P1), FIRED + MINUTE)
-    assert told(grew) == [("edit", "grew")]
+    known = board.absorb(alarm("s2", detected_at=FIRED + MINUTE, cause=MODEL), FIRED + MINUTE)
+    assert told(known) == [("edit", "cause_found")]
     assert board.due(FIRED + HOUR - 1).effects == ()
     assert told(board.due(FIRED + HOUR))[:2] == [("edit", "snooze_over"), ("reply", "snooze_over")]
     assert only(board).snooze is None

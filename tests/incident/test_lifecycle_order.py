@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Board, Deploy, Event, Policy, Step, group
+from detectors.incident import Board, Deploy, Event, Policy, Step, Verdict, group
 from detectors.incident.board import time_of
 from detectors.incident.timers import timers
 from schemas.command import Command, Verb
@@ -25,17 +26,31 @@ from schemas.lifecycle import Resolution
 from schemas.signal import Recovery, Severity, Signal, SignalName, WindowStat
 from sinks.outbox import Outbox
 from streams.notify.boards import batch_of, board_of, units
-from tests.incident.signals import HOUR, MINUTE, T0, alarm, command, recovery, window
+from tests.incident.signals import HOUR, MINUTE, T0, alarm, command, over_budget, recovery, window
 
 SEGMENT = ("support-bot", "production")
 POLICY = Policy(group_wait_ms=10 * MINUTE)
-SIGNALS = (SignalName.FAITHFULNESS, SignalName.COST, SignalName.BROKEN_OUTPUT, SignalName.ERROR)
+SIGNALS = (
+    SignalName.FAITHFULNESS, SignalName.COST, SignalName.BROKEN_OUTPUT, SignalName.ERROR,
+    SignalName.USER_BUDGET,
+)  # fmt: skip
+USERS = ("ann", "bob")
 ROUTES = ("/chat", "/mail")
+
+
+KINDS = ("alarm",) * 4 + ("recovery",) * 3 + ("window", "deploy", "command")
+SILENCING = (Verb.MUTE, Verb.SNOOZE, Verb.NOT_A_PROBLEM)
+TWO = (SignalName.ERROR, SignalName.USER_BUDGET)
 
 
 @st.composite
 def stories(
-    draw: st.DrawFn, *, people: bool = True, commands_on: Sequence[Verb] = tuple(Verb)
+    draw: st.DrawFn,
+    *,
+    people: bool = True,
+    commands_on: Sequence[Verb] = tuple(Verb),
+    kinds: Sequence[str] = KINDS,
+    signals: Sequence[SignalName] = SIGNALS,
 ) -> list[Event]:
     """Alarms, recoveries, windows, deploys and commands over two days, in the order of their times."""
     events: list[Event] = []
@@ -43,14 +58,16 @@ def stories(
     at = T0
     for number in range(draw(st.integers(1, 16))):
         at += draw(st.sampled_from([0, 1, 20, 60, 150, 400])) * MINUTE
-        what = draw(st.sampled_from(["alarm"] * 4 + ["recovery"] * 3 + ["window", "deploy", "command"]))
-        signal, route = draw(st.sampled_from(SIGNALS)), draw(st.sampled_from(ROUTES))
+        what = draw(st.sampled_from(kinds))
+        signal, route = draw(st.sampled_from(signals)), draw(st.sampled_from(ROUTES))
         if what == "alarm":
             severity = draw(st.sampled_from([Severity.P1, Severity.P2, Severity.P3]))
             onset = at - draw(st.sampled_from([0, 10, 90])) * MINUTE
-            events.append(
-                alarm(f"s{number}", signal, onset=onset, detected_at=at, route=route, severity=severity)
-            )
+            more: dict[str, Any] = {"onset": onset, "route": route, "severity": severity}
+            if signal is SignalName.USER_BUDGET:
+                events.append(over_budget(f"s{number}", draw(st.sampled_from(USERS)), at, **more))
+            else:
+                events.append(alarm(f"s{number}", signal, detected_at=at, **more))
             opened = group([events[-1]])  # type: ignore[list-item]
             ids.append(opened[0].id)
         elif what == "recovery":
@@ -68,6 +85,11 @@ def stories(
                 )
             )  # fmt: skip
     return events
+
+
+AT_ONCE = replace(POLICY, group_wait_ms=0)
+(UNKNOWN,) = group([alarm("nothing")])
+UNKNOWN = UNKNOWN.model_copy(update={"members": ()})
 
 
 class Life:
@@ -134,6 +156,36 @@ def test_what_always_holds(events: list[Event]) -> None:
             assert incident.id in [one.incident_id for one in by.explains]
         if incident.state is IncidentState.PENDING:
             assert timers(incident, life.board.data, POLICY)
+
+
+@given(stories(commands_on=SILENCING, kinds=("alarm", "alarm", "recovery", "command"), signals=TWO))
+@settings(deadline=None, max_examples=150)
+def test_what_nobody_could_know_of_is_never_swallowed(events: list[Event]) -> None:
+    """An alarm of a rule, a route or a user that an incident does not have, or graver than there, is told by
+    a message of its own or in the thread: whatever was silenced before, or called no problem. Only what
+    explains it holds it back."""
+    board, at = Board(AT_ONCE), T0
+    for event in events:
+        at = max(at, time_of(event))
+        board.due(at, at)
+        before = dict(board.incidents)
+        step = board.absorb(event, at)
+        if not isinstance(event, Signal) or step.verdict is Verdict.DUPLICATE:
+            continue
+        (after,) = [one for one in step.incidents if one.members != before.get(one.id, UNKNOWN).members]
+        known = {member.identity: member.severity.rank for member in before.get(after.id, UNKNOWN).members}
+        if known.get(event.identity, 99) <= event.severity.rank:
+            continue
+        if after.resolution is Resolution.RECOVERED:
+            # Its own recovery is no earlier than this alarm.
+            continue
+        assert step.verdict is not Verdict.COUNTED
+        assert (after.snooze, after.muted_by, after.flapping) == (None, None, False)
+        assert after.inhibited or after.state in (IncidentState.FIRING, IncidentState.ACKED)
+        graver = after.id not in before or after.severity.rank < before[after.id].severity.rank
+        if not after.inhibited and (graver or event.identity not in known):
+            loud = {one.kind for one in step.effects if one.incident_id == after.id} - {EffectKind.EDIT}
+            assert loud
 
 
 @given(stories(people=False))

@@ -76,7 +76,7 @@ def test_every_alarm_is_counted_in_exactly_one_incident(signals: list[Signal]) -
     assert len(firsts) == len(set(firsts))
     assert len({incident.id for incident in incidents}) == len(incidents)
     for incident in incidents:
-        keys = [(member.rule, member.route) for member in incident.members]
+        keys = [member.identity for member in incident.members]
         assert len(keys) == len(set(keys))
 
 

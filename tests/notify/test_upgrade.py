@@ -7,7 +7,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from detectors.incident import Board, Policy
+from schemas.command import Verb
 from schemas.effect import EffectKind
 from schemas.incident import IncidentState
 from schemas.signal import SignalName
@@ -17,9 +20,11 @@ from sinks.memory import MemorySink
 from sinks.outbox import Outbox
 from sinks.outbox_schema import MIGRATIONS, VERSION
 from sinks.samples import SAMPLES
+from streams.cli import app
+from streams.notify.boards import batch_of
 from streams.notify.reduce import Notify
 from streams.settings import Settings
-from tests.incident.signals import HOUR, T0, recovery
+from tests.incident.signals import HOUR, T0, command, over_budget, recovery
 
 FILES = Path(__file__).parent / "outbox_files"
 """The tables as each version made them, taken from the releases."""
@@ -119,3 +124,39 @@ async def test_an_old_file_becomes_a_new_one_and_loses_nothing(tmp_path: Path, v
     Outbox.open(fresh).close()
     assert shape(path) == shape(fresh)
     Outbox.open(path).close()
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_labels_are_kept_and_further_users_have_theirs(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "notify.sqlite"
+    old_file(path, version)
+    db = sqlite3.connect(path)
+    db.execute("insert into labels values ('i', 'spend_per_user', '/chat', 7, '{}')")
+    db.commit()
+    db.close()
+    board = Board(Policy(group_wait_ms=0))
+    for number, user in enumerate(("ann", "bob")):
+        board.absorb(over_budget(f"u{number}", user, T0 + number * HOUR))
+    (incident,) = board.incidents.values()
+    step = board.absorb(command("no", Verb.NOT_A_PROBLEM, incident.id, T0 + 2 * HOUR))
+    outbox = Outbox.open(path)
+    outbox.commit(batch_of({}, [step]), NOW)
+    rows = outbox.db.execute("select incident_id, user, time from labels order by time, user").fetchall()
+    assert [tuple(row) for row in rows] == [
+        ("i", "", 7), (incident.id, "ann", T0 + 2 * HOUR), (incident.id, "bob", T0 + 2 * HOUR),
+    ]  # fmt: skip
+    outbox.close()
+    (line, *_) = [one for one in _labels(tmp_path) if one["incident_id"] == incident.id]
+    assert (line["user"], line["rule"]) == ("ann", "spend_per_user")
+
+
+def _labels(state: Path) -> list[dict[str, object]]:
+    """As the command line lists them, but the one that has no body."""
+    db = sqlite3.connect(state / "notify.sqlite")
+    db.execute("delete from labels where incident_id = 'i'")
+    db.commit()
+    db.close()
+    told = CliRunner().invoke(app, ["incidents", "labels", "--json", "--state", str(state)])
+    listed = CliRunner().invoke(app, ["incidents", "labels", "--state", str(state)])
+    assert "of user bob" in " ".join(listed.stdout.split())
+    return [json.loads(line) for line in told.stdout.splitlines()]
