@@ -51,11 +51,12 @@ def reference() -> str:
         lines.append(f"| `GLEANER_{name.upper()}` | {shown} | {field.description} |")
     lines += ["", "## Topics", "", "`GLEANER_TOPIC_PREFIX` goes before each name.", ""]
     lines += ["| topic | key | value | partitions | kept | largest message |", "|---|---|---|---|---|---|"]
+    usual = Settings.model_construct()
     for topic in TOPICS:
         kept = topic.cleanup if topic.retention_ms < 0 else f"{topic.retention_ms // 86_400_000} days"
         lines.append(
             f"| {topic.name} | {topic.key} | {topic.value} | {topic.partitions or 'GLEANER_PARTITIONS'} "
-            f"| {kept} | {topic.max_message_bytes // 1024 // 1024} MiB |"
+            f"| {kept} | {usual.message_bytes_of(topic) // 1024 // 1024} MiB |"
         )
     return "\n".join(lines) + "\n"
 

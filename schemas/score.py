@@ -29,6 +29,8 @@ class UnscoredReason(StrEnum):
     FAILED = "scorer_failed"
     """The scorer raised what nobody foresaw; its process log names the type."""
     BUDGET = "budget"
+    TOO_LARGE = "too_large"
+    """The request fits no message of its topic: ingest says so, and no judge was asked."""
     TRACE_GONE = "trace_gone"
 
 

@@ -14,17 +14,31 @@ APP_MESSAGE_BYTES = 8 * 1024 * 1024
 """A message of an application may be 8 MiB: an array of events."""
 OWN_MESSAGE_BYTES = 2 * MAX_EVENT_BYTES
 """Gleaner's own messages carry at most one event, with room for what is written around it."""
+ROOM_BYTES = 4096
+"""Of a message's limit, for what Kafka writes around the value: its key, and the head of its batch."""
+
+
+def own_message_bytes(max_event_bytes: int) -> int:
+    """The limit of Gleaner's own messages where events may have ``max_event_bytes``; at least the usual one.
+
+    >>> own_message_bytes(MAX_EVENT_BYTES) == OWN_MESSAGE_BYTES == own_message_bytes(1024)
+    True
+    """
+    return max(OWN_MESSAGE_BYTES, 2 * max_event_bytes)
 
 
 class Topic(NamedTuple):
-    """``partitions`` None takes the deployment's setting; ``retention_ms`` -1 keeps for ever."""
+    """``partitions`` None takes the deployment's setting; ``retention_ms`` -1 keeps for ever.
+
+    ``max_message_bytes`` None follows the deployment's largest event (``own_message_bytes``).
+    """
 
     name: str
     key: str
     value: str
     partitions: int | None
     retention_ms: int
-    max_message_bytes: int = OWN_MESSAGE_BYTES
+    max_message_bytes: int | None = None
     cleanup: Literal["delete", "compact"] = "delete"
 
 

@@ -6,7 +6,8 @@ The path of an event; file order is event order:
 module       reads                        calls (pure)                       writes
 ===========  ===========================  =================================  =========================
 ``ingest``   traces, feedback, changes,   ``steps.ingest``, ``steps.observe``  observations,
-             scores                                                          score-requests, dead-letters
+             scores                                                          score-requests, scores,
+                                                                             dead-letters
 ``judge``    score-requests               ``judges``                         scores
 ``rolling``  observations                 ``steps.owner``, ``detectors``     signals, case-requests
 ``harvest``  case-requests, then the      ``steps.harvest``,                 cases, case-previews

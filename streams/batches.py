@@ -17,7 +17,7 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.topics import OWN_MESSAGE_BYTES, Topic
+from schemas.topics import Topic, own_message_bytes
 from streams.closing import correct_closing
 from streams.health import Heartbeat
 from streams.security import client_security
@@ -36,7 +36,7 @@ def producer(settings: Settings, **options: object) -> AIOKafkaProducer:
         "acks": "all",
         # The embedded broker answers no InitProducerId that aiokafka could use.
         "enable_idempotence": not settings.embedded,
-        "max_request_size": 2 * OWN_MESSAGE_BYTES,
+        "max_request_size": 2 * own_message_bytes(settings.max_event_bytes),
         "linger_ms": 2,
     }
     return AIOKafkaProducer(**(config | options))
@@ -54,7 +54,7 @@ def consumer(settings: Settings, role: str, *topics: Topic, **options: object) -
         "session_timeout_ms": settings.session_timeout_ms,
         "heartbeat_interval_ms": settings.heartbeat_ms,
         "fetch_max_wait_ms": 100,
-        "max_partition_fetch_bytes": 2 * OWN_MESSAGE_BYTES,
+        "max_partition_fetch_bytes": 2 * own_message_bytes(settings.max_event_bytes),
         # Rolling writes in transactions: what an ended worker left unfinished is not there for readers.
         "isolation_level": "read_uncommitted" if settings.embedded else "read_committed",
     }

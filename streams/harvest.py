@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaProducer
 
 from schemas.case import CaseRequest
 from schemas.codec import Refused, encode
@@ -16,13 +15,18 @@ from schemas.dead_letter import Refusal
 from schemas.identity import Coordinates
 from schemas.topics import CASE_PREVIEWS, CASE_REQUESTS, CASES, DEAD_LETTERS
 from streams.batcher import Batcher, started
-from streams.batches import producer
 from streams.fetch import Fetcher
+from streams.sender import Message, Sender, TooLarge
 from streams.settings import Settings
-from streams.steps.harvest import element_at, harvest
+from streams.steps.harvest import element_at, elements_of, harvest
 from streams.steps.refuse import dead_letter
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 50
+"""Cases in memory as they go on the wire: each may be as large as a message."""
+Found = dict[Coordinates, dict[str, Any] | None]
+"""Events by their coordinates, None for one that is not there any more."""
 
 
 class Harvest:
@@ -32,48 +36,66 @@ class Harvest:
         self.settings = settings
         self.batcher = Batcher("harvest", settings.flush_size, settings.flush_seconds, self.flush)
         self.fetcher = Fetcher(settings)
-        self.out: AIOKafkaProducer | None = None
+        self.out = Sender(settings)
 
     async def start(self) -> None:
-        if self.out is not None:
+        if self.out.producer is not None:
             return
         await self.fetcher.start()
-        out = producer(self.settings)
-        await out.start()
-        self.out = out
+        await self.out.start()
         self.batcher.start()
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """After Faust has waited for the stream to be empty: nothing is held any more."""
         self.batcher.stop()
         await self.fetcher.stop()
-        if self.out is not None:
-            await self.out.stop()
+        await self.out.stop()
 
     async def flush(self, events: Sequence[Any]) -> None:
         """Fetch what the requests name, then send cases and previews, and wait for the acks."""
         requests, letters = self._read(events)
         wanted = [at for r in requests for at in (r.trace_at, r.event_at) if at is not None]
         values = await self.fetcher.fetch(wanted)
+        found = await self._found(requests, values)
+        for start in range(0, len(requests), AT_ONCE):
+            await self._send(requests[start : start + AT_ONCE], found)
+        await self.out.send(letters)
 
-        def event_of(at: Coordinates | None) -> dict[str, Any] | None:
-            return None if at is None else element_at(values[at._replace(index=0)], at.index)
+    async def _send(self, requests: Sequence[CaseRequest], found: Found) -> None:
+        while True:
+            try:
+                await self.out.send(await self._messages(requests, found))
+                return
+            except TooLarge:
+                continue  # a case that is sent again is the same case
 
-        assert self.out is not None
-        prefix = self.settings.topic_prefix
-        acks = []
+    async def _messages(self, requests: Sequence[CaseRequest], found: Found) -> list[Message]:
+        """Case and preview of each request; other tasks of this loop have their turn in between."""
+        made = []
         for request in requests:
-            trace, event = event_of(request.trace_at), event_of(request.event_at)
-            case, preview = harvest(request, trace, event, self.settings.privacy_of(request.app))
-            acks.append(await self.out.send(prefix + CASES.name, encode(case), case.case_id.encode()))
-            acks.append(
-                await self.out.send(prefix + CASE_PREVIEWS.name, encode(preview), preview.app.encode())
-            )
-        for key, value in letters:
-            acks.append(await self.out.send(prefix + DEAD_LETTERS.name, value, key.encode()))
-        await asyncio.gather(*acks)
+            trace, event = _at(found, request.trace_at), _at(found, request.event_at)
+            policy, limit = self.settings.privacy_of(request.app), self.out.limit(CASES)
+            case, preview = harvest(request, trace, event, policy, limit)
+            made.append(Message(CASES.name, None, case.case_id, encode(case)))
+            made.append(Message(CASE_PREVIEWS.name, None, preview.app, encode(preview)))
+            await asyncio.sleep(0)
+        return made
 
-    def _read(self, events: Sequence[Any]) -> tuple[list[CaseRequest], list[tuple[str, bytes]]]:
+    async def _found(self, requests: Sequence[CaseRequest], values: dict[Coordinates, bytes | None]) -> Found:
+        """The events that the requests name. Each message is read once: it may hold thousands of them."""
+        places: dict[Coordinates, list[Coordinates]] = {}
+        for request in requests:
+            for at in (request.trace_at, request.event_at):
+                if at is not None:
+                    places.setdefault(at._replace(index=0), []).append(at)
+        found: Found = {}
+        for place, named in places.items():
+            elements = elements_of(values[place])
+            found |= {at: element_at(elements, at.index) for at in named}
+            await asyncio.sleep(0)
+        return found
+
+    def _read(self, events: Sequence[Any]) -> tuple[list[CaseRequest], list[Message]]:
         requests, letters = [], []
         for event in events:
             message = event.message
@@ -84,8 +106,12 @@ class Harvest:
                 log.error("case-requests %s: %s", tuple(at), error)
                 refused = Refused(Refusal.INVALID, f"no case request: {str(error)[:200]}")
                 letter = dead_letter(refused, at, int(message.timestamp * 1000), message.value)
-                letters.append((letter.id, encode(letter)))
+                letters.append(Message(DEAD_LETTERS.name, None, letter.id, encode(letter)))
         return requests, letters
+
+
+def _at(found: Found, at: Coordinates | None) -> dict[str, Any] | None:
+    return None if at is None else found[at]
 
 
 def add_harvest(app: faust.App, settings: Settings) -> Harvest:

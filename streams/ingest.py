@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
 from faust.types import TP
 
 from schemas.codec import encode
 from schemas.observation import Progress, Source, SourceProgress
 from schemas.topics import CHANGES, DEAD_LETTERS, FEEDBACK, OBSERVATIONS, SCORE_REQUESTS, SCORES, TRACES
 from streams.batcher import Batcher, started
-from streams.batches import give_up, producer
+from streams.batches import give_up
 from streams.health import Heartbeat
+from streams.sender import Message, Sender, TooLarge
 from streams.settings import Settings
-from streams.steps.ingest import IngestPolicy, Record, ingest, partition_of
+from streams.steps.ingest import Flushed, IngestPolicy, Record, ingest, partition_of
 from streams.steps.observe import ScoringPolicy
 from streams.steps.pack import encode_progress
 from streams.steps.prices import Prices
@@ -47,13 +47,11 @@ class Ingest:
     def __init__(self, settings: Settings, app: faust.App) -> None:
         self.settings, self.app = settings, app
         self.policy = IngestPolicy(
-            ScoringPolicy(settings.score_rate, settings.rescore),
-            settings.max_event_bytes,
-            2 * settings.max_event_bytes,
+            ScoringPolicy(settings.score_rate, settings.rescore), settings.max_event_bytes
         )
         self.prices = Prices()
         self.batcher = Batcher("ingest", settings.flush_size, settings.flush_seconds, self.flush)
-        self.out: AIOKafkaProducer | None = None
+        self.out = Sender(settings)
         self.queue: Any = None
         """Faust's queue between its fetcher and the agent."""
         self._lives: dict[str, TopicLife] = {}
@@ -64,12 +62,10 @@ class Ingest:
         self.accepted = self.refused = 0
 
     async def start(self) -> None:
-        if self.out is not None:
+        if self._task is not None:
             return
         self._lives = await topic_lives(self.settings, (*INPUTS, OBSERVATIONS))
-        out = producer(self.settings)
-        await out.start()
-        self.out = out
+        await self.out.start()
         self.batcher.start()
         self._task = asyncio.get_running_loop().create_task(self._report())
         self._task.add_done_callback(self._ended)
@@ -79,8 +75,7 @@ class Ingest:
         self.batcher.stop()
         if self._task is not None:
             self._task.cancel()
-        if self.out is not None:
-            await self.out.stop()
+        await self.out.stop()
         log.info("ingest: %d events accepted, %d refused", self.accepted, self.refused)
 
     # -- a flush -----------------------------------------------------------------------------------
@@ -99,11 +94,27 @@ class Ingest:
                     lives[topic].stream, topic, message.partition, message.offset, timestamp, message.value
                 )
             )
-        flushed = ingest(records, self.policy, self.prices)
-        total = lives[OBSERVATIONS.name].partitions
-        await self._send(
+        while True:
+            policy = self.policy._replace(
+                max_message_bytes=self.out.limit(OBSERVATIONS),
+                max_request_bytes=self.out.limit(SCORE_REQUESTS),
+            )
+            flushed = ingest(records, policy, self.prices)
+            try:
+                await self._deliver(records, flushed)
+                break
+            except TooLarge:
+                continue  # what has arrived already is known by its marks
+        self.accepted += flushed.accepted
+        self.refused += len(flushed.dead_letters)
+        for letter in flushed.dead_letters:
+            log.info("dead letter %s at %s: %s", letter.id, tuple(letter.at), letter.reason.value)
+
+    async def _deliver(self, records: list[Record], flushed: Flushed) -> None:
+        total = self._lives[OBSERVATIONS.name].partitions
+        await self.out.send(
             [
-                (OBSERVATIONS.name, partition_of(app, total), app, message)
+                Message(OBSERVATIONS.name, partition_of(app, total), app, message)
                 for app, message in flushed.observations
             ]
             + self._progress(records, flushed.newest)
@@ -111,23 +122,11 @@ class Ingest:
         # Only now may the reports once a second speak of these times: a report that overtook its rows
         # would make them late.
         self._note(records, flushed.newest)
-        await self._send(
-            [(SCORE_REQUESTS.name, None, key, message) for key, message in flushed.requests]
-            + [(DEAD_LETTERS.name, None, letter.id, encode(letter)) for letter in flushed.dead_letters]
+        await self.out.send(
+            [Message(SCORE_REQUESTS.name, None, key, message) for key, message in flushed.requests]
+            + [Message(SCORES.name, None, key, message) for key, message in flushed.unscored]
+            + [Message(DEAD_LETTERS.name, None, letter.id, encode(letter)) for letter in flushed.dead_letters]
         )
-        self.accepted += flushed.accepted
-        self.refused += len(flushed.dead_letters)
-        for letter in flushed.dead_letters:
-            log.info("dead letter %s at %s: %s", letter.id, tuple(letter.at), letter.reason.value)
-
-    async def _send(self, messages: Sequence[tuple[str, int | None, str | None, bytes]]) -> None:
-        assert self.out is not None
-        prefix = self.settings.topic_prefix
-        acks = [
-            await self.out.send(prefix + topic, value, key and key.encode(), partition)
-            for topic, partition, key, value in messages
-        ]
-        await asyncio.gather(*acks)
 
     # -- progress ----------------------------------------------------------------------------------
 
@@ -140,9 +139,7 @@ class Ingest:
         for source, time_ in newest.items():
             self._newest[source] = max(self._newest.get(source, time_), time_)
 
-    def _progress(
-        self, records: list[Record], newest: dict[Source, int]
-    ) -> list[tuple[str, int | None, str | None, bytes]]:
+    def _progress(self, records: list[Record], newest: dict[Source, int]) -> list[Message]:
         """A flush's own report, behind its rows: how far its partitions have come, none at its end."""
         reached = {Source(r.stream, r.topic, r.partition): r.offset + 1 for r in records}
         entries = [
@@ -159,11 +156,11 @@ class Ingest:
     def _entry(self, source: Source, at_end: bool) -> SourceProgress:
         return SourceProgress(source, self._next.get(source, 0), self._newest.get(source), at_end)
 
-    def _reports(self, entries: list[SourceProgress]) -> list[tuple[str, int | None, str | None, bytes]]:
+    def _reports(self, entries: list[SourceProgress]) -> list[Message]:
         counts = {topic.name: self._lives[topic.name].partitions for topic in TIMED}
         message = encode_progress(Progress(int(time.time() * 1000), counts, entries))
         return [
-            (OBSERVATIONS.name, partition, None, message)
+            Message(OBSERVATIONS.name, partition, None, message)
             for partition in range(self._lives[OBSERVATIONS.name].partitions)
         ]
 
@@ -178,7 +175,10 @@ class Ingest:
                 for source in self._moved:
                     self._moved[source] = now
             ran = now
-            await self._send(self._reports(await self._look(now)))
+            try:
+                await self.out.send(self._reports(await self._look(now)))
+            except OutOfOrderSequenceNumber as error:
+                log.info("no progress report this second, a record beside it was refused: %r", error)
             heartbeat.beat()
 
     async def _look(self, now: float) -> list[SourceProgress]:

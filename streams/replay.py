@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from detectors.incident.group import group
 from schemas.case import CaseRequest, EvalCase
+from schemas.codec import Element, Refused
 from schemas.dead_letter import DeadLetter
 from schemas.identity import Coordinates
 from schemas.incident import Incident
 from schemas.observation import ChangeRow, ObservationBatch, Row, ScoreRow, TraceRow
 from schemas.signal import Recovery, Signal, SignalRecord, WindowStat
 from streams.file_rows import FileRows, Item, Seen, read_rows
-from streams.steps.harvest import element_at, harvest
+from streams.steps.harvest import element_at, elements_of, harvest
 from streams.steps.ingest import IngestPolicy
 from streams.steps.ledger import Ledger, MemoryLedger
 from streams.steps.owner import Owner, OwnerPolicy
@@ -27,6 +29,8 @@ from streams.steps.privacy import Privacy
 
 CHUNK = 5_000
 """Observations handed to the owner at a time; what comes out does not depend on it."""
+LINES = 4
+"""Lines that are kept as they were read: a line may hold thousands of events, and each may become a case."""
 LOOKS = 400
 """How often ``watch`` looks at the owner, at least, where there are that many observations."""
 Watch = Callable[[Owner, int], None]
@@ -151,12 +155,16 @@ def cases_of(
     handles = {str(path): path.open("rb") for path in files}
     try:
 
+        @lru_cache(LINES)
+        def line(topic: str, offset: int) -> list[Element | Refused]:
+            handle = handles[topic]
+            handle.seek(offset)
+            return elements_of(handle.readline().rstrip(b"\n"))
+
         def fetch(at: Coordinates | None) -> dict[str, Any] | None:
             if at is None or at.topic not in handles:
                 return None
-            handle = handles[at.topic]
-            handle.seek(at.offset)
-            return element_at(handle.readline().rstrip(b"\n"), at.index)
+            return element_at(line(at.topic, at.offset), at.index)
 
         for request in requests:
             trace, event = fetch(request.trace_at), fetch(request.event_at)

@@ -21,7 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from schemas.topics import MAX_EVENT_BYTES, Topic
+from schemas.topics import APP_MESSAGE_BYTES, MAX_EVENT_BYTES, Topic, own_message_bytes
 from sinks.hops import PAGERDUTY_URL, checked_url
 from sinks.slack.allowed import Allowed
 from sinks.slack.routes import Route
@@ -117,7 +117,13 @@ class Settings(BaseSettings):
     )
     flush_size: int = Field(500, ge=1, description="Messages that ingest and harvest flush together")
     flush_seconds: Finite = Field(0.2, gt=0, description="… or after this time, whichever comes first")
-    max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1024, description="A larger event is dead-lettered")
+    # Above an application's message no event could arrive.
+    max_event_bytes: int = Field(
+        MAX_EVENT_BYTES,
+        ge=1024,
+        le=APP_MESSAGE_BYTES,
+        description="A larger event is dead-lettered; Gleaner's own topics take twice as much, or 2 MiB",
+    )
 
     lateness_ms: int = Field(
         1_000,
@@ -392,6 +398,10 @@ class Settings(BaseSettings):
 
     def partitions_of(self, topic: Topic) -> int:
         return topic.partitions or self.partitions
+
+    def message_bytes_of(self, topic: Topic) -> int:
+        """The largest message that the topic has to take: its ``max.message.bytes``."""
+        return topic.max_message_bytes or own_message_bytes(self.max_event_bytes)
 
     def api_keys(self) -> Keys:
         return Keys(

@@ -19,9 +19,10 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def configuration(topic: Topic) -> dict[str, str]:
+def configuration(topic: Topic, settings: Settings) -> dict[str, str]:
     """The topic's broker-side settings. Min in-sync replicas is left to the cluster, whose policy it is."""
-    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(topic.max_message_bytes)}
+    largest = settings.message_bytes_of(topic)
+    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(largest)}
     if topic.cleanup == "delete":
         config["retention.ms"] = str(topic.retention_ms)
     else:
@@ -46,7 +47,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
                 settings.topic(topic),
                 settings.partitions_of(topic),
                 settings.replication,
-                topic_configs=configuration(topic),
+                topic_configs=configuration(topic, settings),
             )
             for topic in topics
         ]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
 from schemas.case import CaseRequest, EvalCase
-from schemas.codec import Refused, encode, split
+from schemas.codec import Element, Refused, encode, split
 from schemas.incident import CasePreview
-from schemas.topics import OWN_MESSAGE_BYTES, SCORES
+from schemas.topics import OWN_MESSAGE_BYTES, ROOM_BYTES, SCORES
 from streams.steps.privacy import WITHHELD, Privacy, kept, redacted
 from streams.steps.redact import Redactor
 
 EXCERPT = 300
 """Characters of a preview's excerpt."""
-MAX_BYTES = OWN_MESSAGE_BYTES - 4096
-"""Of a case on the wire, leaving room for what Kafka writes around it."""
+MAX_BYTES = OWN_MESSAGE_BYTES - ROOM_BYTES
+"""Of a case on the wire, where nobody has set another limit."""
 SHEDDABLE = ("score", "feedback", "expected_answer", "trace")
 """What a case too large for a message loses: the first of these that is enough; if none is, the last."""
 
@@ -27,15 +28,18 @@ class Harvested(NamedTuple):
     preview: CasePreview
 
 
-def element_at(value: bytes | None, index: int) -> dict[str, Any] | None:
-    """The event at ``index`` of a fetched message; None where it is not there any more."""
-    if value is None:
-        return None
-    elements = split(value, max_event_bytes=len(value))
-    if index >= len(elements):
-        return None
-    found = elements[index]
-    return None if isinstance(found, Refused) else found.value
+def elements_of(value: bytes | None) -> list[Element | Refused]:
+    """The elements of a fetched message; none of one that is gone.
+
+    Reads the whole message, which may hold thousands of events: ask once for all that are wanted of it.
+    """
+    return [] if value is None else split(value, max_event_bytes=len(value))
+
+
+def element_at(elements: Sequence[Element | Refused], index: int) -> dict[str, Any] | None:
+    """The event at ``index`` of a message's elements; None where it is not there any more."""
+    found = elements[index] if index < len(elements) else None
+    return found.value if isinstance(found, Element) else None
 
 
 def harvest(
@@ -43,11 +47,13 @@ def harvest(
     trace: dict[str, Any] | None,
     event: dict[str, Any] | None,
     policy: Privacy = Privacy.REDACTED,
+    max_bytes: int = MAX_BYTES,
 ) -> Harvested:
     """``trace`` is None where Kafka no longer holds it: the case is kept, and says so.
 
     ``event`` is the feedback or score that gave the reason, None where the trace itself did. ``policy``:
     how much text the case may hold; its preview is redacted under every one, and empty under ids only.
+    ``max_bytes`` is the limit of the case on the wire.
     """
     if trace is not None and trace.get("trace_id") != request.trace_id:
         trace = None  # somebody else's record stands there now
@@ -83,24 +89,24 @@ def harvest(
     if policy is Privacy.FULL:  # redacted before it is cut: half a card number is none
         clean = clean and redacted(clean, redactor)
         clean_event = clean_event and redacted(clean_event, redactor)
-    return Harvested(_fitting(case), _preview(request, clean, clean_event, redactor, withheld))
+    return Harvested(_fitting(case, max_bytes), _preview(request, clean, clean_event, redactor, withheld))
 
 
-def _fitting(case: EvalCase) -> EvalCase:
+def _fitting(case: EvalCase, max_bytes: int) -> EvalCase:
     """The case, or as much of it as a message holds: a correction can be as large as its trace.
 
     What is left out is at the case's coordinates, and ``missing`` says so.
     """
-    if _size(case) <= MAX_BYTES:
+    if _size(case) <= max_bytes:
         return case
     feedback = case.feedback and {name: v for name, v in case.feedback.items() if name != "corrected_answer"}
     case = case.model_copy(update={"feedback": feedback})  # it stands in expected_answer
-    while _size(case) > MAX_BYTES:
+    while _size(case) > max_bytes:
         present = [name for name in SHEDDABLE if getattr(case, name) is not None]
         if not present:
             break
         lighter = {name: _without(case, name) for name in present}
-        enough = [name for name in present if _size(lighter[name]) <= MAX_BYTES]
+        enough = [name for name in present if _size(lighter[name]) <= max_bytes]
         case = lighter[enough[0] if enough else present[-1]]
     return case
 

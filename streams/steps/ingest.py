@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from schemas.codec import EventKind, Refused, encode, read_traces, split, valida
 from schemas.dead_letter import DeadLetter, Refusal
 from schemas.feedback import FeedbackEvent
 from schemas.identity import Coordinates
-from schemas.observation import Source
-from schemas.score import SCORE_RESULT, ScoreRequest
-from schemas.topics import CHANGES, FEEDBACK, MAX_EVENT_BYTES, OWN_MESSAGE_BYTES, TRACES
+from schemas.observation import ObservationBatch, Source
+from schemas.score import SCORE_RESULT, ScoreRequest, Unscored, UnscoredReason
+from schemas.topics import CHANGES, FEEDBACK, MAX_EVENT_BYTES, OWN_MESSAGE_BYTES, ROOM_BYTES, TRACES
 from schemas.trace import TraceEvent
 from streams.steps.observe import (
     Observed,
@@ -23,9 +23,9 @@ from streams.steps.observe import (
     observe_score,
     observe_trace,
 )
-from streams.steps.pack import Packer
+from streams.steps.pack import Packer, decode
 from streams.steps.prices import Prices
-from streams.steps.refuse import dead_letter
+from streams.steps.refuse import dead_letter, element_text
 
 KINDS: dict[str, EventKind] = {TRACES.name: "trace", FEEDBACK.name: "feedback", CHANGES.name: "change"}
 """Event kind by topic. ``scores`` is not among them: it is Gleaner's own."""
@@ -43,19 +43,26 @@ class Record(NamedTuple):
 
 
 class Flushed(NamedTuple):
-    """What a flush sends, and the largest event time of each source partition in it."""
+    """What a flush sends, and the largest event time of each source partition in it.
+
+    ``unscored`` goes to ``scores``: answers that no judge is asked about, as their request fits no message.
+    """
 
     observations: list[tuple[str, bytes]]
     requests: list[tuple[str, bytes]]
+    unscored: list[tuple[str, bytes]]
     dead_letters: list[DeadLetter]
     newest: dict[Source, int]
     accepted: int
 
 
 class IngestPolicy(NamedTuple):
+    """What ingest asks of an event, and how large the values are that its two topics take."""
+
     scoring: ScoringPolicy = ScoringPolicy()
     max_event_bytes: int = MAX_EVENT_BYTES
-    max_message_bytes: int = OWN_MESSAGE_BYTES
+    max_message_bytes: int = OWN_MESSAGE_BYTES - ROOM_BYTES
+    max_request_bytes: int = OWN_MESSAGE_BYTES - ROOM_BYTES
 
 
 _coordinates = partial(tuple.__new__, Coordinates)
@@ -67,10 +74,10 @@ def partition_of(app: str, partitions: int) -> int:
     return zlib.crc32(app.encode()) % partitions
 
 
-def ingest(records: Iterable[Record], policy: IngestPolicy, prices: Prices) -> Flushed:
+def ingest(records: Sequence[Record], policy: IngestPolicy, prices: Prices) -> Flushed:
     """Read, validate, price and check a batch of records, in their order. Never raises for their content."""
     packer = Packer()
-    requests: list[tuple[str, bytes]] = []
+    asked: list[ScoreRequest] = []
     dead: list[DeadLetter] = []
     newest: dict[Source, int] = {}
     accepted = 0
@@ -88,10 +95,67 @@ def ingest(records: Iterable[Record], policy: IngestPolicy, prices: Prices) -> F
             if latest is None or time > latest:
                 latest = time
             if element.request is not None:
-                requests.append((element.request.trace_id, encode_request(element.request)))
+                asked.append(element.request)
         if latest is not None:
             newest[source] = latest
-    return Flushed(packer.messages(policy.max_message_bytes), requests, dead, newest, accepted)
+    observations = packer.messages(policy.max_message_bytes)
+    if any(len(message) > policy.max_message_bytes for _, message in observations):
+        unfit = {at: size for app, message in observations for at, size in _unfit(message, policy)}
+        observations = [one for one in observations if len(one[1]) <= policy.max_message_bytes]
+        asked = [request for request in asked if request.at not in unfit]
+        accepted -= len(unfit)
+        dead += _too_large(records, unfit, policy)
+    requests, unscored = _requests(asked, policy.max_request_bytes)
+    return Flushed(observations, requests, unscored, dead, newest, accepted)
+
+
+def _unfit(message: bytes, policy: IngestPolicy) -> Iterator[tuple[Coordinates, int]]:
+    """Where the row of a message stands that is too large although it holds no other, and its size."""
+    if len(message) > policy.max_message_bytes:
+        batch = decode(message)
+        assert isinstance(batch, ObservationBatch)
+        (source,), (row,) = batch.sources, batch.rows
+        yield Coordinates(*source, *row[4:6]), len(message)
+
+
+def _too_large(
+    records: Sequence[Record], unfit: dict[Coordinates, int], policy: IngestPolicy
+) -> Iterator[DeadLetter]:
+    for record in records:
+        at = Coordinates(record.stream, record.topic, record.partition, record.offset)
+        for place in sorted(place for place in unfit if place._replace(index=0) == at):
+            refused = Refused(
+                Refusal.TOO_LARGE,
+                f"the event's observation has {unfit[place]} bytes, topic observations takes "
+                f"{policy.max_message_bytes}: shorten its versions, or raise the topic's max.message.bytes",
+                original=element_text(record.value or b"", place.index),
+            )
+            yield dead_letter(refused, place, record.timestamp, record.value)
+
+
+def _requests(
+    asked: Iterable[ScoreRequest], max_bytes: int
+) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    """The requests that fit a message, and for each that does not an answer in the judge's place."""
+    requests, unscored = [], []
+    for request in asked:
+        message = encode_request(request)
+        if len(message) <= max_bytes:
+            requests.append((request.trace_id, message))
+        else:
+            unscored.append((request.trace_id, encode(_unscored(request, len(message), max_bytes))))
+    return requests, unscored
+
+
+def _unscored(request: ScoreRequest, size: int, limit: int) -> Unscored:
+    return Unscored(
+        trace_id=request.trace_id,
+        app=request.app,
+        scorer="ingest",
+        scorer_version="1",
+        reason=UnscoredReason.TOO_LARGE,
+        detail=f"its request has {size} bytes, topic score-requests takes {limit}",
+    )
 
 
 def read(record: Record, policy: IngestPolicy, prices: Prices) -> list[Observed | Refused]:

@@ -11,6 +11,7 @@ from schemas.base import rfc3339
 from schemas.codec import Element, Refused, split, validate
 from schemas.topics import MAX_EVENT_BYTES
 from streams.steps.ingest import KINDS
+from streams.steps.refuse import element_text
 
 
 class RefusedEvent(NamedTuple):
@@ -49,7 +50,7 @@ def put_back(
     if data is None:
         if message is None:
             return "the store keeps not all of it, and its message is no longer on the topic"
-        data = _element(message, refused.element)
+        data = element_text(message, refused.element)
         if hashlib.sha256(data).hexdigest() != refused.sha256:
             return "the store keeps not all of it, and another message is in its place"
     (element, *more) = split(data, max_event_bytes)
@@ -72,14 +73,3 @@ def timed(element: Element, broker_time: int) -> dict[str, Any]:
     if element.value.get("timestamp") is not None:
         return element.value
     return {**element.value, "timestamp": rfc3339(broker_time)}
-
-
-def _element(message: bytes, index: int) -> bytes:
-    """An element of an array as its dead letter would quote it; a message that is none, whole."""
-    try:
-        parsed = orjson.loads(message)
-    except orjson.JSONDecodeError:
-        return message
-    if not isinstance(parsed, list) or index >= len(parsed):
-        return message
-    return orjson.dumps(parsed[index])

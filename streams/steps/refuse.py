@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import orjson
+
 from schemas.codec import Refused
 from schemas.dead_letter import KEPT_BYTES, DeadLetter
 from schemas.identity import Coordinates
@@ -45,3 +47,14 @@ def _text(data: bytes, whole: bool) -> tuple[str, str]:
         if not whole and error.start >= len(data) - 3:
             return data[: error.start].decode(), "utf-8"  # a character cut at the limit
         return data.decode("ascii", "backslashreplace"), "ascii, backslash escapes"
+
+
+def element_text(message: bytes, index: int) -> bytes:
+    """An element of an array as its dead letter quotes it; a message that is none, whole."""
+    try:
+        parsed = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return message
+    if not isinstance(parsed, list) or index >= len(parsed):
+        return message
+    return orjson.dumps(parsed[index])

@@ -35,7 +35,7 @@ async def make_topics(settings: Settings, compression: str) -> None:
                     settings.topic(topic),
                     settings.partitions_of(topic),
                     1,
-                    topic_configs=configuration(topic) | {"compression.type": compression},
+                    topic_configs=configuration(topic, settings) | {"compression.type": compression},
                 )
                 for topic in TOPICS
             ]
@@ -106,7 +106,9 @@ async def test_a_worker_reads_every_codec_on_topics_that_compress(plain: Deploym
 
     def counted() -> dict[str, dict[str, int]]:
         kinds = ("traces", "feedback", "changes")
-        return {app: {kind: counts.get(kind, 0) for kind in kinds} for app, counts in plain.counters().items()}
+        return {
+            app: {kind: counts.get(kind, 0) for kind in kinds} for app, counts in plain.counters().items()
+        }
 
     def cases() -> dict[tuple[str, str], object]:
         return {(case.app, case.trace_id): case.trace and case.trace["answer"] for case in plain.cases()}

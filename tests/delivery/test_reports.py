@@ -68,7 +68,7 @@ def step(tmp_path: Path) -> Ingest:
     made._lives = {
         name: TopicLife("s", 1) for name in ("traces", "feedback", "changes", "scores", "observations")
     }
-    made.out = FakeProducer()
+    made.out.producer = FakeProducer()
     return made
 
 
@@ -99,14 +99,14 @@ def entry(entries: Iterable[SourceProgress], topic: str = "traces") -> SourcePro
 
 async def test_a_report_never_overtakes_the_rows_it_speaks_of(step: Ingest) -> None:
     """The report once a second comes while a flush waits for its turn to send: it speaks of what was sent."""
-    out: Any = step.out
+    out: Any = step.out.producer
     out.hold = hold = asyncio.Event()
     flush = asyncio.create_task(step.flush([event(0, T), event(1, T + 5_000)]))
     await asyncio.sleep(0)
-    await step._send(step._reports(await step._look(0.0)))
+    await step.out.send(step._reports(await step._look(0.0)))
     hold.set()
     await flush
-    await step._send(step._reports(await step._look(0.0)))
+    await step.out.send(step._reports(await step._look(0.0)))
     early, rows, own, after = out.sent[0]
     assert isinstance(rows, ObservationBatch)
     assert [row[0] for row in rows.rows] == [T, T + 5_000]
@@ -116,7 +116,7 @@ async def test_a_report_never_overtakes_the_rows_it_speaks_of(step: Ingest) -> N
 
 
 async def test_the_newest_time_never_falls(step: Ingest) -> None:
-    out: Any = step.out
+    out: Any = step.out.producer
     await step.flush([event(0, T + 5_000)])
     await step.flush([event(1, T)])
     reported = [m.sources[0].max_time for m in out.sent[0] if isinstance(m, Progress)]

@@ -11,7 +11,7 @@ from schemas.case import CaseReason, CaseRequest
 from schemas.codec import encode
 from schemas.identity import Coordinates, case_id
 from schemas.topics import MAX_EVENT_BYTES, OWN_MESSAGE_BYTES
-from streams.steps.harvest import EXCERPT, element_at, harvest
+from streams.steps.harvest import EXCERPT, element_at, elements_of, harvest
 from streams.steps.privacy import Privacy
 
 AT = Coordinates("s", "traces", 0, 5)
@@ -211,4 +211,4 @@ def test_a_case_fits_a_message_whatever_it_holds(
 def test_the_element_at_its_coordinates(
     value: bytes | None, index: int, found: dict[str, Any] | None
 ) -> None:
-    assert element_at(value, index) == found
+    assert element_at(elements_of(value), index) == found

@@ -14,6 +14,7 @@ from schemas.codec import encode
 from schemas.dead_letter import KEPT_BYTES, Refusal
 from schemas.feedback import FeedbackEvent
 from schemas.observation import ObservationBatch, Source
+from schemas.score import SCORE_RESULT, Unscored, UnscoredReason
 from schemas.topics import MAX_EVENT_BYTES, OWN_MESSAGE_BYTES
 from schemas.trace import TraceEvent
 from streams.steps.ingest import Flushed, IngestPolicy, Record, ingest, partition_of
@@ -173,3 +174,54 @@ def test_the_partition_of_an_app_is_stable() -> None:
     """A change here sends apps to owners that have never heard of them."""
     found = {app: partition_of(app, 12) for app in ("default", "shop", "help", "Größe")}
     assert found == {"default": 7, "shop": 6, "help": 8, "Größe": 9}
+
+
+def rows(done: Flushed) -> list[str]:
+    batches = [decode(message) for _, message in done.observations]
+    return [row.trace_id for batch in batches if isinstance(batch, ObservationBatch) for row in batch.rows]
+
+
+def test_a_request_that_fits_no_message_is_unscored_and_its_trace_counts() -> None:
+    asked = {"question": "q", "answer": "a", "contexts": ["c"]}
+    data = json.dumps(
+        [trace(trace_id=name, **asked | {"answer": text}) for name, text in (("s", "a"), ("l", "a" * 3_000))]
+    ).encode()
+    done = ingest([record(data)], IngestPolicy(max_request_bytes=2_000), Prices())
+    assert (done.accepted, done.dead_letters, rows(done)) == (2, [], ["s", "l"])
+    assert [key for key, _ in done.requests] == ["s"]
+    ((key, message),) = done.unscored
+    result = SCORE_RESULT.validate_json(message)
+    assert isinstance(result, Unscored)
+    assert (key, result.trace_id, result.app, result.reason) == (
+        "l",
+        "l",
+        "default",
+        UnscoredReason.TOO_LARGE,
+    )
+    assert "score-requests takes 2000" in result.detail
+    (back,) = ingest([record(message, "scores")], IngestPolicy(), Prices()).observations
+    batch = decode(back[1])
+    assert isinstance(batch, ObservationBatch)
+    assert (batch.rows[0].trace_id, batch.rows[0][8]) == ("l", None)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_observation_that_fits_no_message_is_refused_alone(alone: bool) -> None:
+    asked = {"question": "q", "answer": "a", "contexts": ["c"]}
+    large = trace(trace_id="l", versions={f"{n}": "v" * 200 for n in range(20)}, **asked)
+    events = [trace(trace_id="s", **asked), large, trace(trace_id="t", **asked)]
+    data = [record(json.dumps(event).encode(), offset=n) for n, event in enumerate(events)]
+    if not alone:
+        data = [record(json.dumps(events).encode())]
+    done = ingest(data, IngestPolicy(max_message_bytes=3_000), Prices())
+    assert rows(done) == ["s", "t"]
+    assert done.accepted == 2
+    assert [key for key, _ in done.requests] == ["s", "t"], "nobody waits for the score of what was refused"
+    (letter,) = done.dead_letters
+    assert (letter.reason, letter.at.offset, letter.at.index) == (
+        Refusal.TOO_LARGE,
+        *((1, 0) if alone else (0, 1)),
+    )
+    assert json.loads(letter.original) == large
+    assert "observations takes 3000" in letter.message
+    assert all(len(message) <= 3_000 for _, message in done.observations)
