@@ -30,6 +30,8 @@ def faust_app(settings: Settings) -> faust.App:
         "topic_disable_leader": True,
         "broker_commit_interval": 1.0,
         "broker_session_timeout": settings.session_timeout_ms / 1000,
+        # Faust wants it no shorter than the session; 90 s is its own default.
+        "broker_request_timeout": max(90.0, settings.session_timeout_ms / 1000),
         "broker_heartbeat_interval": settings.heartbeat_ms / 1000,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": APP_MESSAGE_BYTES + 65536,

@@ -26,6 +26,7 @@ from sinks.hops import PAGERDUTY_URL, checked_url
 from sinks.slack.allowed import Allowed
 from sinks.slack.routes import Route
 from streams.api.keys import Keys, named_tokens
+from streams.kafka_names import checked_brokers, checked_prefix
 from streams.steps.privacy import Privacy, said
 from streams.wrong_setting import WrongSetting
 
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
         env_prefix="GLEANER_", toml_file="gleaner.toml", frozen=True, extra="ignore"
     )
 
-    brokers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    brokers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma-separated")
     broker_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL"
     )
@@ -111,7 +112,9 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         10_000, ge=6_000, description="A dead worker's partitions move after this"
     )
-    heartbeat_ms: int = Field(1_000, ge=100, description="Heartbeat of the consumer groups")
+    heartbeat_ms: int = Field(
+        1_000, ge=100, description="Heartbeat of the consumer groups, at most a third of the session timeout"
+    )
     stop_seconds: float = Field(
         25, gt=0, description="A role that is told to stop has ended after this, whatever Kafka does"
     )
@@ -258,6 +261,25 @@ class Settings(BaseSettings):
         ge=1,
         description="New incidents of an hour that a channel gets one by one; more come as one digest",
     )
+
+    @field_validator("brokers")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        return checked_brokers(value)
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        return checked_prefix(value)
+
+    @field_validator("heartbeat_ms")
+    @classmethod
+    def _often(cls, value: int, info: ValidationInfo) -> int:
+        session = info.data.get("session_timeout_ms")
+        if session is not None and value > session / 3:
+            # Kafka's own advice: one or two may be lost before a member is taken for dead.
+            raise ValueError(f"is at most a third of GLEANER_SESSION_TIMEOUT_MS, {session}")
+        return value
 
     @field_validator("rules", "store_path", "backup_dir", "state_dir", mode="before")
     @classmethod

@@ -21,7 +21,7 @@ def unreachable(settings: Settings) -> str:
     protocol = f"does not speak GLEANER_BROKER_PROTOCOL {settings.broker_protocol}"
     env = settings.state_dir / "env"
     here = f"; `. {env}` takes the embedded one that runs here" if env.is_file() else ""
-    return f"cannot be reached, or {protocol}: start it, or set GLEANER_BROKERS{here}"
+    return f"cannot be reached, or {protocol}: start it, or set GLEANER_BROKERS to host:port{here}"
 
 
 def said_of(settings: Settings, error: KafkaError) -> str:

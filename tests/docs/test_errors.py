@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,41 @@ def test_a_setting_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, va
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert says.lower() in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("BROKERS", "kafka://kafka-1:9092", "without a scheme"),
+        ("BROKERS", "kafka-1:9092,", "'' is none"),
+        ("BROKERS", "kafka-1:port", "'kafka-1:port' is none"),
+        ("BROKERS", "kafka-1:99999", "'kafka-1:99999' is none"),
+        ("BROKERS", "user:secret@kafka-1:9092", "is none"),
+        ("TOPIC_PREFIX", "a/b", "'.', '_' and '-'"),
+        ("TOPIC_PREFIX", "a\n", "'.', '_' and '-'"),
+        ("TOPIC_PREFIX", "a" * 236, "235 characters"),
+        ("HEARTBEAT_MS", "3334", "a third of GLEANER_SESSION_TIMEOUT_MS, 10000"),
+        ("MAX_EVENT_BYTES", str(8 * 2**20 + 1), "8388608"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"GLEANER_{name}", value)
+    with pytest.raises(ValueError, match=re.escape(says)) as refused:
+        Settings()
+    (error,) = refused.value.errors()  # type: ignore[attr-defined]
+    assert error["loc"] == (name.lower(),)
+    assert "secret" not in error["msg"]
+
+
+def test_what_can_work_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLEANER_BROKERS", "kafka-1:9092, [::1]:19092,kafka_3.example")
+    monkeypatch.setenv("GLEANER_TOPIC_PREFIX", "a" * 235)
+    monkeypatch.setenv("GLEANER_SESSION_TIMEOUT_MS", "6000")
+    monkeypatch.setenv("GLEANER_HEARTBEAT_MS", "2000")
+    monkeypatch.setenv("GLEANER_MAX_EVENT_BYTES", str(8 * 2**20))
+    assert Settings().heartbeat_ms == 2_000
 
 
 def test_a_broken_settings_file_is_one_line(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_broker_that_is_away_is_one_line_with_what_to_do(tmp_path: Path, comma
         check=False,
     )
     away = "cannot be reached, or does not speak GLEANER_BROKER_PROTOCOL PLAINTEXT"
-    assert done.stderr == f"gleaner: 127.0.0.1:1: {away}: start it, or set GLEANER_BROKERS\n"
+    assert done.stderr == f"gleaner: 127.0.0.1:1: {away}: start it, or set GLEANER_BROKERS to host:port\n"
     assert (done.returncode, done.stdout) == (1, "")
 
 
