@@ -54,9 +54,8 @@ def low(number: int, *reasons: CaseReason, scorer: str = RAGAS, version: str = "
 def say(
     owner: StoreOwner, number: int, verdict: Verdict = Verdict.ACCEPTED, by: str = "ann", at: int = 0
 ) -> str:
-    said = owner.review(Review(failure(number).case_id, verdict, by), MARCH + at).id
-    assert said is not None
-    return said
+    """The verdict's id; empty where it stands already."""
+    return owner.review(Review(failure(number).case_id, verdict, by), MARCH + at).id or ""
 
 
 def counted(owner: StoreOwner) -> dict[tuple[str, str], tuple[int, int, int]]:

@@ -404,7 +404,8 @@ def test_what_reviewers_wrote_of_her_cases_goes_too(tmp_path: Path) -> None:
         owner.write([hers, failure(1, like=0), failure(9)], now=MARCH)
         owner.annotate(Annotate(case_id, "ann", texts), as_written, MARCH)
         owner.annotate(Annotate(failure(9).case_id, "ann", texts[-1:]), as_written, MARCH)
-        owner.freeze(Freeze("v1", (other, case_id, failure(9).case_id), {}), MARCH)
+        owner.freeze(Freeze("v0", (case_id,), {}), MARCH)
+        owner.freeze(Freeze("v1", (other, failure(9).case_id), {}), MARCH)
         owner.freeze(Freeze("v2", (failure(9).case_id,), {}), MARCH)
         untouched = (releases_of(path) / "v2" / "cases.jsonl").stat().st_mtime_ns
         frozen = read_bundle(releases_of(path) / "v1").cases[0]
@@ -424,9 +425,11 @@ def test_what_reviewers_wrote_of_her_cases_goes_too(tmp_path: Path) -> None:
         assert found_in(tmp_path) == {}, "while the owner runs"
         assert (answer_to(gone) or {}).keys() == {"id", "changed", "cases", "redacted"}
         release = read_bundle(releases_of(path) / "v1")
-        assert (release.intact, release.frozen.cases, release.frozen.forgotten) == (True, 2, 1)
+        assert (release.intact, release.frozen.cases, release.frozen.forgotten) == (True, 2, 0)
         left = release.cases[0]
         assert (left["labels"], left["must"], left["must_not"]) == ([], ["cites the policy"], [])
+        hers_alone = read_bundle(releases_of(path) / "v0")
+        assert (hers_alone.intact, hers_alone.frozen.cases, hers_alone.frozen.forgotten) == (True, 0, 1)
         assert (releases_of(path) / "v2" / "cases.jsonl").stat().st_mtime_ns == untouched
         assert review_state(owner._con, other).labels == []
         assert review_state(owner._con, failure(9).case_id).must == ["cites the policy"]
