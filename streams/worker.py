@@ -9,6 +9,7 @@ from typing import Literal
 import faust
 import mode
 import uvloop
+from aiokafka.errors import KafkaError
 
 from streams import rolling
 from streams.batches import give_up
@@ -67,8 +68,12 @@ class Worker(faust.Worker):
 
 def run_worker(settings: Settings, only: Only = None) -> None:
     """Run until SIGTERM or SIGINT. ``only`` "ingest" runs ingest and harvest, "rolling" rolling alone."""
+    configure(settings)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(ensure_topics(settings))
+    try:
+        asyncio.run(ensure_topics(settings))
+    except (KafkaError, TimeoutError) as error:
+        give_up("worker", f"its topics are not there: {error!r}")
     if only == "rolling":
         from streams.roles import run_role
 

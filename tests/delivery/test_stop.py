@@ -1,8 +1,11 @@
-"""A worker that is told to stop while there is no Kafka ends all the same."""
+"""Without Kafka a worker that is told to stop ends all the same, and one that starts asks for a restart."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +50,21 @@ async def test_a_stop_without_kafka_has_an_end(
         assert said in worker.text()
     finally:
         deployment.end()
+
+
+@pytest.mark.parametrize("only", [[], ["--only", "rolling"]])
+def test_a_start_without_kafka_asks_for_another(tmp_path: Path, only: list[str]) -> None:
+    """As of every role: a supervisor, and `gleaner up`, start again what ends with this status."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GLEANER_")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "streams.cli", "worker", *only],
+        cwd=tmp_path,
+        env=environment | {"GLEANER_BROKERS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == EXIT_RESTART, done.stderr
+    assert "worker: its topics are not there: KafkaConnectionError" in done.stderr
+    assert "Traceback" not in done.stderr
