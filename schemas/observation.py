@@ -246,8 +246,9 @@ class ObservationBatch(NamedTuple):
 class SourceProgress(NamedTuple):
     """How far ingest has read one source partition.
 
-    ``offset`` is the next one to be read, ``max_time`` the largest event time so far (None before the
-    first), ``at_end`` whether ingest has stood at the partition's end for two seconds.
+    ``offset`` is the next one to be read; ``max_time`` how far event time has come, None before the first
+    event: the largest, but for events that were ahead of the clock; ``at_end`` whether ingest has stood at
+    the partition's end for two seconds.
     """
 
     source: Source

@@ -28,6 +28,7 @@ from streams.steps.observe import ScoringPolicy
 from streams.steps.pack import encode_progress
 from streams.steps.prices import Prices
 from streams.topics import TopicLife, topic_lives
+from streams.wall import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +95,13 @@ class Ingest:
                     lives[topic].stream, topic, message.partition, message.offset, timestamp, message.value
                 )
             )
+        now = now_ms()
         while True:
             policy = self.policy._replace(
                 max_message_bytes=self.out.limit(OBSERVATIONS),
                 max_request_bytes=self.out.limit(SCORE_REQUESTS),
             )
-            flushed = ingest(records, policy, self.prices)
+            flushed = ingest(records, policy, self.prices, now)
             try:
                 await self._deliver(records, flushed)
                 break
@@ -158,7 +160,7 @@ class Ingest:
 
     def _reports(self, entries: list[SourceProgress]) -> list[Message]:
         counts = {topic.name: self._lives[topic.name].partitions for topic in TIMED}
-        message = encode_progress(Progress(int(time.time() * 1000), counts, entries))
+        message = encode_progress(Progress(now_ms(), counts, entries))
         return [
             Message(OBSERVATIONS.name, partition, None, message)
             for partition in range(self._lives[OBSERVATIONS.name].partitions)

@@ -26,6 +26,7 @@ from streams.steps.observe import (
 from streams.steps.pack import Packer, decode
 from streams.steps.prices import Prices
 from streams.steps.refuse import dead_letter, element_text
+from streams.steps.watermark import tells
 
 KINDS: dict[str, EventKind] = {TRACES.name: "trace", FEEDBACK.name: "feedback", CHANGES.name: "change"}
 """Event kind by topic. ``scores`` is not among them: it is Gleaner's own."""
@@ -43,7 +44,7 @@ class Record(NamedTuple):
 
 
 class Flushed(NamedTuple):
-    """What a flush sends, and the largest event time of each source partition in it.
+    """What a flush sends, and how far it says that event time has come in each source partition.
 
     ``unscored`` goes to ``scores``: answers that no judge is asked about, as their request fits no message.
     """
@@ -74,8 +75,14 @@ def partition_of(app: str, partitions: int) -> int:
     return zlib.crc32(app.encode()) % partitions
 
 
-def ingest(records: Sequence[Record], policy: IngestPolicy, prices: Prices) -> Flushed:
-    """Read, validate, price and check a batch of records, in their order. Never raises for their content."""
+def ingest(
+    records: Sequence[Record], policy: IngestPolicy, prices: Prices, now: int | None = None
+) -> Flushed:
+    """Read, validate, price and check a batch of records, in their order. Never raises for their content.
+
+    ``now`` is ingest's clock (epoch ms), for ``newest`` alone: nothing said of an event depends on it.
+    Without one a record has come when it says so, which its producer may have written.
+    """
     packer = Packer()
     asked: list[ScoreRequest] = []
     dead: list[DeadLetter] = []
@@ -84,6 +91,7 @@ def ingest(records: Sequence[Record], policy: IngestPolicy, prices: Prices) -> F
     for record in records:
         source = Source(record.stream, record.topic, record.partition)
         latest = newest.get(source)
+        came = record.timestamp if now is None else min(record.timestamp, now)
         for index, element in enumerate(read(record, policy, prices)):
             if isinstance(element, Refused):
                 at = Coordinates(*source, record.offset, index)
@@ -93,7 +101,8 @@ def ingest(records: Sequence[Record], policy: IngestPolicy, prices: Prices) -> F
             packer.add(element.app, source, element.profile, element.row)
             time = element.row[0]
             if latest is None or time > latest:
-                latest = time
+                told = time if time <= came else tells(time, came)
+                latest = told if latest is None else max(latest, told)
             if element.request is not None:
                 asked.append(element.request)
         if latest is not None:

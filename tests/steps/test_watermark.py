@@ -95,6 +95,42 @@ def test_a_new_life_of_a_topic_ends_the_old_one() -> None:
     assert after(report(*everyone), report(*reborn)) == T + 7_000
 
 
+def test_a_topic_that_was_made_again_with_fewer_partitions_waits_for_none_that_has_gone() -> None:
+    """Neither partition 1, which was in the middle, nor a number that a worker of before still says."""
+    everyone: list[Entry] = [(A, T, False), (B, T, False), (C, T, False)]
+    new = Source("s2", "traces", 0)
+    fewer = {"traces": 1, "feedback": 1}
+    reborn: list[Entry] = [(new, T + 8_000, False), (C, T + 9_000, False)]
+    assert after(report(*everyone), report(*reborn, counts=fewer)) == T + 7_000
+    before = report((A, T, False), (C, T + 9_000, False))
+    assert after(report(*everyone), report(*reborn, counts=fewer), before) == T + 7_000
+    later = report((new, T + 12_000, False), (C, T + 12_000, False), counts=fewer)
+    assert after(report(*everyone), before, report(*reborn, counts=fewer), before, later) == T + 11_000
+
+
+def test_a_state_that_still_waits_for_a_life_that_is_over_is_mended() -> None:
+    """As those were written that had not ended a life partition by partition."""
+    watermark = Watermark(LATENESS)
+    watermark.report(report((A, T, False), (B, T, False), (C, T, False)))
+    state = watermark.snapshot()
+    del state["ended"]
+    state["partitions"]["traces"] = 1
+    new = Source("s2", "traces", 0)
+    state["sources"].append([list(new), T + 5_000, False])
+    watermark.restore(orjson.loads(orjson.dumps(state)))
+    fewer = {"traces": 1, "feedback": 1}
+    assert watermark.report(report((new, T + 8_000, False), (C, T + 9_000, False), counts=fewer))
+    assert watermark.value == T + 7_000
+
+
+def test_a_worker_that_does_not_know_of_an_added_partition_takes_it_from_nobody() -> None:
+    added = Source("s", "traces", 2)
+    more = {"traces": 3, "feedback": 1}
+    everyone: list[Entry] = [(A, T, False), (B, T, False), (added, T, False), (C, T, False)]
+    unknowing = report((A, T + 9_000, False), (B, T + 9_000, False), (C, T + 9_000, False))
+    assert after(report(*everyone, counts=more), unknowing) == T - LATENESS
+
+
 def test_quiet_live_traffic_goes_on_with_the_clock() -> None:
     ends: list[Entry] = [(A, NOW - 10_000, True), (B, NOW - 5_000, True), (C, None, True)]
     assert after(report(*ends)) == NOW - 5_000, "nothing newer is known, and may be on its way"
@@ -139,7 +175,11 @@ def test_a_trace_that_was_held_back_is_not_late_on_quiet_traffic() -> None:
 
 REPORTS = st.lists(
     st.lists(
-        st.tuples(st.sampled_from([A, B, C]), st.none() | st.integers(T, T + 50_000), st.booleans()),
+        st.tuples(
+            st.sampled_from([A, B, C, A._replace(stream="s2")]),
+            st.none() | st.integers(T, T + 50_000),
+            st.booleans(),
+        ),
         max_size=3,
     ),
     max_size=20,
