@@ -240,7 +240,7 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _store(self, partition: int, stream: str) -> StateStore:
         if not self.settings.embedded:
-            return KafkaState(self.settings, partition)
+            return KafkaState(self.settings, partition, stream)
         path = self.settings.state_dir / "rolling" / f"{name_of(self.topic, stream, partition)}.sqlite"
         return SqliteState(path, self._send)
 

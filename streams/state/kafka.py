@@ -24,6 +24,8 @@ from streams.state.base import Fenced, Opened, Output
 log = logging.getLogger(__name__)
 
 POSITION = "position"
+STREAM = "stream"
+"""The life of ``observations`` that the position is in: written at an owner's first commit."""
 PART_BYTES = 1024 * 1024
 """A larger entry is written as several records of one transaction: none may outgrow its topic's limit."""
 PART = "\x00"
@@ -33,13 +35,19 @@ TRANSACTION_TIMEOUT_MS = 60_000
 
 
 class KafkaState:
-    """The state of one observations partition in topic ``rolling-state``, same partition number."""
+    """The state of one observations partition in topic ``rolling-state``, same partition number.
 
-    def __init__(self, settings: Settings, partition: int) -> None:
-        self.settings, self.partition = settings, partition
+    ``stream`` is the present life of ``observations``. A position in another one means nothing in this one,
+    which may have grown past it: the state is kept, and the topic is read from its beginning.
+    """
+
+    def __init__(self, settings: Settings, partition: int, stream: str) -> None:
+        self.settings, self.partition, self.stream = settings, partition, stream
         self.topic = settings.topic(ROLLING_STATE)
         self._producer: AIOKafkaProducer | None = None
         self._parts: dict[str, int] = {}
+        self._known: str | None = None
+        """The stream that the topic names; older states name none."""
 
     async def open(self) -> Opened:
         fresh = producer(
@@ -55,6 +63,17 @@ class KafkaState:
         self._producer = fresh
         entries, self._parts = _joined(await self._read_back())
         position = int(entries.pop(POSITION, b"0"))
+        named = entries.pop(STREAM, None)
+        self._known = None if named is None else named.decode()
+        if self._known is not None and self._known != self.stream:
+            log.error(
+                "rolling: the state of partition %d has reached %d in another life of %s: the topic was made "
+                "again; going on from its beginning",
+                self.partition,
+                position,
+                self.settings.topic(OBSERVATIONS),
+            )
+            position = 0
         return Opened(position, entries)
 
     async def _read_back(self) -> dict[str, bytes]:
@@ -92,13 +111,16 @@ class KafkaState:
         out = self._producer
         assert out is not None, "open() comes first"
         prefix = self.settings.topic_prefix
+        place = {POSITION: str(position).encode()}
+        if self._known != self.stream:
+            place[STREAM] = self.stream.encode()
         try:
             async with out.transaction():
                 acks = [
                     await out.send(prefix + output.topic, output.value, output.key.encode())
                     for output in outputs
                 ]
-                for key, value in (*self._records(changes), (POSITION, str(position).encode())):
+                for key, value in (*self._records(changes), *place.items()):
                     acks.append(await out.send(self.topic, value, key.encode(), partition=self.partition))
                 await asyncio.gather(*acks)
                 observations = TopicPartition(self.settings.topic(OBSERVATIONS), self.partition)
@@ -107,6 +129,7 @@ class KafkaState:
                 )
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise Fenced(f"partition {self.partition}: {type(error).__name__}") from error
+        self._known = self.stream
 
     def _records(self, changes: Mapping[str, bytes | None]) -> Iterator[tuple[str, bytes | None]]:
         """The records of these entries, with a deletion for each part that an entry no longer has."""

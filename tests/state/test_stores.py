@@ -65,8 +65,8 @@ class Kafka:
         self.settings = settings
         self.made: list[StateStore] = []
 
-    def store(self, partition: int = 0) -> StateStore:
-        self.made.append(KafkaState(self.settings, partition))
+    def store(self, partition: int = 0, stream: str = "s") -> StateStore:
+        self.made.append(KafkaState(self.settings, partition, stream))
         return self.made[-1]
 
     def break_before_the_end(self, store: StateStore) -> None:
@@ -217,6 +217,53 @@ async def test_the_group_shows_how_far_it_is(request: pytest.FixtureRequest, tmp
     await state_of(bench)  # whoever opens it next waits until the commit is through
     assert await lag(settings, "rolling") == {"observations": 0}
     assert await committed(settings) == [3, None]
+
+
+@pytest.mark.kafka
+async def test_a_position_in_an_ended_life_of_observations_is_none_in_this_one(
+    request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However far the new life has grown: what it holds below the old position has never been read."""
+    bench = Kafka(await on_kafka(request, tmp_path))
+
+    async def opened(stream: str, position: int | None = None) -> Opened:
+        store = bench.store(stream=stream)
+        found = await store.open()
+        if position is not None:
+            await store.commit(position, {"a": b"%d" % position}, [])
+        await store.close()
+        return found
+
+    assert await opened("one", 100) == Opened(0, {})
+    assert await opened("one") == Opened(100, {"a": b"100"})
+    assert "another life" not in caplog.text
+    assert await opened("two") == Opened(0, {"a": b"100"})
+    assert "has reached 100 in another life" in caplog.text
+    assert await opened("two", 7) == Opened(0, {"a": b"100"}), "nothing was committed in this life yet"
+    caplog.clear()
+    assert await opened("two") == Opened(7, {"a": b"7"})
+    assert "another life" not in caplog.text
+
+
+@pytest.mark.kafka
+async def test_a_state_that_does_not_name_its_life_goes_on_from_its_position(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """As older ones; the next commit names it."""
+    bench = Kafka(await on_kafka(request, tmp_path))
+    older = bench.store(stream="one")
+    await older.open()
+    assert isinstance(older, KafkaState)
+    older._known = "one"  # as if it were written already
+    await older.commit(5, {}, [])
+    await older.close()
+    newer = bench.store(stream="one")
+    assert (await newer.open()).position == 5
+    await newer.commit(6, {}, [])
+    await newer.close()
+    other = bench.store(stream="two")
+    assert (await other.open()).position == 0
+    await other.close()
 
 
 async def committed(settings: Settings) -> list[int | None]:
