@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from schemas.signal import SignalName
 from schemas.topics import ROLLING_STATE, TOPICS
 from sinks.numbers import count, duration
+from streams.doctor_topics import of_topics
 from streams.settings import Settings
 
 LATE_SHARE = 0.01
@@ -56,6 +57,8 @@ class Facts(NamedTuple):
     rules: str | None
     broker: str | None
     partitions: Mapping[str, int]
+    configs: Mapping[str, Mapping[str, str]]
+    """Settings by topic, of those that Gleaner may see."""
     store: str | None
     snapshot_age: float | None
     refused: int
@@ -108,6 +111,8 @@ def _broker(facts: Facts) -> Iterator[Finding]:
         yield Finding("fault", "topics", f"missing: {', '.join(missing)}: run `gleaner topics create`")
     else:
         yield Finding("ok", "topics", f"all {len(expected)} are there")
+    for level, says in of_topics(settings, facts.partitions, facts.configs):
+        yield Finding(level, "topics", says)
     for topic in TOPICS:
         there, wanted = facts.partitions.get(topic.name), settings.partitions_of(topic)
         if there is not None and there != wanted:

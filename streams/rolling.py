@@ -19,13 +19,14 @@ from schemas.dead_letter import Refusal
 from schemas.identity import Coordinates
 from schemas.observation import ObservationBatch
 from schemas.signal import Recovery, Signal
-from schemas.topics import CASE_REQUESTS, DEAD_LETTERS, OBSERVATIONS, SIGNALS
+from schemas.topics import CASE_REQUESTS, DEAD_LETTERS, OBSERVATIONS, ROLLING_STATE, SIGNALS
 from streams.batches import consumer, give_up, producer
 from streams.health import Heartbeat
 from streams.owner_policy import owner_policy
 from streams.settings import Settings
 from streams.state.base import Fenced, Output, StateStore
 from streams.state.ended import name_of, remove_ended
+from streams.state.fitness import unfit
 from streams.state.kafka import KafkaState
 from streams.state.rocks import RocksLedger
 from streams.state.sqlite import SqliteState
@@ -33,7 +34,7 @@ from streams.steps.ledger import Ledger, Rebuild
 from streams.steps.owner import Owner
 from streams.steps.pack import decode
 from streams.steps.refuse import dead_letter
-from streams.topics import topic_lives
+from streams.topics import topic_configs, topic_lives
 
 log = logging.getLogger(__name__)
 
@@ -204,8 +205,9 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         async with self._lock:
             try:
+                stream = await self._stream()
                 for tp in sorted(assigned):
-                    await self._open(tp)
+                    await self._open(tp, stream)
             except Exception as error:
                 log.exception("rolling: cannot open %s", assigned)
                 give_up("rolling", f"an assigned partition cannot be opened: {error!r}")
@@ -217,11 +219,28 @@ class Rolling(ConsumerRebalanceListener):  # type: ignore[misc]
             await owned.close()
         self.partitions.clear()
 
-    async def _open(self, tp: TopicPartition) -> None:
+    async def _stream(self) -> str:
+        """The present life of ``observations``; ends the process where there is no room for its state."""
         settings = self.settings
-        stream = (await topic_lives(settings, [OBSERVATIONS]))[OBSERVATIONS.name].stream
-        for name in await asyncio.to_thread(remove_ended, settings.state_dir, self.topic, stream):
+        lives = await topic_lives(settings, [OBSERVATIONS, ROLLING_STATE])
+        configs = await topic_configs(settings, [ROLLING_STATE])
+        observations, state = lives[OBSERVATIONS.name], lives[ROLLING_STATE.name]
+        why = unfit(
+            settings.topic(ROLLING_STATE),
+            state.partitions,
+            observations.partitions,
+            configs.get(ROLLING_STATE.name),
+        )
+        if why is not None:
+            give_up("rolling", why)
+        for name in await asyncio.to_thread(
+            remove_ended, settings.state_dir, self.topic, observations.stream
+        ):
             log.info("rolling: removed %s, of a stream that has ended", name)
+        return observations.stream
+
+    async def _open(self, tp: TopicPartition, stream: str) -> None:
+        settings = self.settings
         store = self._store(tp.partition, stream)
         opened = await store.open()
         position = await self._readable(tp, opened.position)

@@ -9,14 +9,18 @@ from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from confluent_kafka import KafkaError as KafkaErrorCode
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 from schemas.topics import TOPICS, Topic
 from streams.security import client_security, librdkafka_security
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
+
+UNSEEN = (KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED, KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+"""What a broker answers to whom it does not show a topic's settings."""
 
 
 def configuration(topic: Topic, settings: Settings) -> dict[str, str]:
@@ -116,6 +120,35 @@ async def topic_lives(settings: Settings, topics: Iterable[Topic]) -> dict[str, 
             stream = str(found.topic_id).replace("/", "_").replace("+", "-")
             lives[topic.name] = TopicLife(stream, len(found.partitions))
         return lives
+
+    return await asyncio.to_thread(ask)
+
+
+async def topic_configs(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict[str, str]]:
+    """What the broker says of each topic's settings, by the topic's name without the prefix.
+
+    Topics whose settings Gleaner may not see (DESCRIBE_CONFIGS) are left out, and so are all of the embedded
+    broker, which has none. Raises aiokafka's ``KafkaError`` where a topic is missing, or no broker answers.
+    """
+    wanted = list(topics)
+    if settings.embedded or not wanted:
+        return {}
+
+    def ask() -> dict[str, dict[str, str]]:
+        security = librdkafka_security(settings)
+        client = AdminClient({"bootstrap.servers": settings.brokers, "log_level": 4, **security})
+        resources = {t.name: ConfigResource(ConfigResource.Type.TOPIC, settings.topic(t)) for t in wanted}
+        futures = client.describe_configs(list(resources.values()), request_timeout=30)
+        found = {}
+        for name, resource in resources.items():
+            try:
+                entries = futures[resource].result()
+            except KafkaException as error:
+                if error.args[0].code() in UNSEEN:
+                    continue
+                raise _as_aiokafka(error, resource.name) from error
+            found[name] = {key: entry.value for key, entry in entries.items()}
+        return found
 
     return await asyncio.to_thread(ask)
 

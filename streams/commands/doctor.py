@@ -38,7 +38,7 @@ def doctor(
     from streams.doctor import Facts, diagnose
 
     settings = Settings()
-    broker, partitions = asyncio.run(_topics(settings))
+    broker, partitions, configs = asyncio.run(_topics(settings))
     store, age, refused, traffic = _store(settings)
     facts = Facts(
         settings=settings,
@@ -47,6 +47,7 @@ def doctor(
         rules=_rules(settings),
         broker=broker,
         partitions=partitions,
+        configs=configs,
         store=store,
         snapshot_age=age,
         refused=refused,
@@ -99,13 +100,14 @@ def _judge(settings: Settings) -> str | None:
     return None if find_spec("ragas") else "a judge model needs ragas: install gleaner[judge]"
 
 
-async def _topics(settings: Settings) -> tuple[str | None, dict[str, int]]:
-    """Why the broker cannot be asked, and partitions by topic."""
+async def _topics(settings: Settings) -> tuple[str | None, dict[str, int], dict[str, dict[str, str]]]:
+    """Why the broker cannot be asked, and partitions and settings by topic."""
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaConnectionError, KafkaError
 
     from schemas.topics import TOPICS
     from streams.security import client_security
+    from streams.topics import topic_configs
 
     silence_clients()
     admin = AIOKafkaAdminClient(
@@ -115,18 +117,23 @@ async def _topics(settings: Settings) -> tuple[str | None, dict[str, int]]:
         await asyncio.wait_for(admin.start(), 15)
     except (KafkaConnectionError, TimeoutError, OSError):
         await admin.close()
-        return unreachable(settings), {}
+        return unreachable(settings), {}, {}
     except KafkaError as error:
         await admin.close()
-        return f"refuses: {error}", {}
+        return f"refuses: {error}", {}, {}
     try:
         found: list[dict[str, Any]] = await admin.describe_topics()
     except KafkaError as error:
-        return f"does not name its topics: {error}", {}
+        return f"does not name its topics: {error}", {}, {}
     finally:
         await admin.close()
     there = {topic["topic"]: len(topic["partitions"]) for topic in found}
-    return None, {t.name: there[settings.topic(t)] for t in TOPICS if settings.topic(t) in there}
+    partitions = {t.name: there[settings.topic(t)] for t in TOPICS if settings.topic(t) in there}
+    try:
+        configs = await topic_configs(settings, [topic for topic in TOPICS if topic.name in partitions])
+    except KafkaError as error:
+        return f"does not tell its topics' settings: {error}", {}, {}
+    return None, partitions, configs
 
 
 def _store(settings: Settings) -> tuple[str | None, float | None, int, dict[str, Traffic]]:

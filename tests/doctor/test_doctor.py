@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -16,8 +22,10 @@ from schemas.topics import TOPICS
 from streams.cli import app
 from streams.doctor import Facts, Finding, Traffic, diagnose
 from streams.settings import Settings
+from streams.topics import configuration
 
 ALL = {topic.name: Settings().partitions_of(topic) for topic in TOPICS}
+CONFIGS = {topic.name: configuration(topic) for topic in TOPICS}
 
 DAY_MS = 86_400_000
 OTHERS = {name.value: 5 for name in SignalName if name is not SignalName.FAITHFULNESS}
@@ -32,6 +40,7 @@ def facts(settings: Settings | None = None, **changed: Any) -> Facts:
         rules=None,
         broker=None,
         partitions=ALL,
+        configs=CONFIGS,
         store=None,
         snapshot_age=3.0,
         refused=0,
@@ -39,6 +48,14 @@ def facts(settings: Settings | None = None, **changed: Any) -> Facts:
         judge=None,
     )
     return well._replace(**changed)
+
+
+def configure(settings: Settings, name: str, **config: str) -> None:
+    admin = AdminClient({"bootstrap.servers": settings.brokers})
+    resource = ConfigResource(ConfigResource.Type.TOPIC, settings.topic_prefix + name)
+    for key, value in config.items():
+        resource.add_incremental_config(ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET))
+    admin.incremental_alter_configs([resource])[resource].result(30)
 
 
 def of(part: str, level: str, found: list[Finding]) -> list[str]:
@@ -105,6 +122,77 @@ def test_topics_that_are_missing_are_named() -> None:
     ]
     said = of("topics", "gap", diagnose(facts(partitions={**ALL, "traces": 9})))
     assert said == ["traces has 9 partitions, GLEANER_PARTITIONS says 4: the topic's number counts"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "config", "level", "says"),
+    [
+        (
+            "rolling-state",
+            {"cleanup.policy": "delete"},
+            "fault",
+            "rolling-state has cleanup.policy=delete, and must have compact: what is old would be lost",
+        ),
+        (
+            "calibrations",
+            {"cleanup.policy": "compact,delete"},
+            "fault",
+            "calibrations has cleanup.policy=compact,delete, and must have compact: what is old is lost",
+        ),
+        (
+            "observations",
+            {"cleanup.policy": "compact"},
+            "fault",
+            "observations has cleanup.policy=compact, and must have delete: messages of one key replace each",
+        ),
+        (
+            "observations",
+            {"max.message.bytes": "65536"},
+            "fault",
+            "observations takes messages of 65,536 bytes at most, and must take 2,097,152: a larger",
+        ),
+        (
+            "traces",
+            {"max.message.bytes": "1048588"},
+            "gap",
+            "traces takes messages of 1,048,588 bytes at most: applications may send 8,388,608",
+        ),
+        (
+            "observations",
+            {"retention.ms": "3600000"},
+            "gap",
+            "observations keeps 0.0417 days, and 14 are meant: what is older cannot be read again",
+        ),
+    ],
+)
+def test_topics_that_others_have_made_are_checked(
+    topic: str, config: dict[str, str], level: str, says: str
+) -> None:
+    found = diagnose(facts(configs=CONFIGS | {topic: CONFIGS[topic] | config}))
+    (said,) = of("topics", level, found)
+    assert says in said
+    assert not of("topics", "fault" if level == "gap" else "gap", found)
+
+
+def test_topics_that_keep_more_than_is_meant_are_well() -> None:
+    more = {"retention.ms": "-1", "max.message.bytes": str(2**30)}
+    found = diagnose(facts(configs={name: config | more for name, config in CONFIGS.items()}))
+    assert [finding.level for finding in found if finding.part == "topics"] == ["ok"]
+
+
+def test_settings_of_topics_that_may_not_be_seen_are_a_gap() -> None:
+    seen = {name: config for name, config in CONFIGS.items() if name not in ("traces", "scores")}
+    (said,) = of("topics", "gap", diagnose(facts(configs=seen)))
+    assert said.startswith(
+        "settings may not be seen of traces, scores: clean-up, sizes and retention are not"
+    )
+
+
+def test_a_state_with_fewer_partitions_than_observations_is_a_fault() -> None:
+    found = of("topics", "fault", diagnose(facts(partitions={**ALL, "rolling-state": 2})))
+    assert found == [
+        "rolling-state has 2 partitions and observations has 4: a partition without a state cannot be opened"
+    ]
 
 
 def test_what_an_app_does_not_send_is_said_with_what_that_disables() -> None:
@@ -195,6 +283,11 @@ def test_on_a_real_broker(kafka: str, tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "gleaner.toml").unlink()
     assert CliRunner().invoke(app, ["topics", "create"]).exit_code == 0
     assert findings() == (0, {})
+    settings = Settings()
+    configure(settings, "rolling-state", **{"cleanup.policy": "delete"})
+    status, faults = findings()
+    assert status == 1
+    assert "rolling-state has cleanup.policy=delete, and must have compact" in faults["topics"][0]
     monkeypatch.setenv("GLEANER_BROKERS", "127.0.0.1:1")
     status, faults = findings()
     assert status == 1
