@@ -34,7 +34,7 @@ def of_topics(
     there = [topic for topic in TOPICS if topic.name in partitions]
     for topic in there:
         if topic.name in configs:
-            yield from _of(topic, settings.topic(topic), configs[topic.name])
+            yield from _of(topic, settings, configs[topic.name])
     unseen = [settings.topic(topic) for topic in there if topic.name not in configs]
     if unseen and not settings.embedded:
         said = (
@@ -43,8 +43,8 @@ def of_topics(
         yield "gap", f"{said}; grant DESCRIBE_CONFIGS"
 
 
-def _of(topic: Topic, name: str, config: Mapping[str, str]) -> Iterator[Said]:
-    wanted = configuration(topic)
+def _of(topic: Topic, settings: Settings, config: Mapping[str, str]) -> Iterator[Said]:
+    name, wanted = settings.topic(topic), configuration(topic, settings)
     policy = config.get("cleanup.policy", topic.cleanup)
     # Of the state it is said with what follows.
     if policy != topic.cleanup and topic is not ROLLING_STATE:
@@ -58,7 +58,7 @@ def _of(topic: Topic, name: str, config: Mapping[str, str]) -> Iterator[Said]:
         if topic in APPLICATIONS:
             yield "gap", f"{said}: applications may send {least:,}"
         else:
-            yield "fault", f"{said}, and must take {least:,}: a larger one stops whoever writes it"
+            yield "fault", f"{said}, and must take {least:,}: what is larger is refused"
     kept, meant = (int(each.get("retention.ms", FOR_EVER)) for each in (config, wanted))
     if topic.cleanup == "delete" and FOR_EVER < kept < meant:
         said = f"{name} keeps {kept / DAY_MS:,.3g} days, and {meant / DAY_MS:,.3g} are meant"

@@ -25,7 +25,7 @@ from streams.settings import Settings
 from streams.topics import configuration
 
 ALL = {topic.name: Settings().partitions_of(topic) for topic in TOPICS}
-CONFIGS = {topic.name: configuration(topic) for topic in TOPICS}
+CONFIGS = {topic.name: configuration(topic, Settings()) for topic in TOPICS}
 
 DAY_MS = 86_400_000
 OTHERS = {name.value: 5 for name in SignalName if name is not SignalName.FAITHFULNESS}
