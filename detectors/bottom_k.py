@@ -14,11 +14,15 @@ SLACK: Final = 64
 OPEN: Final = 2**40
 """No hash is as large."""
 _changes = count(1)
-_LOW, _SIGN = (1 << 32) - 1, 1 << 31
+ONE_BITS: Final = 28
+"""Of an entry's first number, which may be negative. The second has the other 36 of 64, signed: in minutes
+that is 65,000 years either way."""
+_LOW, _SIGN = (1 << ONE_BITS) - 1, 1 << ONE_BITS - 1
 
 
 class BottomK:
-    """Of all entries ever added, those with the k smallest hashes (5 bytes), each with two numbers (4 bytes).
+    """Of all entries ever added, those with the k smallest hashes (5 bytes), each with two numbers, of 28
+    bits and of 36, signed: any log cost and any minute that is accepted fits, others must not come.
 
     A uniform sample if hashes are; entries of one hash are kept as they come. 16 bytes an entry: ten thousand
     segments may be learning at once.
@@ -53,7 +57,7 @@ class BottomK:
             return
         at = self._count * PARTS // self.k if self._count < self.k else key % PARTS
         self._keys[at].append(key)
-        self._values[at].append(other << 32 | (one + _SIGN))
+        self._values[at].append(other << ONE_BITS | (one + _SIGN))
         self.versions[at] = next(_changes)
         self._count += 1
         if self._count >= self.k + SLACK:
@@ -71,7 +75,7 @@ class BottomK:
 
     def keep(self, wanted: Callable[[int], bool]) -> None:
         """Drop entries whose second number is not ``wanted``. What had been pushed out before stays out."""
-        self._filter([[wanted(value >> 32) for value in values] for values in self._values])
+        self._filter([[wanted(value >> ONE_BITS) for value in values] for values in self._values])
 
     def entries(self) -> list[tuple[int, int, int]]:
         """(hash, one number, the other), by hash: at most k."""
@@ -80,7 +84,7 @@ class BottomK:
             for keys, values in zip(self._keys, self._values, strict=True)
             for pair in zip(keys, values, strict=True)
         ]
-        return [(key, (value & _LOW) - _SIGN, value >> 32) for key, value in sorted(pairs)[: self.k]]
+        return [(key, (value & _LOW) - _SIGN, value >> ONE_BITS) for key, value in sorted(pairs)[: self.k]]
 
     def part(self, at: int) -> list[list[int]]:
         """One of the parts as JSON data, its hashes as steps from one to the next."""
@@ -88,7 +92,7 @@ class BottomK:
         keys = [key for key, _ in entries]
         steps = [key - before for before, key in zip([0, *keys], keys, strict=False)]
         ones = [(value & _LOW) - _SIGN for _, value in entries]
-        return [steps, ones, [value >> 32 for _, value in entries]]
+        return [steps, ones, [value >> ONE_BITS for _, value in entries]]
 
     def restore(self, limit: int, parts: Mapping[int, list[list[int]]]) -> None:
         """Take over what was written."""
@@ -96,7 +100,7 @@ class BottomK:
         for at in range(PARTS):
             steps, ones, others = parts.get(at, ([], [], []))
             self._keys[at] = array("q", accumulate(steps))
-            values = [other << 32 | (one + _SIGN) for one, other in zip(ones, others, strict=True)]
+            values = [other << ONE_BITS | (one + _SIGN) for one, other in zip(ones, others, strict=True)]
             self._values[at] = array("q", values)
             self.versions[at] = next(_changes) if steps else 0
             self._count += len(steps)

@@ -8,8 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.bottom_k import PARTS, SLACK, BottomK
+from detectors.cost_reference import FREE, MINUTE_MS, log_cost
+from schemas.base import EARLIEST_MS, LATEST_MS, MAX_AMOUNT
 
-ENTRY = st.tuples(st.integers(0, 2**40 - 1), st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**31 - 1))
+ENTRY = st.tuples(
+    st.integers(0, 2**40 - 1),
+    st.integers(-(2**27), 2**27 - 1),
+    st.integers(EARLIEST_MS // MINUTE_MS, LATEST_MS // MINUTE_MS) | st.integers(-(2**35), 2**35 - 1),
+)
 
 
 @settings(deadline=None, max_examples=40)
@@ -23,6 +29,25 @@ def test_it_holds_the_smallest_hashes_in_any_order(
     for entry in shuffled:
         sample.add(*entry)
     assert sample.entries() == sorted(entries)[:30]
+    parts = {at: sample.part(at) for at, version in enumerate(sample.versions) if version}
+    again = BottomK(30)
+    again.restore(sample.limit, parts)
+    assert again.entries() == sample.entries()
+
+
+def test_any_accepted_price_and_time_fits() -> None:
+    entries = [
+        (key, logged, time // MINUTE_MS)
+        for key, (logged, time) in enumerate(
+            (logged, time)
+            for logged in (FREE, log_cost(5e-324), log_cost(MAX_AMOUNT))
+            for time in (EARLIEST_MS, -1, 0, LATEST_MS)
+        )
+    ]
+    sample = BottomK(30)
+    for entry in entries:
+        sample.add(*entry)
+    assert sample.entries() == entries
 
 
 def test_an_entry_changes_one_part() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from schemas.base import MAX_AMOUNT
+from schemas.base import EARLIEST_MS, LATEST_MS, MAX_AMOUNT
 from schemas.codec import encode
 from schemas.observation import Progress, Source, SourceProgress
 from schemas.signal import WindowStat
@@ -74,3 +74,33 @@ def test_the_largest_can_be_summed_written_and_restored() -> None:
         encode(s) for s in owner.take_outputs().signals
     ]
     assert again.changes().keys() == owner.changes().keys()
+
+
+@pytest.mark.parametrize("time", [EARLIEST_MS, -1, LATEST_MS])
+def test_any_accepted_time_is_learned_from(time: int) -> None:
+    """In files: live, a broker's clock bounds it. The year 9999 is a usual word for "no date"."""
+    events = [(f"t{at}", time if at == 3 else T + 1_000 * at) for at in range(6)]
+    records = [
+        Record(
+            "s",
+            "traces",
+            0,
+            at,
+            when,
+            orjson.dumps({"trace_id": name, "timestamp": when, "cost_usd": 0.01, "latency_ms": 5}),
+        )
+        for at, (name, when) in enumerate(events)
+    ]
+    owner = Owner(0, OwnerPolicy(), Ledger(MemoryLedger(), OwnerPolicy().join_horizon_ms))
+    for _, message in ingest(records, IngestPolicy(), Prices()).observations:
+        owner.absorb(decode(message))
+    owner.finish(max(when for _, when in events))
+    (app,) = owner.apps.values()
+    assert app.counters["traces"] == 6
+    (segment,) = app.segments.values()
+    monitor = segment.monitors.monitors.get("cost_per_success")
+    assert monitor is not None
+    assert monitor.track.n == 6
+    again = Owner(0, OwnerPolicy(), Ledger(MemoryLedger(), OwnerPolicy().join_horizon_ms))
+    again.restore({key: data for key, data in owner.changes().items() if data is not None})
+    assert again.apps["default"].segments.keys() == app.segments.keys()
