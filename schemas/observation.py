@@ -12,7 +12,9 @@ from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple
 
 EVERY_ROUTE = "*"
-"""The route of what is watched over several: those of little traffic together."""
+"""The route of what is watched over several: those of little traffic together; never a trace's."""
+STAR = "\\*"
+"""The route of traces whose application calls it ``*``, as web frameworks name what catches all the rest."""
 DEFAULT = "default"
 """The app, environment or route of an event that names none."""
 

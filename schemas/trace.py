@@ -23,7 +23,8 @@ class TraceEvent(Value):
     OpenTelemetry: ``input_tokens`` contains the cache reads and writes, ``output_tokens`` the
     reasoning. Times are epoch milliseconds; durations are in milliseconds; money is in US dollars.
     Fields not listed are kept and travel with the case. A missing ``timestamp`` is the broker's time
-    of the record; a missing ``app``, ``environment`` or ``route`` is ``"default"``.
+    of the record; a missing ``app``, ``environment`` or ``route`` is ``"default"``. The
+    route ``*`` is called ``\\*``: ``*`` is what routes of little traffic are watched as, together.
 
     Misleads when a gateway fills ``served_model`` with the requested name: a silent model update is
     then visible only in the scores.

@@ -16,6 +16,8 @@ from schemas.identity import Coordinates, derive, sampled
 from schemas.observation import (
     DEFAULT,
     DIMENSIONS,
+    EVERY_ROUTE,
+    STAR,
     BaselineRow,
     ChangeRow,
     FeedbackRow,
@@ -133,6 +135,8 @@ def observe_trace(
             flags |= Flag.LOW_SCORE.value
     environment, route, *dimensions, versions = _PROFILE(fields)
     pairs = tuple(sorted(versions.items())) if versions else ()
+    if route == EVERY_ROUTE:
+        route = STAR
     profile = _profile((environment or DEFAULT, route or DEFAULT, *dimensions, pairs))
     row = _trace_row(
         (

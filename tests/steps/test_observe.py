@@ -6,10 +6,21 @@ from typing import Any
 
 import pytest
 
+from detectors.rules import Rule
 from schemas.codec import Refused
 from schemas.identity import Coordinates
-from schemas.observation import ChangeRow, FeedbackRow, Flag, Profile, ScoreRow, TraceRow
+from schemas.observation import (
+    EVERY_ROUTE,
+    STAR,
+    ChangeRow,
+    FeedbackRow,
+    Flag,
+    Profile,
+    ScoreRow,
+    TraceRow,
+)
 from schemas.score import Score, Unscored, UnscoredReason
+from schemas.signal import Severity, SignalName
 from streams.steps.ingest import IngestPolicy, observe
 from streams.steps.observe import AHEAD_MS, Observed, ScoringPolicy, observe_score
 from streams.steps.prices import Prices
@@ -125,6 +136,16 @@ def test_the_segment_and_the_dimensions() -> None:
     row = named.row
     assert isinstance(row, TraceRow)
     assert (row.offset, row.element) == (5, 2)
+
+
+def test_no_trace_has_the_route_that_stands_for_several() -> None:
+    """Web frameworks call what catches all the rest ``*``: it would be one with the small routes' pool."""
+    route = seen("trace", {"route": "*"}).profile.route  # type: ignore[union-attr]
+    assert route == STAR != EVERY_ROUTE
+    rule = Rule("r", SignalName.ERROR, Severity.P3, route=STAR)
+    assert rule.covers("app", "production", route)
+    assert not rule.covers("app", "production", "chat")
+    assert seen("trace", {"route": "/files/*"}).profile.route == "/files/*"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
