@@ -17,6 +17,8 @@ HOUR_UNITS = 30
 CYCLE = 35.17
 """Chi-square with 23 degrees of freedom at 5 %: hourly means that differ by less are one mean."""
 DAY_MS = 24 * HOUR_MS
+SURE = 0.999
+"""What a mean of badness is defended at, at most; from here on it is taken for 1."""
 
 
 class Stage(IntEnum):
@@ -114,6 +116,11 @@ class Pin(NamedTuple):
     """What is defended in each hour of the day (UTC), where the signal has a daily cycle; ``m0`` is then the
     largest of them."""
 
+    @property
+    def worst(self) -> bool:
+        """Whether all is as bad as can be already: there is nothing to detect."""
+        return not self.hours and self.m0 >= 1.0
+
     def note(self) -> str:
         """The baseline in words.
 
@@ -161,6 +168,15 @@ def wilson(rate: float, n: int, z: float) -> float:
     return (rate + z2 / 2.0 + math.sqrt(z2 * rate * (1.0 - rate) + z2 * z2 / 4.0)) / (1.0 + z2)
 
 
+def at_most_one(m0: float) -> float:
+    """What is defended of a mean of badness in [0, 1].
+
+    >>> at_most_one(0.5), at_most_one(0.9992), at_most_one(1.02)
+    (0.5, 1.0, 1.0)
+    """
+    return m0 if m0 < SURE else 1.0
+
+
 class Baseline:
     """Mean and variance of a bounded signal (badness in [0, 1]), learned and then pinned.
 
@@ -168,8 +184,8 @@ class Baseline:
     a rate (units of 0 and 1) the upper end of the Wilson score interval, since the plain one forgets that a
     rare rate's own variance is estimated too low whenever the rate is. Floors: ``m0 >= max(1 / W, 1e-3)``,
     and the variance is at least that of one positive in W, because a rate without any positive in its
-    reference is not known to be zero. ``m0`` stays below 1: where even the margin reaches it, nothing is
-    left to detect.
+    reference is not known to be zero. An ``m0`` of 0.999 and more is 1: then nothing is left to detect, and
+    nothing is watched (:attr:`Pin.worst`): every unit would "exceed" an ``m0`` below a healthy mean of 1.
 
     At the second pin a signal whose hourly means differ (chi-square test at 5 %, every hour with 30 units) is
     defended hour by hour, each hour's mean with its own margin; else hour means would only add margin.
@@ -256,7 +272,7 @@ class Baseline:
             self.pin = Pin(Stage.PINNED, self.bound, self.bound, variance, n, span, threshold)
             return True
         hours = self._by_hour(mean, variance, z) if stage is Stage.PINNED else ()
-        m0 = max(hours) if hours else min(m0, 0.999)
+        m0 = max(hours) if hours else at_most_one(m0)
         self.pin = Pin(stage, mean, m0, variance, n, span, threshold, hours)
         return True
 
@@ -273,7 +289,8 @@ class Baseline:
         if spread < CYCLE:
             return ()
         uppers = [self._upper(one, n, z, variance) for one, n in zip(means, self._hour_n, strict=True)]
-        return tuple([min(max(upper, 1e-3), 0.999) for upper in uppers])
+        hours = tuple([at_most_one(max(upper, 1e-3)) for upper in uppers])
+        return hours if min(hours) < 1.0 else ()
 
     def cannot_pin(self, last: int, units: int) -> bool:
         """Whether ``units`` more, none later than ``last``, are sure not to pin a new baseline."""
@@ -320,6 +337,10 @@ class Baseline:
         return {"sums": sums, "hours": [list(self._hour_n), list(self._hour_total)]}
 
     def restore(self, pin: Sequence[Any] | None, state: dict[str, Any]) -> None:
+        """Take over what was written; before ``SURE`` was, 0.999 stood for 1."""
         self.pin = Pin(Stage(pin[0]), *pin[1:7])._replace(hours=tuple(pin[7])) if pin else None
+        if self.pin is not None and self.bound is None:
+            hours = tuple([at_most_one(hour) for hour in self.pin.hours])
+            self.pin = self.pin._replace(m0=at_most_one(self.pin.m0), hours=hours)
         self._n, self._total, self._squares, self._first, self._last = state["sums"]
         self._hour_n, self._hour_total = list(state["hours"][0]), list(state["hours"][1])

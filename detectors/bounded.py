@@ -79,7 +79,9 @@ class BoundedDetector:
         pin = self._baseline.pin
         self.pin = pin
         self._frozen = pin is not None and pin.stage is Stage.PINNED
-        self._esr = pin and MixtureESR(pin.m0, pin.variance, self._bets(pin.m0), pin.threshold)
+        self._esr = None
+        if pin is not None and not pin.worst:
+            self._esr = MixtureESR(pin.m0, pin.variance, self._bets(pin.m0), pin.threshold)
 
     def side(self) -> int:
         """Which view of the units has moved: there is one."""
@@ -141,5 +143,5 @@ class BoundedDetector:
     ) -> None:
         self._baseline.restore(baseline["pin"], state["learned"])
         self._build()
-        if self._esr is not None:
+        if self._esr is not None and state["esr"] is not None:
             self._esr.restore(state["esr"])

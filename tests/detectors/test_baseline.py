@@ -9,7 +9,7 @@ import pytest
 
 from detectors.baseline import DAY_MS, HOUR_MS, ArmingPolicy, Baseline, Stage
 from detectors.bounded import BoundedDetector
-from detectors.esr import fraction_bets, rate_bets
+from detectors.esr import MixtureESR, fraction_bets, rate_bets
 from detectors.monitor import Monitor
 from detectors.rules import DEFAULT_RULES
 from detectors.unit import Unit
@@ -171,3 +171,73 @@ def test_the_cycle_alone_does_not_fire_and_a_rise_in_the_quiet_hours_does() -> N
     at, fired = detector.run(night, 0, len(night), 1, False)
     assert fired
     assert at < 400
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9995])
+def test_what_is_always_bad_is_watched_by_nothing(share: float) -> None:
+    """All unpriced, always a fallback: there is nothing worse, and a mean below 1 would be a daily page."""
+    detector, random = BoundedDetector(rate_bets, 4.0, ArmingPolicy()), Random(1)
+    units: list[Unit] = [
+        (at * 17_280, float(random.random() < share), "", HEALTHY, None) for at in range(60_000)
+    ]
+    assert _fired(detector, units) == 0
+    assert detector.pin is not None
+    assert detector.pin.stage is Stage.PINNED
+    assert (detector.pin.m0, detector.pin.worst) == (1.0, True)
+    assert detector.pin.mean == pytest.approx(share, abs=5e-4)
+
+
+def test_what_is_nearly_always_bad_is_still_watched() -> None:
+    detector, random = BoundedDetector(rate_bets, 4.0, ArmingPolicy()), Random(1)
+    units: list[Unit] = [
+        (at * 17_280, float(random.random() < (0.9 if at < 20_000 else 1.0)), "", HEALTHY, None)
+        for at in range(20_400)
+    ]
+    assert _fired(detector, units[:20_000]) == 0
+    assert _fired(detector, units[20_000:]) >= 1
+
+
+def test_an_hour_that_is_always_bad_is_defended_at_one() -> None:
+    """A nightly job that always falls back, beside traffic that seldom does."""
+    detector, random = BoundedDetector(rate_bets, 4.0, ArmingPolicy()), Random(1)
+
+    def unit(at: int) -> Unit:
+        time = at * 17_280
+        return time, float(random.random() < (1.0 if time // HOUR_MS % 24 == 2 else 0.02)), "", HEALTHY, None
+
+    _fired(detector, [unit(at) for at in range(16_000)])
+    assert detector.pin is not None
+    assert detector.pin.hours[2] == 1.0
+    assert max(detector.pin.hours[3:]) < 0.1
+    assert not detector.pin.worst
+    assert _fired(detector, [unit(at) for at in range(16_000, 60_000)]) == 0
+    worse: list[Unit] = [
+        (12 * HOUR_MS + at * 1_000, float(at % 5 == 0), "", HEALTHY, None) for at in range(500)
+    ]
+    assert _fired(detector, worse) >= 1
+
+
+def test_a_state_that_defends_0_999_defends_1() -> None:
+    """As it was written while no ``m0`` could be 1."""
+    detector = BoundedDetector(rate_bets, 4.0, ArmingPolicy())
+    units: list[Unit] = [(at * 17_280, 1.0, "", HEALTHY, None) for at in range(20_000)]
+    _fired(detector, units)
+    esr = MixtureESR(0.999, 1e-4, rate_bets(0.999), 1e5)
+    esr.run([1.0] * 50)
+    baseline, state = detector.baseline(), detector.snapshot() | {"esr": esr.snapshot()}
+    baseline["pin"] = (*baseline["pin"][:2], 0.999, *baseline["pin"][3:])
+    again = BoundedDetector(rate_bets, 4.0, ArmingPolicy())
+    again.restore(baseline, state)
+    assert again.pin == detector.pin
+    assert _fired(again, units * 10) == 0
+
+
+def _fired(detector: BoundedDetector, units: list[Unit]) -> int:
+    """Alarms over these units, each of which starts the detector again."""
+    at = many = 0
+    while at < len(units):
+        at, fired = detector.run(units, at, len(units), 1, True)
+        if fired:
+            many += 1
+            detector.reset()
+    return many
