@@ -101,6 +101,11 @@ class ArmingPolicy:
         units_a_day = n * DAY_MS / max(span_ms, self.shortest_span_ms)
         return max(max(segments, 1) * units_a_day * 7.0 * weeks, self.least_threshold)
 
+    def rescaled(self, pin: Pin, budget: float) -> Pin:
+        """``pin`` under a budget of so many times the weeks. Where the least threshold had decided, that is
+        what is multiplied: more than the budget asks for, never less."""
+        return pin._replace(threshold=max(pin.threshold * budget, self.least_threshold))
+
 
 class Pin(NamedTuple):
     """A pinned baseline: ``mean`` is what to show, ``m0`` what the detector defends (mean plus margin)."""
@@ -235,6 +240,20 @@ class Baseline:
         self._last = 0
         self._hour_n = [0] * 24
         self._hour_total = [0.0] * 24
+
+    def rescale(self, budget: float) -> None:
+        """The budget is so many times what it was: the threshold follows, never below the least one."""
+        if self.pin is not None:
+            self.pin = self.policy.rescaled(self.pin, budget)
+
+    def redeclare(self) -> None:
+        """The bound is another one than that of the pin: it takes its place, where there is one; what is
+        learned instead is learned from nothing."""
+        pin = self.pin
+        if pin is not None and self.bound is not None:
+            self.pin = pin._replace(stage=Stage.PINNED, mean=self.bound, m0=self.bound, hours=())
+        elif pin is not None:
+            self.restart()
 
     @property
     def stage(self) -> Stage:

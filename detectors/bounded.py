@@ -125,6 +125,16 @@ class BoundedDetector:
         self._baseline.restart()
         self._build()
 
+    def rescale(self, budget: float) -> None:
+        """The budget is so many times what it was; the statistic starts from nothing."""
+        self._baseline.rescale(budget)
+        self._build()
+
+    def redeclare(self) -> None:
+        """The rule's bound is not the one of the pin; the statistic starts from nothing."""
+        self._baseline.redeclare()
+        self._build()
+
     def baseline(self) -> dict[str, Any]:
         """What changes with the pin alone."""
         return {"pin": self.pin and self.pin[:]}

@@ -233,6 +233,16 @@ class CostDetector:
         if self._reference is not None:
             self._reference.forget(since, units)
 
+    def rescale(self, budget: float) -> None:
+        """The budget is so many times what it was; the statistics start from nothing."""
+        if self.pin is not None:
+            self.pin = self._policy.rescaled(self.pin, budget)
+            self._arm(self._normal)
+
+    def redeclare(self) -> None:
+        """An amount has no bound: whatever else its rule said is forgotten."""
+        self.repin()
+
     def baseline(self) -> dict[str, Any]:
         """What changes with the pin alone."""
         return {"pin": self.pin and self.pin[:], **(self._normal.state() if self._normal else NOTHING)}

@@ -41,6 +41,12 @@ class Detector(Protocol):
     def reset(self) -> None: ...
     def forget(self, since: int, units: list[tuple[int, float]]) -> None: ...
     def repin(self) -> None: ...
+    def rescale(self, budget: float) -> None:
+        """The rule's budget is so many times the weeks that the pin was made for."""
+
+    def redeclare(self) -> None:
+        """The rule's bound is another one than the pin's, or there is one on one side only."""
+
     def baseline(self) -> dict[str, Any]:
         """What changes with the pin alone."""
 

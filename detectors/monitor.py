@@ -16,6 +16,7 @@ from detectors.memory import UnitMemory
 from detectors.onset import onset_range, since_a_change
 from detectors.recovery import DEFAULT as RECOVERY
 from detectors.recovery import RecoveryWatch, Return
+from detectors.rule_edits import Under, under
 from detectors.rules import Rule
 from detectors.track import Track
 from detectors.unit import Unit
@@ -263,6 +264,26 @@ class Monitor:
         self.track.reset()
         self.pin = None
         self.pins = [*self.pins, (time, None)] if time else []
+        self._held = 0
+
+    def edited(self, before: Under) -> None:
+        """Follow the rule, where :meth:`restore` has taken over a state that was written under another one.
+
+        A renamed rule keeps what is normal, and ends what was open (:class:`~detectors.rule_edits.OpenAlarms`
+        tells it); another bound is defended at once; another budget moves the threshold.
+        """
+        now = under(self.rule)
+        if (now.name, now.says) != (before.name, before.says):
+            self.close()
+        if now.says != before.says:
+            self.detector.redeclare()
+        elif now.weeks != before.weeks:
+            self.detector.rescale(now.weeks / before.weeks)
+        else:
+            return
+        self.track.reset()
+        self.pin = self.detector.pin
+        self.pins = [(0, self.pin)]
         self._held = 0
 
     @property

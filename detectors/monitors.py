@@ -10,6 +10,7 @@ from detectors.baseline import Pin
 from detectors.blocks import Read
 from detectors.memory import UnitMemory
 from detectors.monitor import Monitor
+from detectors.rule_edits import Under, under
 
 
 class Monitors:
@@ -43,7 +44,15 @@ class Monitors:
 
     def baselines(self) -> dict[str, Any]:
         """What normal is, by name: changes when a monitor pins, or learns anew."""
-        return {name: monitor.detector.baseline() for name, monitor in self._by_name.items()}
+        rules = self.rules()
+        return {
+            name: {**monitor.detector.baseline(), "rule": rules[name]}
+            for name, monitor in self._by_name.items()
+        }
+
+    def rules(self) -> dict[str, list[Any]]:
+        """What the rules say that the baselines are of, by name, as JSON data."""
+        return {name: list(under(monitor.rule)) for name, monitor in self._by_name.items()}
 
     def _memories(self) -> dict[str, tuple[UnitMemory, list[Read]]]:
         """Each memory of units, by the first monitor that has it, and how its monitors read it."""
@@ -90,7 +99,8 @@ class Monitors:
         remembered: dict[str, Any],
         apart: dict[str, Any],
     ) -> None:
-        """Take over what was written; a monitor that it does not know starts from nothing."""
+        """Take over what was written; a monitor that it does not know starts from nothing, and one whose rule
+        was edited follows it. A state that does not say what rule it was of is of the rule as it is."""
         for name, (memory, _) in self._memories().items():
             if name in state["memories"]:
                 own = f"{name}:"
@@ -102,6 +112,8 @@ class Monitors:
                 learned = {int(p.removeprefix(own)): data for p, data in apart.items() if p.startswith(own)}
                 good = apart.get(f"good:{name}")
                 monitor.restore(baselines[name], state["monitors"][name], good, learned)
+                if "rule" in baselines[name]:
+                    monitor.edited(Under(*baselines[name]["rule"]))
             else:
                 monitor.track.begin()
 

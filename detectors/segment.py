@@ -19,6 +19,7 @@ from detectors.monitors import Monitors
 from detectors.price_source import LEAVE, REPORTED, USE, PriceSource
 from detectors.readings import AMOUNTS, Amount, detector_of, one_of
 from detectors.recovery import Return
+from detectors.rule_edits import Under
 from detectors.rules import DEFAULT_RULES, Rule, rules_of
 from detectors.said import Where, alarm_signal, recovery_record, served_signal, success_signal
 from detectors.scorers import rank
@@ -453,6 +454,9 @@ class SegmentMonitors:
         self._watch.restore(state["watch"])
         self.accepted.restore(state.get("accepted", {}))
         self._source.restore(state["source"])
-        if self._success is not None and state["success"] is not None:
-            self._success.restore(state["success"])
+        success = self._success
+        if success is not None and state["success"] is not None:
+            written = baselines.get(SignalName.COST_PER_SUCCESS.value, {}).get("rule")
+            if written is None or Under(*written).name == success.rule.name:
+                success.restore(state["success"])
         self.monitors.restore(baselines, state, remembered, apart)

@@ -111,11 +111,15 @@ class VolumeBaseline:
         return {
             "pin": self.pin and self.pin[:],
             "hours": [list(self._counts), list(self._totals), list(self._squares)],
+            "weeks": self._weeks,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take over what was written; a threshold that was of another budget becomes this one's."""
         pin = state["pin"]
         self.pin = None
         if pin is not None:
             self.pin = VolumePin(Stage(pin[0]), *pin[1:4], *[tuple(hours) for hours in pin[4:]])
+            budget = self._weeks / state.get("weeks", self._weeks)
+            self.pin = self.pin._replace(threshold=self.pin.threshold * budget)
         self._counts, self._totals, self._squares = [list(column) for column in state["hours"]]

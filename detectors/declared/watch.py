@@ -15,6 +15,7 @@ from detectors.declared.policy import BUCKET_MS, MaxAge, UserBudget
 from detectors.declared.tell import Segment, tell
 from detectors.declared.user_budget import UserBudgets
 from detectors.declared.volume import Volume
+from detectors.rule_edits import says
 from detectors.rules import Kind, Rule, declared_of
 from detectors.scorers import rank
 from schemas.catalog import RATES
@@ -204,7 +205,7 @@ class DeclaredWatch:
         """By rule: what it declares, and its state."""
         return {
             "scorer": self.scorer,
-            "rules": {rule.name: [_says(rule), state.snapshot()] for rule, state in self._all()},
+            "rules": {rule.name: [says(rule), state.snapshot()] for rule, state in self._all()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -212,13 +213,9 @@ class DeclaredWatch:
         nothing."""
         self.scorer = state["scorer"]
         for rule, watched in self._all():
-            says, known = state["rules"].get(rule.name, (None, None))
-            if says == _says(rule):
+            said, known = state["rules"].get(rule.name, (None, None))
+            if said == says(rule):
                 watched.restore(known)
-
-
-def _says(rule: Rule) -> str:
-    return f"{rule.signal} {rule.declared}"
 
 
 def _tokens(row: TraceRow) -> float | None:

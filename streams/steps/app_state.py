@@ -50,6 +50,9 @@ class AppState:
         self.name, self._window_ms, self._decided_ms, self._least = name, window_ms, decided_ms, least
         self._rules = rules
         self._horizons = Horizons.at(watermark, decided_ms)
+        self._restored_at = watermark or 0
+        self.ended: list[Recovery] = []
+        """Ends of alarms of rules that had been edited when the state was restored."""
         self.marks: dict[Source, int] = {}
         self.counters: dict[str, int] = {}
         self.conversations = Conversations(name, chunks)
@@ -292,8 +295,7 @@ class AppState:
                     entries["segment:" + orjson.dumps([self.name, *key, part]).decode()] = data
         for environment, pool in sorted(self._pools.items()):
             if pool.touched:
-                pool.touched = False
-                for part, data in pool.state.changes().items():
+                for part, data in pool.changes().items():
                     entries["pool:" + orjson.dumps([self.name, environment, part]).decode()] = data
         for number, item in self.waiting.changes().items():
             entries["waiting:" + orjson.dumps([self.name, number]).decode()] = item
@@ -308,7 +310,7 @@ class AppState:
 
     def restore_segment(self, environment: str, route: str, parts: dict[str, bytes]) -> None:
         segment = self._new(environment, route)
-        segment.load(parts)
+        self.ended += segment.load(parts, self._restored_at)
         self._add(segment, environment, route)
         if segment.monitors.accepted:
             self._accepting.append(segment)
@@ -317,7 +319,6 @@ class AppState:
         """Once all segments are there."""
         self._grow_up()
         for environment, parts in pools.items():
-            self._pools[environment].state.load(parts)
-            self._pools[environment].touched = False
+            self.ended += self._pools[environment].load(parts, self._restored_at)
             if self._pools[environment].monitors.accepted:
                 self._accepting.append(self._pools[environment])

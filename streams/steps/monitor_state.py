@@ -49,8 +49,11 @@ class MonitorState:
         hot: dict[str, Any] = unpacked(entries["hot"])
         remembered = {p.removeprefix(MEMORY): unpacked(d) for p, d in entries.items() if p.startswith(MEMORY)}
         apart = {p.removeprefix(APART): unpacked(d) for p, d in entries.items() if p.startswith(APART)}
-        self.monitors.restore(unpacked(entries["base"]), hot["monitors"], remembered, apart)
-        self._written = self.monitors.monitors.pins
+        base = unpacked(entries["base"])
+        self.monitors.restore(base, hot["monitors"], remembered, apart)
+        # What was written under other rules is written again, once there is a reason to write.
+        same = {name: one.get("rule") for name, one in base.items()} == self.monitors.monitors.rules()
+        self._written = self.monitors.monitors.pins if same else None
         self._apart = {part: version for part, (version, _) in self.monitors.monitors.apart().items()}
         return hot
 

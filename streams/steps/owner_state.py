@@ -58,6 +58,9 @@ def restore(owner: Owner, entries: dict[str, bytes]) -> None:
             pools.setdefault(name, {}).setdefault(environment, {})[part] = data
     for name, app in owner.apps.items():
         app.restore_pools(pools.get(name, {}))
+        # With the first state that is written, or again by whoever restores the same one.
+        owner.outputs.signals.extend(app.ended)
+        app.ended.clear()
     _restore_flying(owner, entries)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from detectors.acceptance import Accepted
 from detectors.baseline import DAY_MS
-from detectors.rules import Kind, Rule
+from detectors.rule_edits import OpenAlarms
+from detectors.rules import Kind, Rule, rules_of
 from detectors.segment import Decided, SegmentMonitors
 from detectors.unit import Unit
 from schemas.observation import EVERY_ROUTE, ChangeRow, Profile, TraceRow
@@ -45,7 +47,9 @@ class Pool:
     def __init__(self, app: str, environment: str, rules: tuple[Rule, ...]) -> None:
         learned = tuple([rule for rule in rules if rule.kind in (Kind.LEARNED, Kind.BOUND)])
         self.monitors = SegmentMonitors(app, environment, EVERY_ROUTE, learned)
-        self.state = MonitorState(self.monitors)
+        of = (app, environment, EVERY_ROUTE)
+        self._open = OpenAlarms(of, rules_of(learned, *of).values())
+        self._state = MonitorState(self.monitors)
         self.touched = True
         self._named: dict[Profile, Profile] = {}
 
@@ -72,14 +76,30 @@ class Pool:
             talks = [(d[0], d[1], d[2], self._with_route(d[3]), d[4]) for d in decided]
             signals = self.monitors.on_conversations(talks, decided_ms, segments)
             said += [((signal.detected_at + decided_ms, 1), signal) for signal in signals]
-        return said + self.monitors.settle()
+        said += self.monitors.settle()
+        self._open.note([one for _, one in sorted(said, key=itemgetter(0))])
+        return said
 
     def score(self, unit: Unit, scorer: str, segments: int) -> list[Signal | Recovery]:
         """One score of a judge, in its trace's turn."""
         self.touched = True
         time, value, trace_id, profile, user = unit
         named: Unit = (time, value, trace_id, self._with_route(profile), user)
-        return self.monitors.on_scores([named], scorer, segments)
+        told = self.monitors.on_scores([named], scorer, segments)
+        self._open.note(told)
+        return told
+
+    def changes(self) -> dict[str, bytes | None]:
+        """What is to be written down; None deletes a part."""
+        self.touched = False
+        return self._state.changes(open=self._open.snapshot())
+
+    def load(self, entries: dict[str, bytes], now: int = 0) -> list[Recovery]:
+        """As of a segment's state."""
+        hot = self._state.load(entries)
+        ended = self._open.restore(hot.get("open", {}), now)
+        self.touched = bool(ended)
+        return ended
 
     def on_change(self, row: ChangeRow) -> None:
         self.touched = True

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from operator import itemgetter
 from typing import NamedTuple
 
 from detectors.acceptance import Accepted
 from detectors.baseline import DAY_MS
 from detectors.declared.watch import DeclaredWatch, SegmentsAt
 from detectors.harvest import FAILING, trace_reasons
-from detectors.rules import DEFAULT_RULES, Rule
+from detectors.rule_edits import OpenAlarms
+from detectors.rules import DEFAULT_RULES, Rule, declared_of, rules_of
 from detectors.segment import Decided, SegmentMonitors
 from detectors.unit import Unit
 from schemas.case import CaseReason
@@ -57,6 +59,8 @@ class SegmentState:
         self._grounded = self.monitors.monitor(SignalName.GROUNDED) is not None
         self._judged = self.monitors.monitor(SignalName.UNSCORED) is not None
         self._declared = DeclaredWatch(app, environment, route, rules)
+        of = (app, environment, route)
+        self._open = OpenAlarms(of, [*rules_of(rules, *of).values(), *declared_of(rules, *of)])
         self.declares = bool(self._declared)
         """Whether it is to be asked as event time passes."""
         watched = [signal for signal in RATES if self.monitors.watches(signal)]
@@ -109,6 +113,8 @@ class SegmentState:
             flushed.signals.extend([((signal.detected_at + decided_ms, 1), signal) for signal in signals])
             self.decided = []
         flushed.signals.extend(self.monitors.settle())
+        if flushed.signals:
+            self._open.note([said for _, said in sorted(flushed.signals, key=itemgetter(0))])
         self.fed = fed if self.first_day < SMALL else None
         return flushed
 
@@ -143,6 +149,7 @@ class SegmentState:
             if self.declares:
                 self._declared.on_judged(row[0], row[1], value is not None)
         if result is None or value is None or not unit:
+            self._open.note(told)
             return told
         low = result.low or (result.scorer == "app" and bool(row[9] & LOW_SCORE))
         if self.declares:
@@ -153,6 +160,7 @@ class SegmentState:
         if self._grounded:
             verdict: Unit = (row[0], 1.0 if low else 0.0, row[1], profile, row[8])
             told += self.monitors.on_verdicts([verdict], result.scorer, segments)
+        self._open.note(told)
         return told
 
     def close_declared(
@@ -162,6 +170,7 @@ class SegmentState:
         ``segments_at`` is how many segments share a budget at a time."""
         before = self._declared.asked
         found = self._declared.close(watermark, decided_ms, segments_at)
+        self._open.note([said for _, said in sorted(found, key=itemgetter(0))])
         self.touched = self.touched or bool(found) or self._declared.asked != before
         return found
 
@@ -169,6 +178,7 @@ class SegmentState:
         """What declared rules say of scores: none of a trace before ``upto`` is to come."""
         before = self._declared.asked
         found = self._declared.close_scores(upto)
+        self._open.note([said for _, said in sorted(found, key=itemgetter(0))])
         self.touched = self.touched or self._declared.asked != before
         return found
 
@@ -195,7 +205,7 @@ class SegmentState:
         when something came for a closed one.
         """
         self.touched = False
-        entries = self.state.changes(since=self.since, first_day=self.first_day)
+        entries = self.state.changes(since=self.since, first_day=self.first_day, open=self._open.snapshot())
         entries["windows"] = packed(self.windows.snapshot())
         if (parts := self.windows.parts()) is not None:
             entries["parts"] = packed(parts)
@@ -203,7 +213,9 @@ class SegmentState:
             entries["declared"] = packed(self._declared.snapshot())
         return entries
 
-    def load(self, entries: dict[str, bytes]) -> None:
+    def load(self, entries: dict[str, bytes], now: int = 0) -> list[Recovery]:
+        """Take over what was written, at event time ``now``: the ends of alarms that no rule stands for any
+        more, which are to be told with the next state that is written."""
         hot = self.state.load(entries)
         self.windows.restore(
             unpacked(entries["windows"]), unpacked(entries["parts"]) if "parts" in entries else None
@@ -211,6 +223,9 @@ class SegmentState:
         if self.declares and "declared" in entries:
             self._declared.restore(unpacked(entries["declared"]))
         self.since, self.first_day = hot["since"], hot["first_day"]
+        ended = self._open.restore(hot.get("open", {}), now)
+        self.touched = bool(ended)
+        return ended
 
 
 def _verdict(unit: Unit, row: Row) -> Unit:

@@ -28,6 +28,7 @@ from detectors.log_histogram import LogHistogram
 from detectors.monitor import Monitor
 from detectors.price_source import PriceSource
 from detectors.rate_windows import RateWindows
+from detectors.rule_edits import OpenAlarms
 from detectors.rules import DEFAULT_RULES
 from detectors.segment import SegmentMonitors
 from detectors.windows import Closed, Windows
@@ -131,6 +132,15 @@ def _reference(reference: CostReference, at: int, random: Random) -> Any:
     return reference.mean, reference.residuals(())[:3], found
 
 
+def _open_alarms(alarms: OpenAlarms, at: int, random: Random) -> Any:
+    rule, record = random.choice(DEFAULT_RULES), Recovery if random.random() < 0.3 else Signal
+    fields: Any = {"app": "a", "environment": "p", "route": "r", "signal": rule.signal, "rule": rule.name}
+    fields |= {"id": f"{at}", "detected_at": at, "value": random.random(), "baseline": 0.1, "n": 9}
+    said: Any = record.model_construct(**fields)
+    alarms.note([said])
+    return sorted(alarms.snapshot())
+
+
 def _rate_windows(windows: RateWindows, at: int, random: Random) -> Any:
     windows.extend([(at * 1_000, random.choice((0, 0, 1, 1 << 20)))])
     return windows.close(at * 1_000 - 20_000) if at % 10 == 0 else None
@@ -159,6 +169,7 @@ SUBJECTS = {
     "price source": Subject(
         PriceSource, lambda s, at, r: s.admit(2 if r.random() < at / 300 else 0, at > 50)
     ),
+    "open alarms": Subject(lambda: OpenAlarms(("a", "p", "r"), DEFAULT_RULES), _open_alarms),
     "version watch": Subject(VersionWatch, _watch),
     "windows": Subject(lambda: _make_windows(Closed()), _windows),
     "log histogram": Subject(lambda: LogHistogram(40), _histogram),
