@@ -9,6 +9,7 @@ from enum import IntEnum
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
+from detectors.pauses import Pauses
 from detectors.unit import Unit
 
 HOUR_MS = 3_600_000
@@ -198,6 +199,9 @@ class Baseline:
     A reference shorter than a day cannot tell the time of day from a change, so ``tolerance`` times the
     part of the day that it has not seen is added to ``m0``.
 
+    Pauses of more than a day are no part of what the reference spans, where they are the exception
+    (:class:`~detectors.pauses.Pauses`).
+
     With a ``bound`` nothing is learned but the variance and the volume: ``m0`` is the bound.
 
     **Misleads** when the reference itself was bad, when it did not cover a whole cycle of the signal
@@ -211,6 +215,7 @@ class Baseline:
         "_last",
         "_least_span",
         "_n",
+        "_pauses",
         "_squares",
         "_total",
         "bound",
@@ -238,6 +243,7 @@ class Baseline:
         self._squares = 0.0
         self._first = 0
         self._last = 0
+        self._pauses = Pauses()
         self._hour_n = [0] * 24
         self._hour_total = [0.0] * 24
 
@@ -264,6 +270,7 @@ class Baseline:
         if self._n == 0:
             self._first = self._last = time
         elif time > self._last:
+            self._pauses.note(self._last, time)
             self._last = time
         self._n = n = self._n + 1
         self._total += y
@@ -274,7 +281,7 @@ class Baseline:
         pin = self.pin
         if n < (self.policy.provisional_units if pin is None else self.policy.slow_units):
             return False
-        span = self._last - self._first
+        span = self._pauses.span(self._first, self._last, n)
         if pin is not None and span < self._least_span:
             return False
         stage = self.policy.due(self.stage, n, span)
@@ -317,7 +324,7 @@ class Baseline:
             return self._n + units < self.policy.provisional_units
         if self._n + units < self.policy.slow_units:
             return True
-        return max(self._last, last) - self._first < self._least_span
+        return self._pauses.most(self._first, self._last, self._n, last) < self._least_span
 
     def learn_all(self, units: Sequence[Unit]) -> None:
         """As :meth:`learn` for each of them, where :meth:`cannot_pin` has said so."""
@@ -325,6 +332,7 @@ class Baseline:
             return
         if self._n == 0:
             self._first = self._last = units[0][0]
+        self._pauses.note_all(self._last, units)
         total, squares, last = self._total, self._squares, self._last
         hour_n, hour_total = self._hour_n, self._hour_total
         for time, y, *_ in units:
@@ -353,7 +361,8 @@ class Baseline:
     def snapshot(self) -> dict[str, Any]:
         """What has been learned, beside the pin."""
         sums = [self._n, self._total, self._squares, self._first, self._last]
-        return {"sums": sums, "hours": [list(self._hour_n), list(self._hour_total)]}
+        hours = [list(self._hour_n), list(self._hour_total)]
+        return {"sums": sums, "hours": hours, "pauses": self._pauses.snapshot()}
 
     def restore(self, pin: Sequence[Any] | None, state: dict[str, Any]) -> None:
         """Take over what was written; before ``SURE`` was, 0.999 stood for 1."""
@@ -363,3 +372,4 @@ class Baseline:
             self.pin = self.pin._replace(m0=at_most_one(self.pin.m0), hours=hours)
         self._n, self._total, self._squares, self._first, self._last = state["sums"]
         self._hour_n, self._hour_total = list(state["hours"][0]), list(state["hours"][1])
+        self._pauses.restore(state.get("pauses", (0, 0)))

@@ -184,7 +184,8 @@ class CostDetector:
             return reference.n + units < policy.provisional_units
         if reference.n + units < policy.slow_units:
             return True
-        return max(reference.last, last) - reference.first < policy.least_span_ms
+        most = reference.pauses.most(reference.first, reference.last, reference.n, last)
+        return most < policy.least_span_ms
 
     def _pin(self, reference: CostReference, segments: int) -> None:
         """Pin a baseline if it is due."""

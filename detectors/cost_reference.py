@@ -10,6 +10,7 @@ from typing import Any
 
 from detectors.baseline import HOUR_MS
 from detectors.bottom_k import BottomK
+from detectors.pauses import Pauses
 from detectors.unit import NO_PROFILE, Unit
 
 SAMPLE = 1_000
@@ -56,13 +57,25 @@ class CostReference:
     Means of dollars are over all requests, of log costs by hour over all paid ones.
     """
 
-    __slots__ = ("_hour_free", "_hour_n", "_hour_sum", "exact", "first", "last", "n", "sample", "total")
+    __slots__ = (
+        "_hour_free",
+        "_hour_n",
+        "_hour_sum",
+        "exact",
+        "first",
+        "last",
+        "n",
+        "pauses",
+        "sample",
+        "total",
+    )
 
     def __init__(self) -> None:
         self.n = 0
         self.total = 0.0
         self.first = 0
         self.last = 0
+        self.pauses = Pauses()
         self._hour_n = [0] * 24
         self._hour_sum = [0.0] * 24
         self._hour_free = [0] * 24
@@ -78,7 +91,8 @@ class CostReference:
 
     @property
     def span_ms(self) -> int:
-        return self.last - self.first
+        """From the first request to the last, without long pauses where they are the exception."""
+        return self.pauses.span(self.first, self.last, self.n)
 
     def learn(self, time: int, trace_id: str, dollars: float, logged: int) -> None:
         """Absorb one request: its time, id, price and :func:`log_cost`."""
@@ -90,6 +104,7 @@ class CostReference:
             return
         if self.n == 0:
             self.first = self.last = units[0][0]
+        self.pauses.note_all(self.last, units)
         total, last, hour_n, hour_sum = self.total, self.last, self._hour_n, self._hour_sum
         hour_free, sample = self._hour_free, self.sample
         for (time, dollars, trace_id, _, _), logged in zip(units, logs, strict=True):
@@ -194,6 +209,7 @@ class CostReference:
             "hours": [list(self._hour_n), list(self._hour_sum), list(self._hour_free)],
             "limit": self.sample.limit,
             "exact": self.exact,
+            "pauses": self.pauses.snapshot(),
         }
 
     def restore(self, state: dict[str, Any], sample: Mapping[int, list[list[int]]]) -> None:
@@ -204,3 +220,4 @@ class CostReference:
         self._hour_free = list(state["hours"][2]) if len(state["hours"]) > 2 else [0] * 24
         self.sample.restore(state["limit"], sample)
         self.exact = state["exact"]
+        self.pauses.restore(state.get("pauses", (0, 0)))
