@@ -207,8 +207,9 @@ class AppState:
         later = self._decided_ms
         for one in self._reached(Stream.CONVERSATIONS, watermark - later):
             ended = one.monitors.pass_conversations(watermark - later, later)
-            self.flushed.signals.extend([((signal.detected_at + later, 1), signal) for signal in ended])
-            self.flushed.signals.extend(one.monitors.settle())
+            told = [((signal.detected_at + later, 1), signal) for signal in ended] + one.monitors.settle()
+            one.alarms.note([signal for _, signal in told])
+            self.flushed.signals.extend(told)
 
     def _reached(self, stream: Stream, upto: int) -> list[SegmentState | Pool]:
         """Where what was accepted has waited for ``stream`` to come to ``upto``; they are about to change."""
@@ -235,7 +236,9 @@ class AppState:
         upto = min(watermark, self.scores.waiting_since(watermark))
         found = [told for segment in self._declaring for told in segment.close_scores(upto)]
         for one in self._reached(Stream.SCORES, upto) if self._accepting else ():
-            found += [((signal.detected_at, 0), signal) for signal in one.monitors.pass_scores(upto)]
+            ended = one.monitors.pass_scores(upto)
+            one.alarms.note(ended)
+            found += [((signal.detected_at, 0), signal) for signal in ended]
         return [signal for _, signal in sorted(found, key=itemgetter(0))]
 
     def close_windows(self, watermark: int) -> list[WindowStat]:

@@ -48,7 +48,7 @@ class Pool:
         learned = tuple([rule for rule in rules if rule.kind in (Kind.LEARNED, Kind.BOUND)])
         self.monitors = SegmentMonitors(app, environment, EVERY_ROUTE, learned)
         of = (app, environment, EVERY_ROUTE)
-        self._open = OpenAlarms(of, rules_of(learned, *of).values())
+        self.alarms = OpenAlarms(of, rules_of(learned, *of).values())
         self._state = MonitorState(self.monitors)
         self.touched = True
         self._named: dict[Profile, Profile] = {}
@@ -77,7 +77,7 @@ class Pool:
             signals = self.monitors.on_conversations(talks, decided_ms, segments)
             said += [((signal.detected_at + decided_ms, 1), signal) for signal in signals]
         said += self.monitors.settle()
-        self._open.note([one for _, one in sorted(said, key=itemgetter(0))])
+        self.alarms.note([one for _, one in sorted(said, key=itemgetter(0))])
         return said
 
     def score(self, unit: Unit, scorer: str, segments: int) -> list[Signal | Recovery]:
@@ -86,18 +86,18 @@ class Pool:
         time, value, trace_id, profile, user = unit
         named: Unit = (time, value, trace_id, self._with_route(profile), user)
         told = self.monitors.on_scores([named], scorer, segments)
-        self._open.note(told)
+        self.alarms.note(told)
         return told
 
     def changes(self) -> dict[str, bytes | None]:
         """What is to be written down; None deletes a part."""
         self.touched = False
-        return self._state.changes(open=self._open.snapshot())
+        return self._state.changes(open=self.alarms.snapshot())
 
     def load(self, entries: dict[str, bytes], now: int = 0) -> list[Recovery]:
         """As of a segment's state."""
         hot = self._state.load(entries)
-        ended = self._open.restore(hot.get("open", {}), now)
+        ended = self.alarms.restore(hot.get("open", {}), now)
         self.touched = bool(ended)
         return ended
 
@@ -108,8 +108,9 @@ class Pool:
     def accept(self, accepted: Accepted) -> list[tuple[Order, Signal | Recovery]]:
         """As of a segment."""
         self.touched = True
-        ended = self.monitors.accept(accepted)
-        return [((accepted.time, 0), one) for one in ended] + self.monitors.settle()
+        told = [((accepted.time, 0), one) for one in self.monitors.accept(accepted)] + self.monitors.settle()
+        self.alarms.note([one for _, one in told])
+        return told
 
     def _with_route(self, profile: Profile) -> Profile:
         named = self._named.get(profile)

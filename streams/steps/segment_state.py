@@ -60,7 +60,7 @@ class SegmentState:
         self._judged = self.monitors.monitor(SignalName.UNSCORED) is not None
         self._declared = DeclaredWatch(app, environment, route, rules)
         of = (app, environment, route)
-        self._open = OpenAlarms(of, [*rules_of(rules, *of).values(), *declared_of(rules, *of)])
+        self.alarms = OpenAlarms(of, [*rules_of(rules, *of).values(), *declared_of(rules, *of)])
         self.declares = bool(self._declared)
         """Whether it is to be asked as event time passes."""
         watched = [signal for signal in RATES if self.monitors.watches(signal)]
@@ -114,7 +114,7 @@ class SegmentState:
             self.decided = []
         flushed.signals.extend(self.monitors.settle())
         if flushed.signals:
-            self._open.note([said for _, said in sorted(flushed.signals, key=itemgetter(0))])
+            self.alarms.note([said for _, said in sorted(flushed.signals, key=itemgetter(0))])
         self.fed = fed if self.first_day < SMALL else None
         return flushed
 
@@ -149,7 +149,7 @@ class SegmentState:
             if self.declares:
                 self._declared.on_judged(row[0], row[1], value is not None)
         if result is None or value is None or not unit:
-            self._open.note(told)
+            self.alarms.note(told)
             return told
         low = result.low or (result.scorer == "app" and bool(row[9] & LOW_SCORE))
         if self.declares:
@@ -160,7 +160,7 @@ class SegmentState:
         if self._grounded:
             verdict: Unit = (row[0], 1.0 if low else 0.0, row[1], profile, row[8])
             told += self.monitors.on_verdicts([verdict], result.scorer, segments)
-        self._open.note(told)
+        self.alarms.note(told)
         return told
 
     def close_declared(
@@ -170,7 +170,7 @@ class SegmentState:
         ``segments_at`` is how many segments share a budget at a time."""
         before = self._declared.asked
         found = self._declared.close(watermark, decided_ms, segments_at)
-        self._open.note([said for _, said in sorted(found, key=itemgetter(0))])
+        self.alarms.note([said for _, said in sorted(found, key=itemgetter(0))])
         self.touched = self.touched or bool(found) or self._declared.asked != before
         return found
 
@@ -178,7 +178,7 @@ class SegmentState:
         """What declared rules say of scores: none of a trace before ``upto`` is to come."""
         before = self._declared.asked
         found = self._declared.close_scores(upto)
-        self._open.note([said for _, said in sorted(found, key=itemgetter(0))])
+        self.alarms.note([said for _, said in sorted(found, key=itemgetter(0))])
         self.touched = self.touched or self._declared.asked != before
         return found
 
@@ -192,8 +192,9 @@ class SegmentState:
         self.touched = True
         if self.declares:
             self._declared.accept(accepted)
-        ended = self.monitors.accept(accepted)
-        return [((accepted.time, 0), one) for one in ended] + self.monitors.settle()
+        told = [((accepted.time, 0), one) for one in self.monitors.accept(accepted)] + self.monitors.settle()
+        self.alarms.note([one for _, one in told])
+        return told
 
     def close_windows(self, watermark: int, decided_ms: int) -> list[WindowStat]:
         return self.windows.close(watermark, decided_ms)
@@ -205,7 +206,7 @@ class SegmentState:
         when something came for a closed one.
         """
         self.touched = False
-        entries = self.state.changes(since=self.since, first_day=self.first_day, open=self._open.snapshot())
+        entries = self.state.changes(since=self.since, first_day=self.first_day, open=self.alarms.snapshot())
         entries["windows"] = packed(self.windows.snapshot())
         if (parts := self.windows.parts()) is not None:
             entries["parts"] = packed(parts)
@@ -223,7 +224,7 @@ class SegmentState:
         if self.declares and "declared" in entries:
             self._declared.restore(unpacked(entries["declared"]))
         self.since, self.first_day = hot["since"], hot["first_day"]
-        ended = self._open.restore(hot.get("open", {}), now)
+        ended = self.alarms.restore(hot.get("open", {}), now)
         self.touched = bool(ended)
         return ended
 

@@ -13,7 +13,7 @@ from schemas.incident import IncidentState
 from schemas.observation import Flag, Profile
 from schemas.signal import Recovery, Signal
 from streams.steps.owner import Owner
-from tests.steps.logs import MINUTE, POLICY, T0, Log, fresh, trace
+from tests.steps.logs import MINUTE, POLICY, T0, Log, acceptance, fresh, trace
 
 LEARNED = {"name": "e", "signal": "error_rate"}
 LINE = LEARNED | {"threshold": {"above": 0.1, "over": "30m", "min_units": 20}}
@@ -94,6 +94,20 @@ def test_the_incident_ends_though_its_rule_was_edited(
         board.absorb(one)
         board.due(one.detected_at + 10_000)
     assert {incident.state for incident in board.incidents.values()} == {IncidentState.RESOLVED}
+
+
+def test_what_an_acceptance_ended_is_not_ended_again_by_an_edit() -> None:
+    log, random = Log(), Random(1)
+    old = owner(LEARNED)
+    feed(old, log, random, 0, 118)
+    log.rows(acceptance(118 * 5 * MINUTE))
+    feed(old, log, random, 118, 124)
+    for message in log.ended(at=T0 + 124 * 5 * MINUTE).messages:
+        old.absorb(message)
+    (ended,) = [one for one in said(old) if isinstance(one, Recovery)]
+    assert ended.accepted_by == "dana"
+    state = {key: data for key, data in old.changes().items() if data is not None}
+    assert said(restored(state, LEARNED | {"name": "errors"})) == []
 
 
 def test_the_pool_of_little_routes_ends_its_alarm_too() -> None:
