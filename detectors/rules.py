@@ -99,6 +99,9 @@ class Rule:
     def _misfit(self) -> str:
         """What its signal and what it declares have against each other."""
         declared, signal = self.declared, self.signal
+        share = self.measure in (Measure.SCORE, Measure.RATE)
+        if share and self.min_effect >= 1.0:
+            return f"min_effect: {signal} lies between 0 and 1 and moves by less: five points are 0.05"
         if signal in ABOVE.values():
             of = next(name for name, share in ABOVE.items() if share is signal)
             return f"signal: {signal} is what a rule of {of} with slo and above tells: name {of}"
@@ -131,8 +134,12 @@ class Rule:
                     return f"threshold: {signal} has no mean to hold against a line"
                 if signal is SignalName.COST_PER_SUCCESS:
                     return "threshold: is for cost_per_request or task_failure_rate, not for their ratio"
-                if self.measure in (Measure.SCORE, Measure.RATE) and not 0 <= line <= 1:
+                if share and not 0 <= line <= 1:
                     return f"threshold: {declared.side}: {signal} lies between 0 and 1"
+                if share and line == 1 and not declared.falls:
+                    return f"threshold: above: {signal} is never above 1"
+                if share and declared.clear is not None and declared.clear > 1:
+                    return f"threshold: clear: {signal} is never above 1, so it would never end"
         return ""
 
     @property

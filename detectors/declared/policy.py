@@ -101,9 +101,11 @@ class Threshold:
         if not 0 <= self.line < inf or (self.line == 0 and self.falls):
             raise ValueError(f"threshold: {self.side}: is more than 0, in the signal's unit")
         if self.clear is not None and not (
-            self.line <= self.clear < inf if self.falls else -inf < self.clear <= self.line
+            self.line <= self.clear < inf if self.falls else 0 <= self.clear <= self.line
         ):
-            raise ValueError(f"threshold: clear: lies on the healthy side of {self.side} {self.line:g}")
+            raise ValueError(
+                f"threshold: clear: lies on the healthy side of {self.side} {self.line:g}, and is 0 or more"
+            )
 
     @property
     def side(self) -> str:

@@ -16,6 +16,7 @@ from streams.backtest import backtest, compare, policy_with
 from streams.cli import app
 from streams.commands.fail import Failed
 from streams.replay import replay
+from streams.rules_file import load_rules
 from streams.settings import Settings
 from streams.steps.ingest import IngestPolicy
 from streams.steps.observe import ScoringPolicy
@@ -144,13 +145,44 @@ def test_rules_check_says_each_rule_in_words() -> None:
     assert rules[1]["threshold"] == 280_000
 
 
-def test_a_wrong_rules_file_is_named_with_its_field(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("rules: [{name: x, signal: speed}]", "rules.1.signal"),
+        ("rules: [", "not YAML"),
+        ("rules: []\ndefaults: false\nrules: []", "rules: stands twice, again in line 3"),
+        (
+            "rules: [{name: x, signal: error_rate, budget: 1 per week, budget: 1 per year}]",
+            "budget: stands twice",
+        ),
+        (
+            "rules: [{name: x, signal: error_rate, min_effect: 5}]",
+            "min_effect: error_rate lies between 0 and 1",
+        ),
+        (
+            "rules: [{name: x, signal: error_rate, threshold: {above: 1}}]",
+            "above: error_rate is never above 1",
+        ),
+        ("rules: [{name: x, signal: error_rate, threshold: {above: 0.2, clear: -5}}]", "and is 0 or more"),
+        ("rules: [{name: x, signal: faithfulness, threshold: {below: 0.9, clear: 5}}]", "it would never end"),
+    ],
+)
+def test_a_wrong_rules_file_is_named_with_its_field(text: str, says: str, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
-    for text, says in (("rules: [{name: x, signal: speed}]", "rules.1.signal"), ("rules: [", "not YAML")):
-        rules.write_text(text)
-        result = CliRunner().invoke(app, ["rules", "check", str(rules)])
-        assert str(rules) in str(result.exception)
-        assert says in str(result.exception)
+    rules.write_text(text)
+    result = CliRunner().invoke(app, ["rules", "check", str(rules)])
+    assert str(rules) in str(result.exception)
+    assert says in str(result.exception)
+
+
+def test_anchors_and_merges_are_no_repetition(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "defaults: false\nrules:\n"
+        "  - &one {name: one, signal: error_rate, budget: 1 per week}\n"
+        "  - {<<: *one, name: two, signal: refusal_rate}\n"
+    )
+    assert [(rule.name, rule.budget_weeks) for rule in load_rules(rules)] == [("one", 1.0), ("two", 1.0)]
 
 
 DECLARED = """
