@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,21 @@ def test_pass_hold_and_compare(store: Path, tmp_path: Path) -> None:
 def kept_runs(store: Path) -> list[tuple[Any, ...]]:
     with open_for_reading(store, MARCH) as con:
         return con.execute("SELECT release, passed, build FROM gate_runs ORDER BY gated_at").fetchall()
+
+
+def test_a_store_that_is_named_is_meant_though_a_folder_has_the_releases_name(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Releases' folders are committed, so that one lies where the gate runs."""
+    shutil.copytree(releases_of(store) / "v1", tmp_path / "v1")
+    monkeypatch.chdir(tmp_path)
+    results = written(tmp_path / "r.jsonl", store, {0})
+    before = len(kept_runs(store))
+    gate("--release", "v1", "--results", results, "--store", str(store), status=0)
+    assert len(kept_runs(store)) == before + 1
+    gate("--release", "./v1", "--results", results, "--store", str(store), status=0)
+    gate("--release", "v1", "--results", results, status=0)
+    assert len(kept_runs(store)) == before + 1, "a folder keeps nothing"
 
 
 def test_each_run_is_kept_and_the_latest_is_the_one_that_was_last(store: Path, tmp_path: Path) -> None:
