@@ -83,6 +83,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has no ✓ gets \u2713
             stream.reconfigure(errors="backslashreplace")
+    for argument in sys.argv[1:]:
+        if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
+            _end(f"argument {argument!a}: is no UTF-8, which every text that Gleaner keeps is")
     try:
         app()
     except Failed as failure:

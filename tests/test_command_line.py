@@ -57,3 +57,17 @@ def test_a_command_loads_what_it_needs(tmp_path: Path, arguments: list[str], nee
     loaded = done.stderr.rpartition("loaded:")[2].split()
     assert "streams" in loaded, done.stderr
     assert HEAVY & set(loaded) <= set(needed.split())
+
+
+@pytest.mark.parametrize("arguments", [["cases", "list", "--app", b"a\xff"], [b"\xed\xa0\x80"]])
+def test_arguments_that_are_no_text_are_one_line(arguments: list[str | bytes]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from streams.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "gleaner: argument 'a\\udcff': " if len(arguments) > 1 else "gleaner: argument "
+    )
+    assert done.stderr.count("\n") == 1

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sinks.evalstore.annotations import MOST, answer, label, reviewer, sentence
+from sinks.evalstore.text import storable
 
 Item = TypeVar("Item", bound=BaseModel)
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2026-03-06T09:12:44Z"])]
@@ -21,6 +22,15 @@ Reviewer = Annotated[str, AfterValidator(reviewer)]
 Labels = Annotated[list[Label], Field(max_length=MOST)]
 Sentences = Annotated[list[Sentence], Field(max_length=MOST)]
 Note = Annotated[str | None, Field(max_length=2_000, description="Why")]
+
+
+def _characters(text: str) -> str:
+    if storable(text)[1]:
+        raise ValueError("holds half of a surrogate pair, which is no character")
+    return text
+
+
+Id = Annotated[str, AfterValidator(_characters)]
 
 
 class Out(BaseModel):
@@ -318,13 +328,13 @@ class MeOut(Out):
 
 
 class SplitIn(In):
-    case_ids: list[str] = Field(min_length=1, max_length=10_000)
+    case_ids: list[Id] = Field(min_length=1, max_length=10_000)
     note: Note = None
 
 
 class MergeIn(In):
-    cluster_id: str
-    target: str
+    cluster_id: Id
+    target: Id
     note: Note = None
 
 
@@ -335,7 +345,7 @@ class RegroupedOut(Out):
 
 
 class UndoIn(In):
-    id: str | None = Field(None, description="An edit, a verdict or an annotation; null: the caller's latest")
+    id: Id | None = Field(None, description="An edit, a verdict or an annotation; null: the caller's latest")
 
 
 class UndoneOut(Out):

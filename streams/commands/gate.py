@@ -79,7 +79,7 @@ def gate(
         raise Failed("--min-score nan: is no number to compare with")
     path = None
     try:
-        # A store that is named is meant: a folder of the release's name may lie here, since sets are committed.
+        # A store that is named is meant: releases' folders are committed, so one of this name may lie here.
         if (Path(release) / MANIFEST).is_file() and (store is None or "/" in release):
             found = read_bundle(Path(release))
             compared = _from_file(against, min_score, found) if against else None

@@ -274,6 +274,9 @@ def test_review_split_merge_undo(client: Client) -> None:
     assert client.ask("/v1/undo", {"id": apart.body["edit_id"]}, BEN).body["kind"] == "split"
     assert {case["trace_id"]: case["cluster_id"] for case in client.all("/v1/cases")} == of
     for path, body, status in (
+        ("/v1/clusters/split", {"case_ids": ["\ud800"]}, 422),
+        ("/v1/clusters/merge", {"cluster_id": "\ud800", "target": "x"}, 422),
+        ("/v1/undo", {"id": "\ud800"}, 422),
         ("/v1/cases/trace-1/review", {"verdict": "maybe"}, 422),
         ("/v1/cases/trace-1/review", {**said, "actor": "ben"}, 422),
         ("/v1/cases/none/review", said, 404),
