@@ -12,6 +12,8 @@ from streams.api.keys import Caller, Keys
 
 MOST_BYTES = 1 << 20
 """Of a request's body."""
+MOST_AT_ONCE = 64
+"""Requests that run; connections without one are none (``streams.api.patience``)."""
 CALLER = "gleaner.caller"
 HEADERS = [
     (b"cache-control", b"no-store"),
@@ -21,7 +23,8 @@ HEADERS = [
 
 
 class Guard:
-    """Before the application: host, token, size. The application finds who asks in its scope, as ``CALLER``.
+    """Before the application: host, token, size, number. The application finds who asks in its scope, as
+    ``CALLER``.
 
     Without any token only requests to ``hosts`` are answered: a web page whose name was made to point at this
     machine (DNS rebinding) is refused by the name that it asks for.
@@ -29,6 +32,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, keys: Keys, hosts: Collection[str]) -> None:
         self.app, self.keys, self.hosts = app, keys, frozenset(hosts)
+        self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,8 +46,14 @@ class Guard:
         headers = Headers(scope=scope)
         caller = Caller(None) if self.keys.open else self.keys.caller(headers.get("authorization", ""))
         refused = self._refuse(caller, headers, scope["method"])
+        if refused is None and self.running >= MOST_AT_ONCE:
+            refused = _fault(503, f"{MOST_AT_ONCE} requests run already: ask again in a moment")
         answer = self.app if refused is None else refused
-        await answer({**scope, CALLER: caller}, receive, send_with_headers)
+        self.running += refused is None
+        try:
+            await answer({**scope, CALLER: caller}, receive, send_with_headers)
+        finally:
+            self.running -= refused is None
 
     def _refuse(self, caller: Caller | None, headers: Headers, method: str) -> JSONResponse | None:
         if caller is None:

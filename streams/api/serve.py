@@ -12,6 +12,7 @@ import uvicorn
 from streams.api.app import make_app
 from streams.api.guard import Guard
 from streams.api.keys import Keys
+from streams.api.patience import PatientProtocol
 from streams.api.store import Store
 from streams.settings import LOOPBACK, host_and_port
 
@@ -30,14 +31,13 @@ class ApiServer:
         config = uvicorn.Config(
             Guard(make_app(store), keys, LOOPBACK),
             loop="asyncio",
-            http="h11",
+            http=PatientProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=64,
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)
