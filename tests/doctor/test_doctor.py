@@ -149,7 +149,7 @@ def test_topics_that_are_missing_are_named() -> None:
             "observations",
             {"max.message.bytes": "65536"},
             "fault",
-            "observations takes messages of 65,536 bytes at most, and must take 2,097,152: a larger",
+            "observations takes messages of 65,536 bytes at most, and must take 2,097,152: what is larger",
         ),
         (
             "traces",
