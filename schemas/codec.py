@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -198,7 +198,7 @@ def _dump(item: Any) -> bytes:
 _BOTH: Final = frozenset({"environment", "route", "conversation_id", "release", "tags"})
 """Fields of a trace that feedback likes to copy from it: they don't tell the one from the other."""
 _TRACE_FIELDS: Final = TraceEvent.model_fields.keys() - FeedbackEvent.model_fields.keys() - _BOTH
-_KINDS: Final = ", ".join(FeedbackKind.__args__)  # type: ignore[attr-defined]
+_KINDS: Final = ", ".join(get_args(FeedbackKind))
 
 
 def classify(value: dict[str, Any]) -> EventKind | Refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import model_validator
 
@@ -11,7 +11,7 @@ from schemas.base import Amount, EventTime, Id, Name, Number, Value
 FeedbackKind = Literal[
     "rating", "thumbs", "accepted", "correction", "escalation", "abandoned", "follow_up", "review"
 ]
-FEEDBACK_KINDS: frozenset[str] = frozenset(FeedbackKind.__args__)  # type: ignore[attr-defined]
+FEEDBACK_KINDS: frozenset[str] = frozenset(get_args(FeedbackKind))
 
 THUMBS: dict[str, float] = {"up": 1.0, "down": -1.0, "1": 1.0, "-1": -1.0, "true": 1.0, "false": -1.0}
 LOW_RATING = 2.0
